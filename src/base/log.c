@@ -1,0 +1,344 @@
+// SPDX-License-Identifier: MIT
+#define EF_LOG_ROOM "base"
+#include "base/log.h"
+
+#include <poll.h>
+#include <pthread.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/socket.h>
+#include <sys/stat.h>
+#include <sys/syscall.h>
+#include <sys/un.h>
+#include <unistd.h>
+
+#include "base/clock.h"
+#include "base/str.h"
+
+/* A line is cut at PIPE_BUF so that one write to a pipe that polls writable never blocks (pipe(7)). */
+enum { LINE_MAX_BYTES = 4096, RING_BYTES = 256 * 1024 };
+
+static struct {
+    pthread_mutex_t mutex;
+    enum ef_log_level level;
+    enum ef_log_format format;
+    bool identifiers;
+    char ring[RING_BYTES]; /* finished lines: length (2 bytes), bytes */
+    size_t head, used;
+    uint64_t dropped;
+    uint64_t dropped_told; /* how many of them a line already told of */
+} logger = {.mutex = PTHREAD_MUTEX_INITIALIZER, .level = EF_LOG_INFO, .format = EF_LOG_LOGFMT};
+
+static const char *const level_names[] = {"debug", "info", "warn", "error"};
+
+/* systemd sets JOURNAL_STREAM to device:inode of the stderr it gave us (systemd.exec(5)). */
+static bool stderr_is_journal(void)
+{
+    const char *stream = getenv("JOURNAL_STREAM");
+    unsigned long long dev, ino;
+    struct stat st;
+    return stream && sscanf(stream, "%llu:%llu", &dev, &ino) == 2 && fstat(STDERR_FILENO, &st) == 0 &&
+           st.st_dev == dev && st.st_ino == ino;
+}
+
+void ef_log_setup(enum ef_log_level level, enum ef_log_format format, bool identifiers)
+{
+    pthread_mutex_lock(&logger.mutex);
+    if (format == EF_LOG_AUTO)
+        format = stderr_is_journal() ? EF_LOG_JOURNAL : EF_LOG_LOGFMT;
+    logger.level = level;
+    logger.format = format;
+    logger.identifiers = identifiers;
+    pthread_mutex_unlock(&logger.mutex);
+}
+
+bool ef_log_wanted(enum ef_log_level level, const char *room)
+{
+    (void)room;
+    return level >= logger.level;
+}
+
+bool ef_log_identifiers(void)
+{
+    return logger.identifiers;
+}
+
+uint64_t ef_log_dropped(void)
+{
+    pthread_mutex_lock(&logger.mutex);
+    uint64_t n = logger.dropped;
+    pthread_mutex_unlock(&logger.mutex);
+    return n;
+}
+
+bool ef_log_pending(void)
+{
+    pthread_mutex_lock(&logger.mutex);
+    bool pending = logger.used > 0;
+    pthread_mutex_unlock(&logger.mutex);
+    return pending;
+}
+
+static void ring_put(const char *data, size_t len)
+{
+    for (size_t i = 0; i < len; i++)
+        logger.ring[(logger.head + logger.used + i) % RING_BYTES] = data[i];
+    logger.used += len;
+}
+
+static void ring_peek(size_t offset, char *out, size_t len)
+{
+    for (size_t i = 0; i < len; i++)
+        out[i] = logger.ring[(logger.head + offset + i) % RING_BYTES];
+}
+
+static bool stderr_takes_a_line(void)
+{
+    struct pollfd fd = {.fd = STDERR_FILENO, .events = POLLOUT};
+    return poll(&fd, 1, 0) == 1 && (fd.revents & (POLLOUT | POLLERR | POLLHUP));
+}
+
+/* One datagram per line in the native protocol, see systemd's "Native Journal Protocol". */
+static int journal_socket(void)
+{
+    static int fd = -2;
+    if (fd != -2)
+        return fd;
+    struct sockaddr_un address = {.sun_family = AF_UNIX, .sun_path = "/run/systemd/journal/socket"};
+    fd = socket(AF_UNIX, SOCK_DGRAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
+    if (fd >= 0 && connect(fd, (struct sockaddr *)&address, sizeof(address)) != 0) {
+        close(fd);
+        fd = -1;
+    }
+    return fd;
+}
+
+/* True if the line is done with (written, or can never be written), false if it must wait. */
+static bool emit(const char *line, size_t len)
+{
+    if (logger.format == EF_LOG_JOURNAL && journal_socket() >= 0)
+        return send(journal_socket(), line, len, MSG_NOSIGNAL) >= 0;
+    if (!stderr_takes_a_line())
+        return false;
+    ssize_t ignored = write(STDERR_FILENO, line, len);
+    (void)ignored; /* a closed stderr must not stop the relay */
+    return true;
+}
+
+static void flush_locked(void)
+{
+    while (logger.used > 0) {
+        char line[LINE_MAX_BYTES];
+        unsigned short len;
+        ring_peek(0, (char *)&len, sizeof(len));
+        ring_peek(sizeof(len), line, len);
+        if (!emit(line, len))
+            return;
+        logger.head = (logger.head + sizeof(len) + len) % RING_BYTES;
+        logger.used -= sizeof(len) + len;
+    }
+}
+
+void ef_log_flush(void)
+{
+    pthread_mutex_lock(&logger.mutex);
+    flush_locked();
+    pthread_mutex_unlock(&logger.mutex);
+}
+
+static void add_escaped(struct ef_buf *b, const char *s, size_t len)
+{
+    for (size_t i = 0; i < len; i++) {
+        unsigned char c = (unsigned char)s[i];
+        if (c == '"' || c == '\\')
+            ef_buf_printf(b, "\\%c", c);
+        else if (c == '\n')
+            ef_buf_puts(b, "\\n");
+        else if (c < 0x20 || c == 0x7f)
+            ef_buf_printf(b, "\\u%04x", c);
+        else
+            ef_buf_add(b, &s[i], 1);
+    }
+}
+
+static bool needs_quotes(const char *s)
+{
+    if (!*s)
+        return true;
+    for (; *s; s++)
+        if ((unsigned char)*s <= ' ' || *s == '"' || *s == '=' || *s == '\\' || *s == 0x7f)
+            return true;
+    return false;
+}
+
+static void add_logfmt(struct ef_buf *b, const char *key, const char *value)
+{
+    ef_buf_printf(b, "%s%s=", b->len ? " " : "", key);
+    bool quote = needs_quotes(value);
+    if (quote)
+        ef_buf_puts(b, "\"");
+    add_escaped(b, value, strlen(value));
+    if (quote)
+        ef_buf_puts(b, "\"");
+}
+
+static void add_json(struct ef_buf *b, const char *key, const char *value, bool number)
+{
+    ef_buf_printf(b, "%s\"%s\":", b->len > 1 ? "," : "", key);
+    if (number) {
+        ef_buf_puts(b, value);
+        return;
+    }
+    ef_buf_puts(b, "\"");
+    add_escaped(b, value, strlen(value));
+    ef_buf_puts(b, "\"");
+}
+
+/* Journal field names: upper case; values with a newline would need the binary form, so escape it. */
+static void add_journal(struct ef_buf *b, const char *key, const char *value)
+{
+    char name[64];
+    size_t i;
+    for (i = 0; key[i] && i < sizeof(name) - 1; i++)
+        name[i] = (char)(key[i] >= 'a' && key[i] <= 'z' ? key[i] - 32 : key[i]);
+    name[i] = '\0';
+    bool standard = strcmp(name, "MESSAGE") == 0 || strcmp(name, "PRIORITY") == 0 ||
+                    strcmp(name, "SYSLOG_IDENTIFIER") == 0;
+    ef_buf_printf(b, "%s%s=", standard ? "" : "EVENTFERRY_", name);
+    for (const char *p = value; *p; p++)
+        ef_buf_add(b, *p == '\n' ? " " : p, 1);
+    ef_buf_puts(b, "\n");
+}
+
+static void add(struct ef_buf *b, const char *key, const char *value, bool number)
+{
+    if (logger.format == EF_LOG_JSON)
+        add_json(b, key, value, number);
+    else if (logger.format == EF_LOG_JOURNAL)
+        add_journal(b, key, value);
+    else
+        add_logfmt(b, key, value);
+}
+
+static void add_field(struct ef_buf *b, const struct ef_field *f)
+{
+    char number[40];
+    switch (f->type) {
+    case EF_FIELD_STR:
+        if (f->s)
+            add(b, f->key, f->s, false);
+        break;
+    case EF_FIELD_INT:
+        snprintf(number, sizeof(number), "%lld", (long long)f->i);
+        add(b, f->key, number, true);
+        break;
+    case EF_FIELD_DOUBLE:
+        snprintf(number, sizeof(number), "%.6g", f->d);
+        add(b, f->key, number, true);
+        break;
+    case EF_FIELD_ERR:
+        add(b, "class", ef_class_name(f->err->class), false);
+        if (f->err->name[0])
+            add(b, "code", f->err->name, false);
+        add(b, "error", f->err->text, false);
+        break;
+    case EF_FIELD_END:
+        break;
+    }
+}
+
+static void journal_message(struct ef_buf *b, const char *msg, const struct ef_field *fields)
+{
+    /* people read MESSAGE, so it carries the fields too */
+    struct ef_buf text;
+    ef_buf_init(&text, LINE_MAX_BYTES / 2);
+    enum ef_log_format keep = logger.format;
+    logger.format = EF_LOG_LOGFMT;
+    ef_buf_puts(&text, msg);
+    for (const struct ef_field *f = fields; f->type != EF_FIELD_END; f++)
+        add_field(&text, f);
+    logger.format = keep;
+    add_journal(b, "MESSAGE", text.data);
+    ef_buf_done(&text);
+}
+
+static void format_line(struct ef_buf *b, enum ef_log_level level, const char *room, const char *msg,
+                        const struct ef_field *fields)
+{
+    static const char *const priorities[] = {"7", "6", "4", "3"}; /* syslog(3) */
+    char stamp[32];
+    if (logger.format == EF_LOG_JOURNAL) {
+        add_journal(b, "PRIORITY", priorities[level]);
+        add_journal(b, "SYSLOG_IDENTIFIER", "eventferryd");
+        journal_message(b, msg, fields);
+    } else {
+        if (logger.format == EF_LOG_JSON)
+            ef_buf_puts(b, "{");
+        ef_wall_iso8601(ef_clock_wall(), stamp, sizeof(stamp));
+        add(b, "ts", stamp, false);
+        add(b, "level", level_names[level], false);
+    }
+    add(b, "room", room, false);
+    if (logger.format != EF_LOG_JOURNAL)
+        add(b, "msg", msg, false);
+    for (const struct ef_field *f = fields; f->type != EF_FIELD_END; f++)
+        add_field(b, f);
+    if (logger.format == EF_LOG_JSON)
+        ef_buf_puts(b, "}");
+    if (logger.format != EF_LOG_JOURNAL)
+        ef_buf_puts(b, "\n");
+}
+
+static void enqueue(const char *line, size_t len)
+{
+    unsigned short n = (unsigned short)len;
+    if (logger.used + sizeof(n) + len > RING_BYTES) {
+        logger.dropped++;
+        return;
+    }
+    ring_put((const char *)&n, sizeof(n));
+    ring_put(line, len);
+}
+
+void ef_log_write(enum ef_log_level level, const char *room, const char *msg,
+                  const struct ef_field *fields)
+{
+    pthread_mutex_lock(&logger.mutex);
+    struct ef_buf b;
+    ef_buf_init(&b, LINE_MAX_BYTES - 1);
+    format_line(&b, level, room, msg, fields);
+    if (b.overflow && b.len) /* cut, but still one line */
+        b.data[b.len - 1] = '\n';
+    flush_locked();
+    if (logger.dropped > logger.dropped_told && logger.used == 0) {
+        char told[128];
+        int n = snprintf(told, sizeof(told), "level=warn room=base msg=\"log lines dropped\" count=%llu\n",
+                         (unsigned long long)(logger.dropped - logger.dropped_told));
+        logger.dropped_told = logger.dropped;
+        if (logger.format == EF_LOG_LOGFMT)
+            enqueue(told, (size_t)n);
+    }
+    enqueue(b.data, b.len);
+    flush_locked();
+    pthread_mutex_unlock(&logger.mutex);
+    ef_buf_done(&b);
+}
+
+bool ef_log_allow(struct ef_log_limit *limit, int burst, int64_t every_us, uint64_t *suppressed)
+{
+    int64_t now = ef_clock_mono().us;
+    if (limit->window_start_us == 0 || now - limit->window_start_us >= every_us) {
+        limit->window_start_us = now;
+        limit->burst_used = 0;
+    }
+    if (limit->burst_used < burst) {
+        limit->burst_used++;
+        if (suppressed)
+            *suppressed = limit->suppressed;
+        limit->suppressed = 0;
+        return true;
+    }
+    limit->suppressed++;
+    return false;
+}

@@ -1,0 +1,255 @@
+// SPDX-License-Identifier: MIT
+/*
+ * The wall between the domain and databases: one ef_store serves one outbox table.
+ *
+ * Contract (enforced once, in store.c, for every driver):
+ *  - Every verb is asynchronous, is completed exactly once by its upcall, and never from inside the
+ *    starting call. At most one request of each verb is under way.
+ *  - A verb started while the database is away is completed with class OUTAGE. A request whose reply was
+ *    lost is completed with UNCERTAIN (it may have happened); all verbs are idempotent, so they may be repeated.
+ *  - Every statement compares lease epoch and server; FENCED means: this owner's time is over.
+ *  - The driver reconnects by itself, one attempt at a time with backoff, and says `down` and `up`.
+ *  - After ef_store_close no upcall comes but `closed`.
+ *
+ * Ownership: strings and arrays in requests are borrowed until the call returns; results are borrowed until
+ * the upcall returns; a batch given to `rows` carries one reference that the receiver now owns.
+ * Thread: the loop's. Life: a driver's _new -> ef_store_open -> ... -> ef_store_close -> closed -> ef_store_free.
+ */
+#pragma once
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "base/error.h"
+#include "outbox/row.h"
+
+enum ef_store_caps {
+    EF_STORE_WAKEUP = 1, /* can ring a doorbell (arm_wakeup, on wakeup) */
+    EF_STORE_LEASES = 2, /* the lease is real; without it the owner is always alone */
+};
+
+struct ef_run { /* ids first..last, both included */
+    int64_t first, last;
+};
+
+/* --- requests --- */
+
+struct ef_acquire {
+    int64_t ttl_ms;
+    const char *owner;       /* label: instance */
+    const char *incarnation; /* UUID of this process and outbox */
+    const char *token;       /* UUID written into the lock file for this acquisition */
+    const char *old_token;   /* found in our own flocked file: take back at once if the lease has it; or NULL */
+};
+
+struct ef_fetch {
+    int64_t epoch;
+    int64_t after;            /* rows with id > after ... */
+    const struct ef_run *gaps; /* ... and rows in these runs (all <= after) */
+    int gap_count;
+    int max_rows;             /* of each of the two parts */
+    int64_t max_bytes;        /* a chunk is handed over when it holds this much, and reading pauses */
+    bool want_max_id;
+};
+
+struct ef_settle_run {
+    int64_t first, last;               /* every id in it was delivered by us */
+    int64_t created_min_us, created_max_us; /* of these rows: an id that came back never matches */
+};
+
+enum ef_decision_kind {
+    EF_DECIDE_RETRY,     /* status 3: attempts, delay, last_error */
+    EF_DECIDE_DEAD,      /* status 4: attempts, last_error */
+    EF_DECIDE_DELIVERED, /* was status 1 or 3, has been delivered: settled like any other, but durably */
+};
+
+struct ef_decision {
+    int64_t id, created_us;
+    enum ef_decision_kind kind;
+    int attempts;      /* the new value, never an increment */
+    int64_t delay_ms;  /* RETRY: next_retry_at = the database's clock plus this */
+    const char *error; /* last_error; may be NULL */
+};
+
+/* --- results --- */
+
+enum ef_lease_outcome {
+    EF_LEASE_GRANTED,
+    EF_LEASE_HELD,  /* by somebody else; wait_ms until it expires */
+    EF_LEASE_QUIET, /* the server is not the one of the lease: nobody acquires for wait_ms */
+};
+
+struct ef_lease {
+    enum ef_lease_outcome outcome;
+    int64_t epoch;
+    int64_t wait_ms;
+    char owner[128]; /* who holds it */
+};
+
+struct ef_renewal { /* what a renewal brings along */
+    bool paused;
+    char paused_by[128], pause_reason[256];
+    int commands; /* operators' requests that wait in the command table */
+};
+
+struct ef_fetched {
+    int rows;            /* handed over by `rows` */
+    bool gaps_full;      /* the gap part was cut by max_rows: rows beyond `after` were not given */
+    bool full;           /* the part beyond `after` was cut by max_rows */
+    uint64_t xmin, xmax; /* of the snapshot; 0 where the database has none */
+    int64_t max_id;      /* if wanted and the table has rows, else INT64_MIN */
+};
+
+struct ef_store_info { /* what `check` found */
+    char server[80];           /* identity: who answers */
+    char version[32];          /* "PostgreSQL 15.20" */
+    bool has_last_error, has_partition;
+    char warnings[1024];       /* one sentence a line; "" if none */
+};
+
+struct ef_waiting {
+    int64_t next_retry_ms; /* until the earliest next_retry_at of a status-3 row; -1: none waits */
+    int64_t waiting_rows;
+    int64_t foreign_rows; /* status 1, claimed less than claim_timeout ago */
+};
+
+struct ef_lag {
+    int64_t backlog_rows; /* counting stops at 100 001 */
+    bool backlog_saturated;
+    int64_t waiting_rows, dead_rows, blocked_aggregates;
+    double oldest_unfinished_age_s; /* 0: none */
+    int64_t archive_partitions, archive_bytes, archive_default_rows; /* -1: no archive */
+};
+
+/* --- upcalls: given at creation, all mandatory --- */
+
+struct ef_store_user {
+    void (*up)(void *arg, const char *server);
+    void (*down)(void *arg, const struct ef_error *err);
+    void (*wakeup)(void *arg);
+    /* completions; err is NULL on success */
+    void (*checked)(void *arg, const struct ef_store_info *info, const struct ef_error *err);
+    void (*acquired)(void *arg, const struct ef_lease *lease, const struct ef_error *err);
+    void (*renewed)(void *arg, const struct ef_renewal *renewal, const struct ef_error *err);
+    void (*released)(void *arg, const struct ef_error *err);
+    /* A chunk of the open fetch, ids ascending, gap part first; paused: call ef_store_fetch_continue for more. */
+    void (*rows)(void *arg, struct ef_batch *batch, bool paused);
+    void (*fetched)(void *arg, const struct ef_fetched *fetched, const struct ef_error *err);
+    void (*settled)(void *arg, int64_t rows, const struct ef_error *err);
+    void (*decided)(void *arg, int64_t rows, const struct ef_error *err);
+    void (*topic_released)(void *arg, int64_t rows, const struct ef_error *err);
+    void (*waiting)(void *arg, const struct ef_waiting *waiting, const struct ef_error *err);
+    void (*lag)(void *arg, const struct ef_lag *lag, const struct ef_error *err);
+    void (*maintained)(void *arg, int64_t rows_purged, const struct ef_error *err);
+    void (*paused)(void *arg, const struct ef_error *err);
+    void (*closed)(void *arg);
+};
+
+/* --- verbs --- */
+
+struct ef_store;
+
+void ef_store_open(struct ef_store *store);
+/* Table, columns, privileges, our objects. CONFIG errors say what is missing and the SQL that mends it. */
+void ef_store_check(struct ef_store *store);
+void ef_store_acquire(struct ef_store *store, const struct ef_acquire *acquire);
+void ef_store_renew(struct ef_store *store, int64_t epoch, int64_t ttl_ms);
+void ef_store_release(struct ef_store *store, int64_t epoch);
+void ef_store_fetch(struct ef_store *store, const struct ef_fetch *fetch);
+void ef_store_fetch_continue(struct ef_store *store);
+/* The open fetch ends early: `fetched` comes with class BUSY; no `rows` after this call. */
+void ef_store_fetch_cancel(struct ef_store *store);
+void ef_store_settle(struct ef_store *store, int64_t epoch, const struct ef_settle_run *runs, int count);
+/* Durable. Only called while no fetch is open (the fate barrier). */
+void ef_store_decide(struct ef_store *store, int64_t epoch, const struct ef_decision *decisions, int count);
+/* next_retry_at = now for waiting rows of this topic: the first `limit` by id, 0 for all. */
+void ef_store_release_topic(struct ef_store *store, int64_t epoch, struct ef_slice topic, int limit);
+void ef_store_waiting(struct ef_store *store);
+void ef_store_lag(struct ef_store *store);
+/* Archive upkeep, or purge of one small batch of done rows (on_delivered: mark). */
+void ef_store_maintain(struct ef_store *store, int64_t epoch);
+/* Write or clear the registry's pause mark. */
+void ef_store_pause(struct ef_store *store, bool pause, const char *actor, const char *reason);
+/* Doorbell on or off; no completion (its loss only costs latency). */
+void ef_store_arm_wakeup(struct ef_store *store, bool armed);
+void ef_store_close(struct ef_store *store);
+void ef_store_free(struct ef_store *store);
+
+unsigned ef_store_caps(const struct ef_store *store);
+/* True between `up` and `down`. */
+bool ef_store_is_up(const struct ef_store *store);
+
+/* --- for drivers --- */
+
+struct ef_store_ops {
+    const char *driver;
+    unsigned caps;
+    void (*open)(struct ef_store *store);
+    void (*check)(struct ef_store *store);
+    void (*acquire)(struct ef_store *store, const struct ef_acquire *acquire);
+    void (*renew)(struct ef_store *store, int64_t epoch, int64_t ttl_ms);
+    void (*release)(struct ef_store *store, int64_t epoch);
+    void (*fetch)(struct ef_store *store, const struct ef_fetch *fetch);
+    void (*fetch_continue)(struct ef_store *store);
+    void (*fetch_cancel)(struct ef_store *store);
+    void (*settle)(struct ef_store *store, int64_t epoch, const struct ef_settle_run *runs, int count);
+    void (*decide)(struct ef_store *store, int64_t epoch, const struct ef_decision *decisions, int count);
+    void (*release_topic)(struct ef_store *store, int64_t epoch, struct ef_slice topic, int limit);
+    void (*waiting)(struct ef_store *store);
+    void (*lag)(struct ef_store *store);
+    void (*maintain)(struct ef_store *store, int64_t epoch);
+    void (*pause)(struct ef_store *store, bool pause, const char *actor, const char *reason);
+    void (*arm_wakeup)(struct ef_store *store, bool armed);
+    void (*close)(struct ef_store *store);
+    void (*free)(struct ef_store *store);
+};
+
+enum ef_store_verb {
+    EF_VERB_CHECK,
+    EF_VERB_ACQUIRE,
+    EF_VERB_RENEW,
+    EF_VERB_RELEASE,
+    EF_VERB_FETCH,
+    EF_VERB_SETTLE,
+    EF_VERB_DECIDE,
+    EF_VERB_RELEASE_TOPIC,
+    EF_VERB_WAITING,
+    EF_VERB_LAG,
+    EF_VERB_MAINTAIN,
+    EF_VERB_PAUSE,
+    EF_VERB_COUNT,
+};
+
+/* First member of each driver's struct. */
+struct ef_store {
+    const struct ef_store_ops *ops;
+    const struct ef_store_user *user;
+    void *user_arg;
+    const char *name; /* outbox, for logs; borrowed */
+    bool busy[EF_VERB_COUNT];
+    int64_t started_us[EF_VERB_COUNT];
+    bool in_call; /* a verb is being started: completing now would break the contract */
+    bool up, closing, closed;
+};
+
+void ef_store_init(struct ef_store *store, const struct ef_store_ops *ops, const char *name,
+                   const struct ef_store_user *user, void *arg);
+
+/* Drivers report through these, never through the user's table directly. */
+void ef_store_did_up(struct ef_store *store, const char *server);
+void ef_store_did_down(struct ef_store *store, const struct ef_error *err);
+void ef_store_did_wakeup(struct ef_store *store);
+void ef_store_did_check(struct ef_store *store, const struct ef_store_info *info, const struct ef_error *err);
+void ef_store_did_acquire(struct ef_store *store, const struct ef_lease *lease, const struct ef_error *err);
+void ef_store_did_renew(struct ef_store *store, const struct ef_renewal *renewal, const struct ef_error *err);
+void ef_store_did_release(struct ef_store *store, const struct ef_error *err);
+void ef_store_did_rows(struct ef_store *store, struct ef_batch *batch, bool paused);
+void ef_store_did_fetch(struct ef_store *store, const struct ef_fetched *fetched, const struct ef_error *err);
+void ef_store_did_settle(struct ef_store *store, int64_t rows, const struct ef_error *err);
+void ef_store_did_decide(struct ef_store *store, int64_t rows, const struct ef_error *err);
+void ef_store_did_release_topic(struct ef_store *store, int64_t rows, const struct ef_error *err);
+void ef_store_did_waiting(struct ef_store *store, const struct ef_waiting *waiting, const struct ef_error *err);
+void ef_store_did_lag(struct ef_store *store, const struct ef_lag *lag, const struct ef_error *err);
+void ef_store_did_maintain(struct ef_store *store, int64_t rows_purged, const struct ef_error *err);
+void ef_store_did_pause(struct ef_store *store, const struct ef_error *err);
+void ef_store_did_close(struct ef_store *store);
