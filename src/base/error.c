@@ -62,8 +62,15 @@ bool ef_error_prefix(struct ef_error *err, const char *fmt, ...)
     vsnprintf(err->text, sizeof(err->text), fmt, ap);
     va_end(ap);
     size_t used = strlen(err->text);
-    if (used + 1 < sizeof(err->text))
-        snprintf(err->text + used, sizeof(err->text) - used, ": %s", rest);
+    size_t room = sizeof(err->text) - used;
+    size_t len = strlen(rest);
+    if (room > 3) { /* a cut tail is better than a lost beginning */
+        memcpy(err->text + used, ": ", 2);
+        if (len > room - 3)
+            len = room - 3;
+        memcpy(err->text + used + 2, rest, len);
+        err->text[used + 2 + len] = '\0';
+    }
     return false;
 }
 
