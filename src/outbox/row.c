@@ -1,0 +1,40 @@
+// SPDX-License-Identifier: MIT
+#include "outbox/row.h"
+
+#include <assert.h>
+#include <stdlib.h>
+
+/* Holds some hundred small rows; a large payload gets a chunk of its own (arena.h). */
+enum { BATCH_CHUNK_BYTES = 64 * 1024 };
+
+struct ef_batch *ef_batch_new(int size)
+{
+    struct ef_batch *batch = ef_xcalloc(1, sizeof(*batch));
+    batch->refs = 1;
+    batch->size = size;
+    ef_arena_init(&batch->arena, BATCH_CHUNK_BYTES);
+    batch->rows = ef_arena_alloc(&batch->arena, (size_t)size * sizeof(*batch->rows));
+    return batch;
+}
+
+struct ef_batch *ef_batch_ref(struct ef_batch *batch)
+{
+    batch->refs++;
+    return batch;
+}
+
+void ef_batch_unref(struct ef_batch *batch)
+{
+    if (!batch)
+        return;
+    assert(batch->refs > 0);
+    if (--batch->refs > 0)
+        return;
+    ef_arena_done(&batch->arena);
+    free(batch);
+}
+
+size_t ef_batch_bytes(const struct ef_batch *batch)
+{
+    return sizeof(*batch) + batch->arena.total_bytes;
+}
