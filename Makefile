@@ -1,0 +1,89 @@
+# SPDX-License-Identifier: MIT
+# The front door: goals and what they need. The rules are in mk/, the findings of configure in
+# config.mk. On a machine with nothing but make, "make demo" first installs what is missing.
+
+SHELL := /bin/sh
+MAKEFLAGS += --no-builtin-rules
+.SUFFIXES:
+.DELETE_ON_ERROR:
+.DEFAULT_GOAL := all
+
+BUILD ?= build
+
+# Goals that work before anything is configured.
+FREE_GOALS := help deps clean distclean
+# Goals that first see to their packages (scripts/deps --ensure GROUP), then run in a second make.
+GATED_GOALS := check check-unit check-integration check-packaging asan bench fuzz demo lint
+GATE_check := build unit test demo
+GATE_check-unit := build unit
+GATE_check-integration := build test
+GATE_check-packaging := build test
+GATE_asan := build unit
+GATE_bench := build test
+GATE_fuzz := build fuzz
+GATE_demo := build demo
+GATE_lint := build lint
+
+ifndef EF_GATE_PASSED
+.PHONY: $(GATED_GOALS)
+$(GATED_GOALS):
+	@scripts/deps --ensure $(GATE_$@)
+	@$(MAKE) --no-print-directory EF_GATE_PASSED=1 $@
+FREE_GOALS += $(GATED_GOALS)
+# Two second makes must not compile into one directory at the same time.
+ifneq ($(filter $(GATED_GOALS),$(MAKECMDGOALS)),)
+.NOTPARALLEL:
+endif
+endif
+
+.PHONY: help deps clean distclean
+help:
+	@echo 'make [GOAL] [BUILD=dir] [WERROR=1] [CC=clang] [EF_SANITIZE=address,undefined]'
+	@echo
+	@sed -n 's/^#: \([a-z-]*\) - \(.*\)/\1|\2/p' Makefile | while IFS='|' read -r g t; do \
+	    printf '  %-18s %s\n' "$$g" "$$t"; done
+	@echo
+	@echo 'DEPS=no stops with a list instead of installing; ./configure --help shows the choices.'
+
+#: all - builds build/eventferryd and build/eventferryctl (the default)
+#: check - runs all tests: unit, integration, packaging and the demo
+#: check-unit - runs the unit tests and the fuzz corpora; needs no servers
+#: check-integration - runs the tests against real PostgreSQL and Kafka servers
+#: check-packaging - installs into a scratch directory and checks files, modes and units
+#: lint - checks include directions, formatting, scripts, man pages and that docs agree with code
+#: asan - runs the unit tests with the address and undefined-behaviour sanitizers, in build-asan
+#: bench - measures speed and size, prints a table and writes JSON
+#: fuzz - fuzzes each parser for FUZZ_SECONDS (30)
+#: demo - shows orders travelling from PostgreSQL through the daemon to a Kafka consumer
+#: install - installs below DESTDIR and the configured prefix
+#: uninstall - removes what install put there, except the configuration
+#: dist - writes eventferry-VERSION.tar.gz with a ready configure
+#: deps - installs the packages that building, testing and the demo need (apt or dnf)
+#: clean - removes build directories
+#: distclean - removes build directories and what configure wrote
+#: help - prints this list
+
+deps:
+	@scripts/deps
+
+clean:
+	rm -rf build build-asan build-fuzz build-clang $(filter-out .,$(BUILD))
+
+distclean: clean
+	rm -rf config.mk config.log config.status configure autom4te.cache .cache
+
+# Everything else needs config.mk, which make brings up to date before it goes on.
+ifneq ($(filter-out $(FREE_GOALS),$(or $(MAKECMDGOALS),all)),)
+include config.mk
+include mk/build.mk mk/test.mk mk/lint.mk mk/install.mk
+endif
+
+configure: configure.ac
+	@command -v autoconf >/dev/null || { \
+	    echo 'autoconf is missing: "make deps" installs what the build needs' >&2; exit 1; }
+	autoconf && rm -f configure~
+
+# A change of configure.ac keeps the choices made before.
+config.mk: configure config.mk.in
+	@if test -x config.status; then ./config.status --recheck && ./config.status; \
+	else ./configure $(CONFIGURE_FLAGS); fi

@@ -1,0 +1,84 @@
+# SPDX-License-Identifier: MIT
+# Sources by room, generated files, the library and the two programs.
+
+ROOMS := base config loop outbox store kafka codec relay admin
+GEN := $(BUILD)/gen
+
+lib_sources := $(wildcard $(foreach room,$(ROOMS),src/$(room)/*.c) src/daemon.c)
+ctl_sources := $(filter-out src/ctl/main.c,$(wildcard src/ctl/*.c))
+lib_objects := $(lib_sources:%.c=$(BUILD)/%.o)
+ctl_objects := $(ctl_sources:%.c=$(BUILD)/%.o) $(GEN)/sql_files.o
+lib := $(BUILD)/libeventferry.a
+ctl_lib := $(BUILD)/libeventferryctl.a
+
+WARNINGS := -Wall -Wextra -Wshadow -Wstrict-prototypes -Wmissing-prototypes -Wformat=2 -Wvla \
+    $(if $(filter 1,$(WERROR)),-Werror)
+ifdef EF_SANITIZE
+sanitize_flags := -fsanitize=$(EF_SANITIZE) -fno-sanitize-recover=all -fno-omit-frame-pointer
+else
+fortify := -U_FORTIFY_SOURCE -D_FORTIFY_SOURCE=2
+endif
+
+compile = $(CC) -std=gnu11 -D_GNU_SOURCE -Isrc -I$(GEN) -DEF_HAVE_SYSTEMD=$(EF_HAVE_SYSTEMD) \
+    $(patsubst -I%,-isystem %,$(EF_CFLAGS)) $(WARNINGS) $(HARDENING_CFLAGS) $(fortify) \
+    $(CPPFLAGS) $(CFLAGS) $(sanitize_flags) $(EXTRA_CFLAGS) -MMD -MP
+link = $(CC) $(CFLAGS) $(sanitize_flags) $(HARDENING_LDFLAGS) $(LDFLAGS) $(EXTRA_LDFLAGS)
+
+.PHONY: all FORCE
+ifneq ($(and $(wildcard src/main.c),$(wildcard src/ctl/main.c)),)
+all: $(BUILD)/eventferryd $(BUILD)/eventferryctl
+else
+all: $(lib) $(ctl_lib)
+	@echo 'src/main.c or src/ctl/main.c is not there yet: libraries only'
+endif
+
+# Changed flags rebuild everything, changed lists of sources rebuild the archives.
+define write_if_changed
+	@mkdir -p $(@D)
+	@printf '%s\n' '$(subst ','\'',$(1))' >$@.new
+	@if cmp -s $@.new $@; then rm -f $@.new; else mv $@.new $@; fi
+endef
+$(BUILD)/flags.txt: FORCE
+	$(call write_if_changed,$(compile) $(link))
+$(BUILD)/sources.txt: FORCE
+	$(call write_if_changed,$(lib_objects) $(ctl_objects))
+
+$(BUILD)/%.o: %.c $(BUILD)/flags.txt | $(GEN)/version.h $(GEN)/sql_files.h
+	@mkdir -p $(@D)
+	@echo '  CC   $<'
+	@$(compile) -c -o $@ $<
+$(GEN)/%.o: $(GEN)/%.c $(BUILD)/flags.txt | $(GEN)/version.h $(GEN)/sql_files.h
+	@echo '  CC   $<'
+	@$(compile) -c -o $@ $<
+
+# Made anew each time: an archive keeps the objects of files that are gone.
+define archive
+	@echo '  AR   $@'
+	@rm -f $@
+	@$(AR) rcs $@ $(filter %.o,$^)
+endef
+$(lib): $(lib_objects) $(BUILD)/sources.txt
+	$(archive)
+$(ctl_lib): $(ctl_objects) $(BUILD)/sources.txt
+	$(archive)
+
+# Generated files: the SQL that eventferryctl carries, and what this build is.
+sql_sources := $(sort $(shell find sql -name '*.sql' 2>/dev/null))
+$(GEN)/sql_files.c $(GEN)/sql_files.h &: scripts/embed $(sql_sources) $(BUILD)/sql.txt
+	@mkdir -p $(GEN)
+	@echo '  GEN  $(GEN)/sql_files.c'
+	@scripts/embed $(GEN)/sql_files $(sql_sources)
+$(BUILD)/sql.txt: FORCE
+	$(call write_if_changed,$(sql_sources))
+$(GEN)/version.h: FORCE
+	@mkdir -p $(GEN)
+	@scripts/version '$(VERSION)' '$(ALLOCATOR)' $@
+
+$(BUILD)/eventferryd: $(BUILD)/src/main.o $(lib)
+	@echo '  LD   $@'
+	@$(link) -o $@ $^ $(ALLOCATOR_LIBS) $(EF_LIBS)
+$(BUILD)/eventferryctl: $(BUILD)/src/ctl/main.o $(ctl_lib) $(lib)
+	@echo '  LD   $@'
+	@$(link) -o $@ $^ $(ALLOCATOR_LIBS) $(EF_LIBS)
+
+-include $(shell find $(BUILD) -name '*.d' 2>/dev/null)

@@ -1,0 +1,52 @@
+# SPDX-License-Identifier: MIT
+# install, uninstall, dist. Everything lands below DESTDIR.
+
+INSTALL ?= install
+DESTDIR ?=
+confdir = $(sysconfdir)/eventferry
+sqldir = $(datadir)/eventferry/sql
+sysusersdir = $(prefix)/lib/sysusers.d
+
+man_pages := $(wildcard man/*.1 man/*.5 man/*.8)
+units := $(wildcard systemd/*.service)
+examples := $(filter-out conf/eventferry.yaml,$(wildcard conf/*.yaml))
+documents := $(wildcard README.md CHANGELOG.md LICENSE docs/*.md)
+man_target = $(mandir)/man$(patsubst .%,%,$(suffix $(1)))/$(notdir $(1))
+
+# The units name the paths of a distribution package; here they get the configured ones.
+unit_paths = sed -e 's|/usr/sbin/|$(sbindir)/|g' -e 's|/usr/bin/|$(bindir)/|g' \
+    -e 's|/etc/eventferry|$(confdir)|g'
+
+.PHONY: install uninstall dist
+install: all
+	$(INSTALL) -d '$(DESTDIR)$(sbindir)' '$(DESTDIR)$(bindir)' '$(DESTDIR)$(confdir)'
+	$(INSTALL) -m 755 $(BUILD)/eventferryd '$(DESTDIR)$(sbindir)/eventferryd'
+	$(INSTALL) -m 755 $(BUILD)/eventferryctl '$(DESTDIR)$(bindir)/eventferryctl'
+	$(foreach page,$(man_pages),$(INSTALL) -D -m 644 $(page) \
+	    '$(DESTDIR)$(call man_target,$(page))' &&) :
+	$(foreach file,$(sql_sources),$(INSTALL) -D -m 644 $(file) \
+	    '$(DESTDIR)$(sqldir)/$(patsubst sql/%,%,$(file))' &&) :
+	$(foreach file,$(documents),$(INSTALL) -D -m 644 $(file) \
+	    '$(DESTDIR)$(docdir)/$(notdir $(file))' &&) :
+	$(foreach file,$(examples),$(INSTALL) -D -m 644 $(file) \
+	    '$(DESTDIR)$(docdir)/examples/$(notdir $(file))' &&) :
+	$(INSTALL) -d '$(DESTDIR)$(systemdsystemunitdir)'
+	$(foreach unit,$(units),$(unit_paths) $(unit) \
+	    >'$(DESTDIR)$(systemdsystemunitdir)/$(notdir $(unit))' && \
+	    chmod 644 '$(DESTDIR)$(systemdsystemunitdir)/$(notdir $(unit))' &&) :
+	$(INSTALL) -D -m 644 systemd/eventferry.sysusers '$(DESTDIR)$(sysusersdir)/eventferry.conf'
+	@# Never over a configuration somebody has edited; it may come to hold a password.
+	@if [ -e '$(DESTDIR)$(confdir)/eventferry.yaml' ]; then \
+	    echo 'kept $(DESTDIR)$(confdir)/eventferry.yaml'; \
+	else $(INSTALL) -m 640 conf/eventferry.yaml '$(DESTDIR)$(confdir)/eventferry.yaml'; fi
+
+uninstall:
+	rm -f '$(DESTDIR)$(sbindir)/eventferryd' '$(DESTDIR)$(bindir)/eventferryctl'
+	rm -f $(foreach page,$(man_pages),'$(DESTDIR)$(call man_target,$(page))')
+	rm -f $(foreach unit,$(units),'$(DESTDIR)$(systemdsystemunitdir)/$(notdir $(unit))')
+	rm -f '$(DESTDIR)$(sysusersdir)/eventferry.conf'
+	rm -rf '$(DESTDIR)$(datadir)/eventferry' '$(DESTDIR)$(docdir)'
+	@echo 'left alone: $(DESTDIR)$(confdir) and $(localstatedir)/lib/eventferryd'
+
+dist: configure
+	@scripts/dist '$(VERSION)'
