@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: MIT
 /*
- * The process: builds everything from the config in order, runs the loop, reloads, stops in reverse order.
- * What admin needs of it is here; main.c gives it the arguments. Thread: the loop's.
+ * The process: builds everything from the config in order, runs the loop, reloads, stops in reverse
+ * order. What admin needs of it is here; main.c gives it the arguments. Thread: the loop's.
  */
 #pragma once
 
@@ -12,7 +12,8 @@
 
 struct ef_daemon_options {
     const char *config_path;
-    const char *port_file; /* where the embedded broker's and the HTTP server's addresses are written; or NULL */
+    const char *port_file; /* where the embedded broker's and the HTTP server's addresses are
+                              written; or NULL */
     bool core_dumps;       /* off unless asked for */
 };
 

@@ -28,6 +28,7 @@ struct ef_view {
     void (*kafka)(void *arg, struct ef_view_kafka *ret);
     /* Bring gauges up to date before a scrape. */
     void (*refresh)(void *arg);
-    /* All or nothing; the error says why nothing was changed. text receives what changed and what needs a restart. */
+    /* All or nothing; the error says why nothing was changed. text receives what changed and what
+     * needs a restart. */
     bool (*reload)(void *arg, struct ef_buf *text, struct ef_error *err);
 };

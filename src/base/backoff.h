@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: MIT
 /*
- * Waiting times: retry of a row (fixed, linear, exponential; full jitter with a floor) and reconnects.
- * Pure. Thread: any.
+ * Waiting times: retry of a row (fixed, linear, exponential; full jitter with a floor) and
+ * reconnects. Pure. Thread: any.
  */
 #pragma once
 

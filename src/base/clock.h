@@ -2,7 +2,8 @@
 /*
  * Time. Monotonic and wall time are different types so that they cannot be mixed.
  * Monotonic time is CLOCK_BOOTTIME: it goes on while a machine is suspended, which a lease needs.
- * The simulation replaces the source (ef_clock_use). Thread: any for reading; ef_clock_use before threads.
+ * The simulation replaces the source (ef_clock_use). Thread: any for reading; ef_clock_use before
+ * threads.
  */
 #pragma once
 
@@ -33,4 +34,4 @@ void ef_clock_use(const struct ef_clock_source *source);
 void ef_wall_iso8601(ef_wall t, char *out, size_t size);
 
 #define EF_MS_US INT64_C(1000)
-#define EF_S_US INT64_C(1000000)
+#define EF_S_US  INT64_C(1000000)

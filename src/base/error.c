@@ -6,11 +6,11 @@
 #include <string.h>
 
 static const char *const class_names[EF_CLASS_COUNT] = {
-    [EF_CLASS_NONE] = "none",           [EF_CLASS_TRANSIENT] = "transient",
-    [EF_CLASS_BUSY] = "busy",           [EF_CLASS_UNCERTAIN] = "uncertain",
-    [EF_CLASS_RECORD] = "record",       [EF_CLASS_DESTINATION] = "destination",
-    [EF_CLASS_OUTAGE] = "outage",       [EF_CLASS_FENCED] = "fenced",
-    [EF_CLASS_CONFIG] = "config",       [EF_CLASS_FATAL] = "fatal",
+    [EF_CLASS_NONE] = "none",     [EF_CLASS_TRANSIENT] = "transient",
+    [EF_CLASS_BUSY] = "busy",     [EF_CLASS_UNCERTAIN] = "uncertain",
+    [EF_CLASS_RECORD] = "record", [EF_CLASS_DESTINATION] = "destination",
+    [EF_CLASS_OUTAGE] = "outage", [EF_CLASS_FENCED] = "fenced",
+    [EF_CLASS_CONFIG] = "config", [EF_CLASS_FATAL] = "fatal",
 };
 
 const char *ef_class_name(enum ef_class class)

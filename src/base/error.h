@@ -3,14 +3,15 @@
  * An error is a value: the caller allocates it, the failing function fills it, the function that
  * handles it logs it, once. Policy looks only at the class; code and text are for people.
  *
- * Owns: nothing (fixed size, no allocation, may live on the stack). Thread: any. Life: the caller's.
+ * Owns: nothing (fixed size, no allocation, may live on the stack). Thread: any. Life: the
+ * caller's.
  */
 #pragma once
 
 #include <stdbool.h>
 #include <stddef.h>
 
-#define EF_MUST_CHECK __attribute__((warn_unused_result))
+#define EF_MUST_CHECK        __attribute__((warn_unused_result))
 #define EF_PRINTF(fmt, args) __attribute__((format(printf, fmt, args)))
 
 /* What an error means for the work at hand. Never add a class without a row in policy.c. */

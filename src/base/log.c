@@ -16,7 +16,8 @@
 #include "base/clock.h"
 #include "base/str.h"
 
-/* A line is cut at PIPE_BUF so that one write to a pipe that polls writable never blocks (pipe(7)). */
+/* A line is cut at PIPE_BUF so that one write to a pipe that polls writable never blocks (pipe(7)).
+ */
 enum { LINE_MAX_BYTES = 4096, RING_BYTES = 256 * 1024 };
 
 static struct {
@@ -38,8 +39,8 @@ static bool stderr_is_journal(void)
     const char *stream = getenv("JOURNAL_STREAM");
     unsigned long long dev, ino;
     struct stat st;
-    return stream && sscanf(stream, "%llu:%llu", &dev, &ino) == 2 && fstat(STDERR_FILENO, &st) == 0 &&
-           st.st_dev == dev && st.st_ino == ino;
+    return stream && sscanf(stream, "%llu:%llu", &dev, &ino) == 2 &&
+           fstat(STDERR_FILENO, &st) == 0 && st.st_dev == dev && st.st_ino == ino;
 }
 
 void ef_log_setup(enum ef_log_level level, enum ef_log_format format, bool identifiers)
@@ -195,7 +196,8 @@ static void add_json(struct ef_buf *b, const char *key, const char *value, bool 
     ef_buf_puts(b, "\"");
 }
 
-/* Journal field names: upper case; values with a newline would need the binary form, so escape it. */
+/* Journal field names: upper case; values with a newline would need the binary form, so escape it.
+ */
 static void add_journal(struct ef_buf *b, const char *key, const char *value)
 {
     char name[64];
@@ -263,8 +265,8 @@ static void journal_message(struct ef_buf *b, const char *msg, const struct ef_f
     ef_buf_done(&text);
 }
 
-static void format_line(struct ef_buf *b, enum ef_log_level level, const char *room, const char *msg,
-                        const struct ef_field *fields)
+static void format_line(struct ef_buf *b, enum ef_log_level level, const char *room,
+                        const char *msg, const struct ef_field *fields)
 {
     static const char *const priorities[] = {"7", "6", "4", "3"}; /* syslog(3) */
     char stamp[32];
@@ -313,7 +315,8 @@ void ef_log_write(enum ef_log_level level, const char *room, const char *msg,
     flush_locked();
     if (logger.dropped > logger.dropped_told && logger.used == 0) {
         char told[128];
-        int n = snprintf(told, sizeof(told), "level=warn room=base msg=\"log lines dropped\" count=%llu\n",
+        int n = snprintf(told, sizeof(told),
+                         "level=warn room=base msg=\"log lines dropped\" count=%llu\n",
                          (unsigned long long)(logger.dropped - logger.dropped_told));
         logger.dropped_told = logger.dropped;
         if (logger.format == EF_LOG_LOGFMT)

@@ -2,11 +2,13 @@
 /*
  * Logging: a constant message plus fields, as logfmt, JSON or native journal fields.
  *
- * Owns: a bounded ring of finished lines between the callers and stderr, so that a stalled reader never
- * stalls the loop: what does not fit is dropped and counted (ef_log_dropped). Thread: any (one mutex).
- * Life: usable at once with defaults (info, logfmt); ef_log_setup changes level and format at any time.
+ * Owns: a bounded ring of finished lines between the callers and stderr, so that a stalled reader
+ * never stalls the loop: what does not fit is dropped and counted (ef_log_dropped). Thread: any
+ * (one mutex). Life: usable at once with defaults (info, logfmt); ef_log_setup changes level and
+ * format at any time.
  *
- * Never log payloads or secrets; keys and aggregate ids only behind log.identifiers (ef_log_identifiers).
+ * Never log payloads or secrets; keys and aggregate ids only behind log.identifiers
+ * (ef_log_identifiers).
  */
 #pragma once
 
@@ -34,9 +36,10 @@ struct ef_field {
 #define EF_STR(k, v) ((struct ef_field){.key = (k), .type = EF_FIELD_STR, .s = (v)})
 #define EF_INT(k, v) ((struct ef_field){.key = (k), .type = EF_FIELD_INT, .i = (int64_t)(v)})
 #define EF_DBL(k, v) ((struct ef_field){.key = (k), .type = EF_FIELD_DOUBLE, .d = (v)})
-#define EF_ERR(e) ((struct ef_field){.key = "error", .type = EF_FIELD_ERR, .err = (e)})
+#define EF_ERR(e)    ((struct ef_field){.key = "error", .type = EF_FIELD_ERR, .err = (e)})
 
-/* Each .c file that logs defines EF_LOG_ROOM ("relay", "store", ...) before including this header. */
+/* Each .c file that logs defines EF_LOG_ROOM ("relay", "store", ...) before including this header.
+ */
 #ifndef EF_LOG_ROOM
 #define EF_LOG_ROOM "main"
 #endif
@@ -44,13 +47,14 @@ struct ef_field {
 #define ef_log(level, msg, ...)                                                                    \
     do {                                                                                           \
         if (ef_log_wanted((level), EF_LOG_ROOM))                                                   \
-            ef_log_write((level), EF_LOG_ROOM, (msg),                                              \
-                         (const struct ef_field[]){__VA_ARGS__ __VA_OPT__(, ){.type = EF_FIELD_END}}); \
+            ef_log_write(                                                                          \
+                (level), EF_LOG_ROOM, (msg),                                                       \
+                (const struct ef_field[]){__VA_ARGS__ __VA_OPT__(, ){.type = EF_FIELD_END}});      \
     } while (0)
 #define ef_debug(msg, ...) ef_log(EF_LOG_DEBUG, msg __VA_OPT__(, ) __VA_ARGS__)
-#define ef_info(msg, ...) ef_log(EF_LOG_INFO, msg __VA_OPT__(, ) __VA_ARGS__)
-#define ef_warn(msg, ...) ef_log(EF_LOG_WARN, msg __VA_OPT__(, ) __VA_ARGS__)
-#define ef_err(msg, ...) ef_log(EF_LOG_ERROR, msg __VA_OPT__(, ) __VA_ARGS__)
+#define ef_info(msg, ...)  ef_log(EF_LOG_INFO, msg __VA_OPT__(, ) __VA_ARGS__)
+#define ef_warn(msg, ...)  ef_log(EF_LOG_WARN, msg __VA_OPT__(, ) __VA_ARGS__)
+#define ef_err(msg, ...)   ef_log(EF_LOG_ERROR, msg __VA_OPT__(, ) __VA_ARGS__)
 
 void ef_log_setup(enum ef_log_level level, enum ef_log_format format, bool identifiers);
 bool ef_log_wanted(enum ef_log_level level, const char *room);

@@ -1,10 +1,12 @@
 // SPDX-License-Identifier: MIT
 /*
- * Counters, gauges and histograms with labels, and their Prometheus text form (exposition format 0.0.4).
+ * Counters, gauges and histograms with labels, and their Prometheus text form (exposition format
+ * 0.0.4).
  *
- * A family is named once (name, help, type); its series are found by their label values. Handles stay
- * valid for the life of the registry, so hot paths keep them. Plain int64/double writes: loop thread only.
- * Life: ef_metrics_new .. ef_metrics_free. A series may be removed (an outbox that left the config).
+ * A family is named once (name, help, type); its series are found by their label values. Handles
+ * stay valid for the life of the registry, so hot paths keep them. Plain int64/double writes: loop
+ * thread only. Life: ef_metrics_new .. ef_metrics_free. A series may be removed (an outbox that
+ * left the config).
  */
 #pragma once
 

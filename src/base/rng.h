@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: MIT
 /*
- * Pseudo-random numbers for jitter and simulation (xoshiro256**, Blackman and Vigna 2018; seeding by
- * splitmix64), and real random bytes from the kernel for tokens. Thread: one state per thread.
+ * Pseudo-random numbers for jitter and simulation (xoshiro256**, Blackman and Vigna 2018; seeding
+ * by splitmix64), and real random bytes from the kernel for tokens. Thread: one state per thread.
  */
 #pragma once
 

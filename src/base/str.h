@@ -44,14 +44,16 @@ bool ef_buf_add(struct ef_buf *buf, const void *data, size_t len);
 bool ef_buf_puts(struct ef_buf *buf, const char *s);
 bool ef_buf_printf(struct ef_buf *buf, const char *fmt, ...) EF_PRINTF(2, 3);
 
-/* Memory: a failed allocation ends the process (exit 70 with one line): these are small and bounded. */
+/* Memory: a failed allocation ends the process (exit 70 with one line): these are small and
+ * bounded. */
 void *ef_xmalloc(size_t size);
 void *ef_xcalloc(size_t n, size_t size);
 void *ef_xrealloc(void *p, size_t size);
 char *ef_xstrdup(const char *s);
 char *ef_xstrndup(const char *s, size_t len);
 
-/* Damerau-free edit distance for "nearest known name"; names up to 63 bytes, else a large number. */
+/* Damerau-free edit distance for "nearest known name"; names up to 63 bytes, else a large number.
+ */
 unsigned ef_edit_distance(const char *a, const char *b);
 
 /* FNV-1a, 64 bit: for change detection and tables, not for security. */

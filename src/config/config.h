@@ -1,11 +1,13 @@
 // SPDX-License-Identifier: MIT
 /*
- * The configuration as values. options.c holds the ONE table that describes every option (path, type,
- * unit, range, default, reloadable, secret, help); load.c parses the YAML by it into these structs.
+ * The configuration as values. options.c holds the ONE table that describes every option (path,
+ * type, unit, range, default, reloadable, secret, help); load.c parses the YAML by it into these
+ * structs.
  *
  * Owns: all strings and arrays below. Thread: the loop's. Life: ef_config_load .. ef_config_free; a
  * loaded config is never changed, a reload loads another one.
- * Strings are NULL when absent and no default exists. Durations are int64 in the unit of their name.
+ * Strings are NULL when absent and no default exists. Durations are int64 in the unit of their
+ * name.
  */
 #pragma once
 
@@ -26,7 +28,7 @@ struct ef_strings { /* list of strings */
 struct ef_property { /* a librdkafka property as written */
     char *name;
     char *value;
-    bool secret;      /* its value came from ${file:}, ${credential:}, or its name is a password's */
+    bool secret; /* its value came from ${file:}, ${credential:}, or its name is a password's */
     int line, column; /* for errors that show only when librdkafka is asked */
 };
 
@@ -36,9 +38,9 @@ struct ef_properties {
 };
 
 struct ef_config_kafka {
-    bool embedded;              /* brokers: embedded */
-    char *brokers;              /* "a:9092,b:9092"; NULL when embedded */
-    char *client_id;            /* default eventferryd-<instance> */
+    bool embedded;   /* brokers: embedded */
+    char *brokers;   /* "a:9092,b:9092"; NULL when embedded */
+    char *client_id; /* default eventferryd-<instance> */
     struct ef_properties properties;
     struct ef_strings allow_unsafe;
     int64_t embedded_partitions; /* 16 */
@@ -90,13 +92,14 @@ enum ef_column {
     EF_COL_LAST_ERROR,
     EF_COL_COUNT,
 };
-/* "id", "message_id", ..., "kafka_partition", ...: the key under `columns:` and the default name. */
+/* "id", "message_id", ..., "kafka_partition", ...: the key under `columns:` and the default name.
+ */
 extern const char *const ef_column_names[EF_COL_COUNT];
 
 struct ef_column_map {
     char *column; /* NULL: no column */
     char *value;  /* constant; NULL: none */
-    bool named;   /* written in the file (a missing column is then an error, not an absent option) */
+    bool named; /* written in the file (a missing column is then an error, not an absent option) */
 };
 
 struct ef_retry {
@@ -107,12 +110,12 @@ struct ef_retry {
 };
 
 enum ef_header_bit { /* outboxes.*.headers: which standard headers are sent */
-    EF_HEADER_CONTENT_TYPE = 1,
-    EF_HEADER_MESSAGE_ID = 2,
-    EF_HEADER_AGGREGATE_TYPE = 4,
-    EF_HEADER_AGGREGATE_ID = 8,
-    EF_HEADER_TRACE_ID = 16,
-    EF_HEADER_ALL = 31,
+                     EF_HEADER_CONTENT_TYPE = 1,
+                     EF_HEADER_MESSAGE_ID = 2,
+                     EF_HEADER_AGGREGATE_TYPE = 4,
+                     EF_HEADER_AGGREGATE_ID = 8,
+                     EF_HEADER_TRACE_ID = 16,
+                     EF_HEADER_ALL = 31,
 };
 
 struct ef_topic_override {
@@ -132,8 +135,8 @@ struct ef_config_outbox {
     int64_t max_payload_bytes;
     int64_t lease_ttl_ms;
     enum ef_on_delivered on_delivered;
-    int64_t retention_ms; /* 0: never purge; archive's default 24 h */
-    bool retention_given; /* written in the file */
+    int64_t retention_ms;      /* 0: never purge; archive's default 24 h */
+    bool retention_given;      /* written in the file */
     int64_t archive_max_bytes; /* 0: none */
     struct ef_retry retry;
     char *dead_letter_topic; /* name or pattern with ${topic}; NULL: park */
@@ -161,7 +164,7 @@ struct ef_config {
     struct ef_config_outbox *outboxes;
     size_t outbox_count;
     struct {
-        char *listen; /* "127.0.0.1:9464"; NULL: off */
+        char *listen;            /* "127.0.0.1:9464"; NULL: off */
         struct ef_strings hosts; /* further names accepted in the Host header */
     } http;
     struct {
@@ -189,27 +192,32 @@ struct ef_config_problems {
 
 /*
  * Parse and check. Opens nothing but the file itself and the secrets it names. Returns NULL on any
- * error; problems (owned by the caller, ef_config_problems_free) then has at least one; warnings come with a
- * good config too. err->class is CONFIG (exit 78) or OUTAGE for a file that cannot be read (exit 77).
+ * error; problems (owned by the caller, ef_config_problems_free) then has at least one; warnings
+ * come with a good config too. err->class is CONFIG (exit 78) or OUTAGE for a file that cannot be
+ * read (exit 77).
  */
 struct ef_config *ef_config_load(const char *path, struct ef_config_problems *problems,
                                  struct ef_error *err);
 void ef_config_free(struct ef_config *config);
 void ef_config_problems_free(struct ef_config_problems *problems);
 
-const struct ef_config_database *ef_config_database(const struct ef_config *config, const char *name);
+const struct ef_config_database *ef_config_database(const struct ef_config *config,
+                                                    const char *name);
 const struct ef_config_outbox *ef_config_outbox(const struct ef_config *config, const char *name);
-/* Password from password_file, read afresh (caller frees with free()); NULL and no error if none is set. */
-bool ef_config_password(const struct ef_config_database *database, char **ret, struct ef_error *err);
+/* Password from password_file, read afresh (caller frees with free()); NULL and no error if none is
+ * set. */
+bool ef_config_password(const struct ef_config_database *database, char **ret,
+                        struct ef_error *err);
 
 /* Whole effective config as YAML, secrets as "********" (--print-config). */
 void ef_config_print(const struct ef_config *config, struct ef_buf *out);
-/* The option table: as JSON Schema, man page part, sample file, plain list (--print-options[=FORM]). */
+/* The option table: as JSON Schema, man page part, sample file, plain list
+ * (--print-options[=FORM]). */
 bool ef_config_print_options(const char *form, struct ef_buf *out, struct ef_error *err);
 
 /*
- * What a reload changes. Options marked "restart" that differ are named in restart_needed (owned strings);
- * the others are applied by the daemon.
+ * What a reload changes. Options marked "restart" that differ are named in restart_needed (owned
+ * strings); the others are applied by the daemon.
  */
 void ef_config_diff(const struct ef_config *old, const struct ef_config *fresh,
                     struct ef_strings *ret_changed, struct ef_strings *ret_restart_needed);

@@ -2,17 +2,21 @@
 /*
  * The wall between the domain and Kafka.
  *
- * A publisher serves all outboxes of one cluster; each is a user with upcalls of its own. What it promises:
- *  - produce() never blocks. A message that was QUEUED gets exactly one delivery(), never from inside produce().
- *  - Messages of one user for one partition are appended in the order of their produce() calls, also across
- *    refused first requests (one message in flight until a producer's first ack from a partition) and lost
- *    connections. If that can no longer be promised, the instance is given up: every message without an ack is
- *    reported with class FATAL ("not its fault, produce it again"), the culprit, if there is one, with its own class.
- *    During that time produce() answers FULL; room() says when to go on.
+ * A publisher serves all outboxes of one cluster; each is a user with upcalls of its own. What it
+ * promises:
+ *  - produce() never blocks. A message that was QUEUED gets exactly one delivery(), never from
+ * inside produce().
+ *  - Messages of one user for one partition are appended in the order of their produce() calls,
+ * also across refused first requests (one message in flight until a producer's first ack from a
+ * partition) and lost connections. If that can no longer be promised, the instance is given up:
+ * every message without an ack is reported with class FATAL ("not its fault, produce it again"),
+ * the culprit, if there is one, with its own class. During that time produce() answers FULL; room()
+ * says when to go on.
  *  - delivery() with err NULL means: acknowledged by all in-sync replicas.
  * Error classes in delivery(): none, RECORD, TRANSIENT, DESTINATION, FATAL (see above).
  *
- * Thread: the loop's (librdkafka's own threads stay behind it). A scripted publisher stands in in the simulation.
+ * Thread: the loop's (librdkafka's own threads stay behind it). A scripted publisher stands in in
+ * the simulation.
  */
 #pragma once
 
@@ -46,9 +50,10 @@ struct ef_publisher_ops {
     /* No upcalls after this; messages still under way are forgotten when their report comes, and
      * `release` (may be NULL) is called for each opaque then. */
     void (*leave)(struct ef_publisher_user *user, void (*release)(void *opaque));
-    enum ef_produced (*produce)(struct ef_publisher_user *user, const struct ef_message *msg, void *opaque,
-                                bool alone, struct ef_error *err);
-    /* Dead letters and probes: a producer of their own, without gapless; a failure there disturbs nobody. */
+    enum ef_produced (*produce)(struct ef_publisher_user *user, const struct ef_message *msg,
+                                void *opaque, bool alone, struct ef_error *err);
+    /* Dead letters and probes: a producer of their own, without gapless; a failure there disturbs
+     * nobody. */
     enum ef_produced (*produce_aside)(struct ef_publisher_user *user, const struct ef_message *msg,
                                       void *opaque, struct ef_error *err);
 };
@@ -66,15 +71,15 @@ struct ef_publisher_user {
 };
 
 static inline enum ef_produced ef_publisher_produce(struct ef_publisher_user *user,
-                                                    const struct ef_message *msg, void *opaque, bool alone,
-                                                    struct ef_error *err)
+                                                    const struct ef_message *msg, void *opaque,
+                                                    bool alone, struct ef_error *err)
 {
     return user->pub->ops->produce(user, msg, opaque, alone, err);
 }
 
 static inline enum ef_produced ef_publisher_produce_aside(struct ef_publisher_user *user,
-                                                          const struct ef_message *msg, void *opaque,
-                                                          struct ef_error *err)
+                                                          const struct ef_message *msg,
+                                                          void *opaque, struct ef_error *err)
 {
     return user->pub->ops->produce_aside(user, msg, opaque, err);
 }

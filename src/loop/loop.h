@@ -3,8 +3,9 @@
  * The event loop: timers, descriptors, signals, deferred calls and wake-ups from other threads.
  *
  * Everything runs on one thread; nothing on it may block. Objects are embedded in their owners and
- * initialised once; stopping one that is not started is allowed. A stopped object's callback does not
- * run any more, not even later in the same turn. The simulation links another implementation of this header.
+ * initialised once; stopping one that is not started is allowed. A stopped object's callback does
+ * not run any more, not even later in the same turn. The simulation links another implementation of
+ * this header.
  *
  * A callback that takes longer than 50 ms is counted (by `room`) and logged.
  */
@@ -30,7 +31,8 @@ void ef_loop_free(struct ef_loop *loop);
 void ef_loop_run(struct ef_loop *loop);
 void ef_loop_stop(struct ef_loop *loop);
 /* Called for each finished callback with its room and duration (for the histogram); may be NULL. */
-void ef_loop_observe(struct ef_loop *loop, void (*fn)(void *arg, const char *room, int64_t us), void *arg);
+void ef_loop_observe(struct ef_loop *loop, void (*fn)(void *arg, const char *room, int64_t us),
+                     void *arg);
 
 /* One-shot timer. */
 struct ef_timer {
@@ -40,8 +42,8 @@ struct ef_timer {
     void (*fn)(void *arg);
     void *arg;
 };
-void ef_timer_init(struct ef_timer *timer, struct ef_loop *loop, const char *room, void (*fn)(void *arg),
-                   void *arg);
+void ef_timer_init(struct ef_timer *timer, struct ef_loop *loop, const char *room,
+                   void (*fn)(void *arg), void *arg);
 /* (Re)start: fires once, delay_us from now (0: in the next turn). */
 void ef_timer_start(struct ef_timer *timer, int64_t delay_us);
 void ef_timer_stop(struct ef_timer *timer);
@@ -57,8 +59,8 @@ struct ef_io {
     void (*fn)(void *arg, int events);
     void *arg;
 };
-void ef_io_init(struct ef_io *io, struct ef_loop *loop, const char *room, void (*fn)(void *arg, int events),
-                void *arg);
+void ef_io_init(struct ef_io *io, struct ef_loop *loop, const char *room,
+                void (*fn)(void *arg, int events), void *arg);
 /* (Re)start for this descriptor and these events. */
 void ef_io_start(struct ef_io *io, int fd, int events);
 void ef_io_stop(struct ef_io *io);

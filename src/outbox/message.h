@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: MIT
 /*
  * A message as it is to be sent: what route.c makes of a row, what a publisher takes.
- * Borrows everything (from the row's batch, or from the caller's scratch memory until produce returns: headers).
+ * Borrows everything (from the row's batch, or from the caller's scratch memory until produce
+ * returns: headers).
  */
 #pragma once
 

@@ -2,8 +2,9 @@
 /*
  * A row of an outbox table as a store reads it, and the batch whose memory holds it.
  *
- * A batch owns its arena; rows borrow from it. Batches are reference-counted: the store's callback hands over
- * one reference, each row that stays in the window or with the publisher holds one. Thread: the loop's.
+ * A batch owns its arena; rows borrow from it. Batches are reference-counted: the store's callback
+ * hands over one reference, each row that stays in the window or with the publisher holds one.
+ * Thread: the loop's.
  */
 #pragma once
 
@@ -14,17 +15,17 @@
 #include "base/str.h"
 
 enum ef_status { /* contract.md, Table */
-    EF_STATUS_PENDING = 0,
-    EF_STATUS_PROCESSING = 1, /* set by other relays only */
-    EF_STATUS_DONE = 2,
-    EF_STATUS_FAILED = 3, /* waits for next_retry_at */
-    EF_STATUS_DEAD = 4,
+                 EF_STATUS_PENDING = 0,
+                 EF_STATUS_PROCESSING = 1, /* set by other relays only */
+                 EF_STATUS_DONE = 2,
+                 EF_STATUS_FAILED = 3, /* waits for next_retry_at */
+                 EF_STATUS_DEAD = 4,
 };
 
 enum ef_payload_kind { EF_PAYLOAD_JSON, EF_PAYLOAD_TEXT, EF_PAYLOAD_BYTES };
 
 struct ef_row {
-    int64_t id; /* order within the outbox */
+    int64_t id;            /* order within the outbox */
     int64_t created_at_us; /* wall clock of the database, microseconds since 1970 UTC */
     struct ef_slice message_id;
     struct ef_slice aggregate_type;

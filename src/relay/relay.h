@@ -1,10 +1,11 @@
 // SPDX-License-Identifier: MIT
 /*
- * One relay per configured outbox: drives rows from its store to the publisher and back through a state
- * machine (machine.c holds the table). Nothing else knows all the parts.
+ * One relay per configured outbox: drives rows from its store to the publisher and back through a
+ * state machine (machine.c holds the table). Nothing else knows all the parts.
  *
  * Owns: its store, window, cursor, lease file. Borrows: loop, publisher, config, metrics.
- * Thread: the loop's. Life: ef_relay_new -> ef_relay_start -> ... -> ef_relay_stop -> `stopped` -> ef_relay_free.
+ * Thread: the loop's. Life: ef_relay_new -> ef_relay_start -> ... -> ef_relay_stop -> `stopped` ->
+ * ef_relay_free.
  */
 #pragma once
 
@@ -46,9 +47,9 @@ struct ef_relay_paused_topic {
 struct ef_relay_status {
     const char *name, *database, *table; /* borrowed from the config */
     enum ef_relay_state state;
-    char reason[768];  /* why it is not simply running; "" if it is */
-    bool ready;        /* by the rule of contract.md, Health */
-    bool outage;       /* Kafka cannot be reached */
+    char reason[768]; /* why it is not simply running; "" if it is */
+    bool ready;       /* by the rule of contract.md, Health */
+    bool outage;      /* Kafka cannot be reached */
     bool paused;
     char paused_by[128], pause_reason[256];
     char server[80], version[32];
@@ -59,7 +60,7 @@ struct ef_relay_status {
     int64_t cursor_id, gap_runs;
     uint64_t fetched, delivered, settled, retried, dead, id_regressions, sweeps, fate_barriers;
     bool lag_known;
-    struct ef_lag lag; /* of the last look, at most 10 s old */
+    struct ef_lag lag;      /* of the last look, at most 10 s old */
     int64_t last_settle_ms; /* ago; -1: never */
     int64_t oldest_in_flight_ms;
     struct ef_relay_paused_topic topics[16];
@@ -89,14 +90,17 @@ void ef_relay_stop(struct ef_relay *relay);
 void ef_relay_stop_now(struct ef_relay *relay);
 void ef_relay_free(struct ef_relay *relay);
 
-/* Operators' verbs; done() is called once, not from inside the call. Any relay of the table may write the pause
- * mark; the owner obeys it within one lease renewal. */
+/* Operators' verbs; done() is called once, not from inside the call. Any relay of the table may
+ * write the pause mark; the owner obeys it within one lease renewal. */
 void ef_relay_pause(struct ef_relay *relay, bool pause, const char *actor, const char *reason,
                     void (*done)(void *arg, const struct ef_error *err), void *arg);
-/* Stop fetching, finish what is in flight, then stay paused in memory until resume: done() when nothing is in flight. */
-void ef_relay_drain(struct ef_relay *relay, void (*done)(void *arg, const struct ef_error *err), void *arg);
+/* Stop fetching, finish what is in flight, then stay paused in memory until resume: done() when
+ * nothing is in flight. */
+void ef_relay_drain(struct ef_relay *relay, void (*done)(void *arg, const struct ef_error *err),
+                    void *arg);
 
-/* Take over reloadable options of another config (the relay keeps borrowing it instead of the old one). */
+/* Take over reloadable options of another config (the relay keeps borrowing it instead of the old
+ * one). */
 void ef_relay_reload(struct ef_relay *relay, const struct ef_config *config,
                      const struct ef_config_outbox *outbox);
 

@@ -5,15 +5,17 @@
  * Contract (enforced once, in store.c, for every driver):
  *  - Every verb is asynchronous, is completed exactly once by its upcall, and never from inside the
  *    starting call. At most one request of each verb is under way.
- *  - A verb started while the database is away is completed with class OUTAGE. A request whose reply was
- *    lost is completed with UNCERTAIN (it may have happened); all verbs are idempotent, so they may be repeated.
+ *  - A verb started while the database is away is completed with class OUTAGE. A request whose
+ * reply was lost is completed with UNCERTAIN (it may have happened); all verbs are idempotent, so
+ * they may be repeated.
  *  - Every statement compares lease epoch and server; FENCED means: this owner's time is over.
  *  - The driver reconnects by itself, one attempt at a time with backoff, and says `down` and `up`.
  *  - After ef_store_close no upcall comes but `closed`.
  *
- * Ownership: strings and arrays in requests are borrowed until the call returns; results are borrowed until
- * the upcall returns; a batch given to `rows` carries one reference that the receiver now owns.
- * Thread: the loop's. Life: a driver's _new -> ef_store_open -> ... -> ef_store_close -> closed -> ef_store_free.
+ * Ownership: strings and arrays in requests are borrowed until the call returns; results are
+ * borrowed until the upcall returns; a batch given to `rows` carries one reference that the
+ * receiver now owns. Thread: the loop's. Life: a driver's _new -> ef_store_open -> ... ->
+ * ef_store_close -> closed -> ef_store_free.
  */
 #pragma once
 
@@ -39,28 +41,30 @@ struct ef_acquire {
     const char *owner;       /* label: instance */
     const char *incarnation; /* UUID of this process and outbox */
     const char *token;       /* UUID written into the lock file for this acquisition */
-    const char *old_token;   /* found in our own flocked file: take back at once if the lease has it; or NULL */
+    const char *old_token; /* found in our own flocked file: take back at once if the lease has it;
+                              or NULL */
 };
 
 struct ef_fetch {
     int64_t epoch;
-    int64_t after;            /* rows with id > after ... */
+    int64_t after;             /* rows with id > after ... */
     const struct ef_run *gaps; /* ... and rows in these runs (all <= after) */
     int gap_count;
-    int max_rows;             /* of each of the two parts */
-    int64_t max_bytes;        /* a chunk is handed over when it holds this much, and reading pauses */
+    int max_rows;      /* of each of the two parts */
+    int64_t max_bytes; /* a chunk is handed over when it holds this much, and reading pauses */
     bool want_max_id;
 };
 
 struct ef_settle_run {
-    int64_t first, last;               /* every id in it was delivered by us */
+    int64_t first, last;                    /* every id in it was delivered by us */
     int64_t created_min_us, created_max_us; /* of these rows: an id that came back never matches */
 };
 
 enum ef_decision_kind {
     EF_DECIDE_RETRY,     /* status 3: attempts, delay, last_error */
     EF_DECIDE_DEAD,      /* status 4: attempts, last_error */
-    EF_DECIDE_DELIVERED, /* was status 1 or 3, has been delivered: settled like any other, but durably */
+    EF_DECIDE_DELIVERED, /* was status 1 or 3, has been delivered: settled like any other, but
+                            durably */
 };
 
 struct ef_decision {
@@ -101,10 +105,10 @@ struct ef_fetched {
 };
 
 struct ef_store_info { /* what `check` found */
-    char server[80];           /* identity: who answers */
-    char version[32];          /* "PostgreSQL 15.20" */
+    char server[80];   /* identity: who answers */
+    char version[32];  /* "PostgreSQL 15.20" */
     bool has_last_error, has_partition;
-    char warnings[1024];       /* one sentence a line; "" if none */
+    char warnings[1024]; /* one sentence a line; "" if none */
 };
 
 struct ef_waiting {
@@ -117,7 +121,7 @@ struct ef_lag {
     int64_t backlog_rows; /* counting stops at 100 001 */
     bool backlog_saturated;
     int64_t waiting_rows, dead_rows, blocked_aggregates;
-    double oldest_unfinished_age_s; /* 0: none */
+    double oldest_unfinished_age_s;                                  /* 0: none */
     int64_t archive_partitions, archive_bytes, archive_default_rows; /* -1: no archive */
 };
 
@@ -132,7 +136,8 @@ struct ef_store_user {
     void (*acquired)(void *arg, const struct ef_lease *lease, const struct ef_error *err);
     void (*renewed)(void *arg, const struct ef_renewal *renewal, const struct ef_error *err);
     void (*released)(void *arg, const struct ef_error *err);
-    /* A chunk of the open fetch, ids ascending, gap part first; paused: call ef_store_fetch_continue for more. */
+    /* A chunk of the open fetch, ids ascending, gap part first; paused: call
+     * ef_store_fetch_continue for more. */
     void (*rows)(void *arg, struct ef_batch *batch, bool paused);
     void (*fetched)(void *arg, const struct ef_fetched *fetched, const struct ef_error *err);
     void (*settled)(void *arg, int64_t rows, const struct ef_error *err);
@@ -150,7 +155,8 @@ struct ef_store_user {
 struct ef_store;
 
 void ef_store_open(struct ef_store *store);
-/* Table, columns, privileges, our objects. CONFIG errors say what is missing and the SQL that mends it. */
+/* Table, columns, privileges, our objects. CONFIG errors say what is missing and the SQL that mends
+ * it. */
 void ef_store_check(struct ef_store *store);
 void ef_store_acquire(struct ef_store *store, const struct ef_acquire *acquire);
 void ef_store_renew(struct ef_store *store, int64_t epoch, int64_t ttl_ms);
@@ -159,11 +165,14 @@ void ef_store_fetch(struct ef_store *store, const struct ef_fetch *fetch);
 void ef_store_fetch_continue(struct ef_store *store);
 /* The open fetch ends early: `fetched` comes with class BUSY; no `rows` after this call. */
 void ef_store_fetch_cancel(struct ef_store *store);
-void ef_store_settle(struct ef_store *store, int64_t epoch, const struct ef_settle_run *runs, int count);
+void ef_store_settle(struct ef_store *store, int64_t epoch, const struct ef_settle_run *runs,
+                     int count);
 /* Durable. Only called while no fetch is open (the fate barrier). */
-void ef_store_decide(struct ef_store *store, int64_t epoch, const struct ef_decision *decisions, int count);
+void ef_store_decide(struct ef_store *store, int64_t epoch, const struct ef_decision *decisions,
+                     int count);
 /* next_retry_at = now for waiting rows of this topic: the first `limit` by id, 0 for all. */
-void ef_store_release_topic(struct ef_store *store, int64_t epoch, struct ef_slice topic, int limit);
+void ef_store_release_topic(struct ef_store *store, int64_t epoch, struct ef_slice topic,
+                            int limit);
 void ef_store_waiting(struct ef_store *store);
 void ef_store_lag(struct ef_store *store);
 /* Archive upkeep, or purge of one small batch of done rows (on_delivered: mark). */
@@ -192,8 +201,10 @@ struct ef_store_ops {
     void (*fetch)(struct ef_store *store, const struct ef_fetch *fetch);
     void (*fetch_continue)(struct ef_store *store);
     void (*fetch_cancel)(struct ef_store *store);
-    void (*settle)(struct ef_store *store, int64_t epoch, const struct ef_settle_run *runs, int count);
-    void (*decide)(struct ef_store *store, int64_t epoch, const struct ef_decision *decisions, int count);
+    void (*settle)(struct ef_store *store, int64_t epoch, const struct ef_settle_run *runs,
+                   int count);
+    void (*decide)(struct ef_store *store, int64_t epoch, const struct ef_decision *decisions,
+                   int count);
     void (*release_topic)(struct ef_store *store, int64_t epoch, struct ef_slice topic, int limit);
     void (*waiting)(struct ef_store *store);
     void (*lag)(struct ef_store *store);
@@ -239,16 +250,21 @@ void ef_store_init(struct ef_store *store, const struct ef_store_ops *ops, const
 void ef_store_did_up(struct ef_store *store, const char *server);
 void ef_store_did_down(struct ef_store *store, const struct ef_error *err);
 void ef_store_did_wakeup(struct ef_store *store);
-void ef_store_did_check(struct ef_store *store, const struct ef_store_info *info, const struct ef_error *err);
-void ef_store_did_acquire(struct ef_store *store, const struct ef_lease *lease, const struct ef_error *err);
-void ef_store_did_renew(struct ef_store *store, const struct ef_renewal *renewal, const struct ef_error *err);
+void ef_store_did_check(struct ef_store *store, const struct ef_store_info *info,
+                        const struct ef_error *err);
+void ef_store_did_acquire(struct ef_store *store, const struct ef_lease *lease,
+                          const struct ef_error *err);
+void ef_store_did_renew(struct ef_store *store, const struct ef_renewal *renewal,
+                        const struct ef_error *err);
 void ef_store_did_release(struct ef_store *store, const struct ef_error *err);
 void ef_store_did_rows(struct ef_store *store, struct ef_batch *batch, bool paused);
-void ef_store_did_fetch(struct ef_store *store, const struct ef_fetched *fetched, const struct ef_error *err);
+void ef_store_did_fetch(struct ef_store *store, const struct ef_fetched *fetched,
+                        const struct ef_error *err);
 void ef_store_did_settle(struct ef_store *store, int64_t rows, const struct ef_error *err);
 void ef_store_did_decide(struct ef_store *store, int64_t rows, const struct ef_error *err);
 void ef_store_did_release_topic(struct ef_store *store, int64_t rows, const struct ef_error *err);
-void ef_store_did_waiting(struct ef_store *store, const struct ef_waiting *waiting, const struct ef_error *err);
+void ef_store_did_waiting(struct ef_store *store, const struct ef_waiting *waiting,
+                          const struct ef_error *err);
 void ef_store_did_lag(struct ef_store *store, const struct ef_lag *lag, const struct ef_error *err);
 void ef_store_did_maintain(struct ef_store *store, int64_t rows_purged, const struct ef_error *err);
 void ef_store_did_pause(struct ef_store *store, const struct ef_error *err);
