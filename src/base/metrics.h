@@ -6,7 +6,7 @@
  * A family is named once (name, help, type); its series are found by their label values. Handles
  * stay valid for the life of the registry, so hot paths keep them. Plain int64/double writes: loop
  * thread only. Life: ef_metrics_new .. ef_metrics_free. A series may be removed (an outbox that
- * left the config).
+ * left the config): it is no longer shown, and begins at 0 again when it is asked for anew.
  */
 #pragma once
 
@@ -49,5 +49,5 @@ static inline void ef_metric_set(struct ef_metric *m, double v)
 /* Seconds; buckets .001 .0025 .005 .01 .025 .05 .1 .25 .5 1 2.5 5 10 30 60 +Inf. */
 void ef_metric_observe(struct ef_metric *m, double seconds);
 
-/* Append the whole page. */
+/* Append the whole page: families and series in the order they were first asked for. */
 void ef_metrics_render(const struct ef_metrics *metrics, struct ef_buf *out);
