@@ -11,21 +11,20 @@ import pytest
 
 from harness import artifacts, postgres as pg
 from harness.consumer import Collector
-from harness.daemon import Daemon, ctl, merge
+from harness.daemon import Daemon
 from harness.embedded import EmbeddedBroker
 from harness.kafka import Kafka, have_real_kafka
-from harness.outbox import APPLICATION, OWNER_ROLE, RELAY, Outbox
+from harness.outbox import Outbox
 from harness.pgbouncer import PgBouncer
-from harness.postgres import Postgres, Session
+from harness.postgres import Postgres
 from harness.proxy import Proxy
+from harness.setup import (ROLES, empty_database, forget_template, fresh_database,
+                           relay_config, retire)
 from harness.timing import scaled
 
-LONG = os.environ.get("EF_LONG") == "1"
 TEST_LIMIT_S = 60
 CLEAN_EXITS = (None, 0, 75)  # not running, drained, or the stop deadline passed
 
-
-# --- which Kafka
 
 def pytest_configure(config):
     config.ef_real_kafka, config.ef_why_not = have_real_kafka()
@@ -56,8 +55,6 @@ def pytest_collection_modifyitems(config, items):
             if item.get_closest_marker("real_kafka"):
                 item.add_marker(pytest.mark.skip(reason="needs real Apache Kafka"))
 
-
-# --- a limit for each test, and its servers' words when it fails
 
 class TooLong(Exception):
     """The test did not end by itself."""
@@ -91,8 +88,6 @@ def pytest_runtest_makereport(item, call):
                 report.sections.append((f"eventferryd {number} ({daemon.config_path})", tail))
 
 
-# --- servers
-
 @pytest.fixture(scope="session")
 def system_postgres():
     server = Postgres()
@@ -125,74 +120,18 @@ def breakable_kafka(kafka):
         kafka.start()
 
 
-# --- databases
-
-def migrate(database, *arguments, table="public.outbox", on_delivered="archive", expect=0):
-    """Runs eventferryctl migrate as the owner role, granting the relay's and application's rights."""
-    config = Daemon({
-        "kafka": {"brokers": ["127.0.0.1:1"]},
-        "databases": {"db": {"driver": "postgres", "url": database.url(OWNER_ROLE)}},
-        "outboxes": [{"name": "orders", "database": "db", "table": table,
-                      "on_delivered": on_delivered}]})
-    try:
-        return ctl("--config", config.config_path, "migrate", "--grant-to", RELAY,
-                   "--app-role", APPLICATION, *arguments, expect=expect)
-    finally:
-        config.discard()
-
-
-def make_roles(server):
-    """Three roles, as interfaces.md has them: owner, relay, application."""
-    with Session(server, "postgres") as admin:
-        known = {name for (name,) in admin.run("SELECT rolname FROM pg_roles")}
-        for role in (OWNER_ROLE, RELAY, APPLICATION):
-            if role not in known:
-                admin.run(f"CREATE ROLE {role} LOGIN")
-
-
-_templates = {}
-
-
-def template_of(server):
-    """A database with public.outbox as migrate makes it, copied for each test."""
-    if server not in _templates:
-        make_roles(server)
-        database = empty_database(server)
-        migrate(database)
-        if database._session is not None:
-            database._session.close()
-        _templates[server] = database.name
-    return _templates[server]
-
-
-def empty_database(server):
-    """A database of the owner role, with nothing in it."""
-    make_roles(server)
-    database = server.create_database()
-    with Session(server, "postgres") as admin:
-        admin.run(f"ALTER DATABASE {database.name} OWNER TO {OWNER_ROLE}")
-    return database
-
-
-def fresh_database(server):
-    database = server.create_database(template_of(server))
-    with Session(server, "postgres") as admin:
-        admin.run(f"ALTER DATABASE {database.name} OWNER TO {OWNER_ROLE}")
-    return database
-
-
 @pytest.fixture
 def db(system_postgres):
     database = fresh_database(system_postgres)
     yield database
-    database.drop()
+    retire(database)
 
 
 @pytest.fixture
 def db18(postgres18):
     database = fresh_database(postgres18)
     yield database
-    database.drop()
+    retire(database)
 
 
 @pytest.fixture(params=["system", "18"])
@@ -206,12 +145,13 @@ def bare_db(system_postgres):
     """A database in which nothing was migrated; the owner role owns it."""
     database = empty_database(system_postgres)
     yield database
-    database.drop()
+    retire(database)
 
 
 @pytest.fixture
 def own_postgres():
-    """A server of the test's own, to be stopped, killed and paused; make databases with fresh()."""
+    """own_postgres() gives a database on a server of the test's own, to be stopped, killed, paused.
+    Name it before relay in a test's arguments, so that the daemon ends while the server is up."""
     servers = []
 
     def make(**settings):
@@ -222,7 +162,7 @@ def own_postgres():
     yield make
     for server in servers:
         server.resume()
-        _templates.pop(server, None)
+        forget_template(server)
         server.discard()
 
 
@@ -270,24 +210,12 @@ def pgbouncer():
     made = []
 
     def make(server, **settings):
-        made.append(PgBouncer(server, users=(OWNER_ROLE, RELAY, APPLICATION), **settings))
+        made.append(PgBouncer(server, users=ROLES, **settings))
         return made[-1]
 
     yield make
     for each in made:
         each.discard()
-
-
-# --- the daemon
-
-def relay_config(database, broker, outbox_settings=None, port=None, **sections):
-    """The configuration most tests begin with: one outbox named orders, quick to take over and stop."""
-    return merge({
-        "kafka": {"brokers": broker.bootstrap.split(",")},
-        "databases": {"db": {"driver": "postgres", "url": database.url(RELAY, port)}},
-        "outboxes": [merge({"name": "orders", "database": "db", "table": "public.outbox",
-                            "lease_ttl": "3s"}, outbox_settings or {})],
-        "shutdown_timeout": "5s"}, sections)
 
 
 @pytest.fixture
