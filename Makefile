@@ -80,7 +80,8 @@ endif
 
 configure: configure.ac
 	@command -v autoconf >/dev/null || { \
-	    echo 'autoconf is missing: "make deps" installs what the build needs' >&2; exit 1; }
+	    echo 'these are missing, "make deps" installs them:' >&2; \
+	    scripts/deps --check build >&2; exit 1; }
 	autoconf && rm -f configure~
 
 # A change of configure.ac keeps the choices made before.
