@@ -28,6 +28,26 @@ void ef_arena_done(struct ef_arena *arena)
     *arena = (struct ef_arena){.chunk_bytes = arena->chunk_bytes};
 }
 
+void ef_arena_reset(struct ef_arena *arena)
+{
+    struct ef_arena_chunk *keep = NULL, *next;
+    for (struct ef_arena_chunk *chunk = arena->chunks; chunk; chunk = next) {
+        next = chunk->next;
+        if (!keep && chunk->size == arena->chunk_bytes)
+            keep = chunk;
+        else
+            free(chunk);
+    }
+    *arena = (struct ef_arena){.chunk_bytes = arena->chunk_bytes};
+    if (!keep)
+        return;
+    keep->next = NULL;
+    arena->chunks = keep;
+    arena->next = keep->data;
+    arena->left = keep->size;
+    arena->total_bytes = sizeof(*keep) + keep->size;
+}
+
 static struct ef_arena_chunk *add_chunk(struct ef_arena *arena, size_t size)
 {
     struct ef_arena_chunk *chunk = ef_xmalloc(sizeof(*chunk) + size);

@@ -19,6 +19,8 @@ struct ef_arena {
 
 void ef_arena_init(struct ef_arena *arena, size_t chunk_bytes);
 void ef_arena_done(struct ef_arena *arena);
+/* Forget everything in it; one normal chunk is kept, so that scratch memory costs no allocation. */
+void ef_arena_reset(struct ef_arena *arena);
 /* 8-byte aligned, not zeroed. Never NULL. */
 void *ef_arena_alloc(struct ef_arena *arena, size_t size);
 /* Copy of bytes plus a NUL. */
