@@ -11,7 +11,7 @@ MAKEFLAGS += --no-builtin-rules
 BUILD ?= build
 
 # Goals that work before anything is configured.
-FREE_GOALS := help deps clean distclean
+FREE_GOALS := help deps dist clean distclean
 # Goals that first see to their packages (scripts/deps --ensure GROUP), then run in a second make.
 GATED_GOALS := check check-unit check-integration check-packaging asan bench fuzz demo lint
 GATE_check := build unit test demo
@@ -36,7 +36,7 @@ ifneq ($(filter $(GATED_GOALS),$(MAKECMDGOALS)),)
 endif
 endif
 
-.PHONY: help deps clean distclean
+.PHONY: help deps dist clean distclean
 help:
 	@echo 'make [GOAL] [BUILD=dir] [WERROR=1] [CC=clang] [EF_SANITIZE=address,undefined]'
 	@echo
@@ -65,6 +65,9 @@ help:
 
 deps:
 	@scripts/deps
+
+dist:
+	@scripts/dist
 
 clean:
 	rm -rf build build-asan build-fuzz build-clang $(filter-out .,$(BUILD))

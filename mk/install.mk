@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-# install, uninstall, dist. Everything lands below DESTDIR.
+# install and uninstall. Everything lands below DESTDIR.
 
 INSTALL ?= install
 DESTDIR ?=
@@ -17,7 +17,7 @@ man_target = $(mandir)/man$(patsubst .%,%,$(suffix $(1)))/$(notdir $(1))
 unit_paths = sed -e 's|/usr/sbin/|$(sbindir)/|g' -e 's|/usr/bin/|$(bindir)/|g' \
     -e 's|/etc/eventferry|$(confdir)|g'
 
-.PHONY: install uninstall dist
+.PHONY: install uninstall
 install: all
 	$(INSTALL) -d '$(DESTDIR)$(sbindir)' '$(DESTDIR)$(bindir)' '$(DESTDIR)$(confdir)'
 	$(INSTALL) -m 755 $(BUILD)/eventferryd '$(DESTDIR)$(sbindir)/eventferryd'
@@ -35,10 +35,10 @@ install: all
 	    >'$(DESTDIR)$(systemdsystemunitdir)/$(notdir $(unit))' && \
 	    chmod 644 '$(DESTDIR)$(systemdsystemunitdir)/$(notdir $(unit))' &&) :
 	$(INSTALL) -D -m 644 systemd/eventferry.sysusers '$(DESTDIR)$(sysusersdir)/eventferry.conf'
-	@# Never over a configuration somebody has edited; it may come to hold a password.
+	@# Never over a configuration somebody has edited. Readable by all: secrets have their own files.
 	@if [ -e '$(DESTDIR)$(confdir)/eventferry.yaml' ]; then \
 	    echo 'kept $(DESTDIR)$(confdir)/eventferry.yaml'; \
-	else $(INSTALL) -m 640 conf/eventferry.yaml '$(DESTDIR)$(confdir)/eventferry.yaml'; fi
+	else $(INSTALL) -m 644 conf/eventferry.yaml '$(DESTDIR)$(confdir)/eventferry.yaml'; fi
 
 uninstall:
 	rm -f '$(DESTDIR)$(sbindir)/eventferryd' '$(DESTDIR)$(bindir)/eventferryctl'
@@ -47,6 +47,3 @@ uninstall:
 	rm -f '$(DESTDIR)$(sysusersdir)/eventferry.conf'
 	rm -rf '$(DESTDIR)$(datadir)/eventferry' '$(DESTDIR)$(docdir)'
 	@echo 'left alone: $(DESTDIR)$(confdir) and $(localstatedir)/lib/eventferryd'
-
-dist: configure
-	@scripts/dist '$(VERSION)'
