@@ -35,13 +35,13 @@ void ef_clock_use(const struct ef_clock_source *source)
 void ef_wall_iso8601(ef_wall t, char *out, size_t size)
 {
     time_t s = (time_t)(t.us / EF_S_US);
-    int64_t ms = (t.us % EF_S_US) / 1000;
-    if (ms < 0) { /* before 1970 the division rounds towards zero */
-        ms += 1000;
+    int64_t rest_us = t.us % EF_S_US;
+    if (rest_us < 0) { /* before 1970, where C's division rounds towards zero */
+        rest_us += EF_S_US;
         s--;
     }
     struct tm tm;
     gmtime_r(&s, &tm);
     snprintf(out, size, "%04d-%02d-%02dT%02d:%02d:%02d.%03dZ", tm.tm_year + 1900, tm.tm_mon + 1,
-             tm.tm_mday, tm.tm_hour, tm.tm_min, tm.tm_sec, (int)ms);
+             tm.tm_mday, tm.tm_hour, tm.tm_min, tm.tm_sec, (int)(rest_us / 1000));
 }
