@@ -7,7 +7,7 @@ lint_checks := $(filter-out %.py,$(wildcard scripts/check-*))
 ifdef EF_GATE_PASSED
 lint: all
 	@failed=; for check in $(lint_checks); do \
-	    EF_BUILD='$(EF_BUILD_DIR)' EF_COMPILE='$(compile)' "$$check" || failed="$$failed $${check#scripts/}"; \
+	    EF_BUILD='$(abspath $(BUILD))' EF_COMPILE='$(compile)' "$$check" || failed="$$failed $${check#scripts/}"; \
 	done; \
 	if [ -n "$$failed" ]; then echo "lint failed:$$failed" >&2; exit 1; fi; \
 	echo 'lint: $(words $(lint_checks)) checks passed'

@@ -48,7 +48,7 @@ check-integration: all tests
 	@EF_BUILD='$(EF_BUILD_DIR)' $(PYTHON) -m pytest tests/integration $(PYTEST_FLAGS)
 
 check-packaging: all
-	@$(PYTHON) -m pytest tests/packaging $(PYTEST_FLAGS)
+	@EF_BUILD='$(abspath $(BUILD))' $(PYTHON) -m pytest -p no:cacheprovider tests/packaging $(PYTEST_FLAGS)
 
 # In this order: the quick ones first, and one after the other even with -j.
 check: all tests
@@ -70,7 +70,8 @@ bench: all
 demo: all
 	@EF_BUILD='$(EF_BUILD_DIR)' scripts/demo
 endif
-EF_BUILD_DIR = $(abspath $(BUILD))
+# EF_BUILD points the integration tests at another build, such as build-asan.
+EF_BUILD_DIR = $(abspath $(or $(EF_BUILD),$(BUILD)))
 
 fuzzers := $(fuzz_sources:tests/fuzz/%.c=$(BUILD)/fuzzers/%)
 $(fuzzers): $(BUILD)/fuzzers/%: $(BUILD)/tests/fuzz/%.o $(ctl_lib) $(lib)
