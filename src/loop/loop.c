@@ -50,8 +50,9 @@ static void run_deferred(struct ef_loop *loop)
         d->next = NULL;
         d->queued = false;
         ef_mono began = ef_clock_mono();
-        d->fn(d->arg);
-        finished(loop, d->room, began);
+        const char *room = d->room;
+        d->fn(d->arg); /* may free the call */
+        finished(loop, room, began);
     }
 }
 
