@@ -47,6 +47,8 @@ struct ef_batch {
     struct ef_arena arena;
     struct ef_row *rows; /* in the arena */
     int count, size;
+    int window_rows;      /* rows in the window (window.c) */
+    int64_t window_bytes; /* what the window counted for it */
 };
 
 struct ef_batch *ef_batch_new(int size);

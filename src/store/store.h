@@ -23,15 +23,12 @@
 #include <stdint.h>
 
 #include "base/error.h"
+#include "outbox/read.h"
 #include "outbox/row.h"
 
 enum ef_store_caps {
     EF_STORE_WAKEUP = 1, /* can ring a doorbell (arm_wakeup, on wakeup) */
     EF_STORE_LEASES = 2, /* the lease is real; without it the owner is always alone */
-};
-
-struct ef_run { /* ids first..last, both included */
-    int64_t first, last;
 };
 
 /* --- requests --- */
@@ -43,16 +40,6 @@ struct ef_acquire {
     const char *token;       /* UUID written into the lock file for this acquisition */
     const char *old_token; /* found in our own flocked file: take back at once if the lease has it;
                               or NULL */
-};
-
-struct ef_fetch {
-    int64_t epoch;
-    int64_t after;             /* rows with id > after ... */
-    const struct ef_run *gaps; /* ... and rows in these runs (all <= after) */
-    int gap_count;
-    int max_rows;      /* of each of the two parts */
-    int64_t max_bytes; /* a chunk is handed over when it holds this much, and reading pauses */
-    bool want_max_id;
 };
 
 struct ef_settle_run {
@@ -94,14 +81,6 @@ struct ef_renewal { /* what a renewal brings along */
     bool paused;
     char paused_by[128], pause_reason[256];
     int commands; /* operators' requests that wait in the command table */
-};
-
-struct ef_fetched {
-    int rows;            /* handed over by `rows` */
-    bool gaps_full;      /* the gap part was cut by max_rows: rows beyond `after` were not given */
-    bool full;           /* the part beyond `after` was cut by max_rows */
-    uint64_t xmin, xmax; /* of the snapshot; 0 where the database has none */
-    int64_t max_id;      /* if wanted and the table has rows, else INT64_MIN */
 };
 
 struct ef_store_info { /* what `check` found */
@@ -170,7 +149,8 @@ void ef_store_settle(struct ef_store *store, int64_t epoch, const struct ef_sett
 /* Durable. Only called while no fetch is open (the fate barrier). */
 void ef_store_decide(struct ef_store *store, int64_t epoch, const struct ef_decision *decisions,
                      int count);
-/* next_retry_at = now for waiting rows of this topic: the first `limit` by id, 0 for all. */
+/* next_retry_at = now for waiting rows of this topic (p NULL: of every topic): the first `limit` by
+ * id, 0 for all. */
 void ef_store_release_topic(struct ef_store *store, int64_t epoch, struct ef_slice topic,
                             int limit);
 void ef_store_waiting(struct ef_store *store);

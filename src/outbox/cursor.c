@@ -1,0 +1,200 @@
+// SPDX-License-Identifier: MIT
+#include "outbox/cursor.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/str.h"
+
+/* "As often as 5 % of the time allows, at least hourly"; and not more often than every second. */
+enum { SWEEP_BUDGET = 20 };
+#define SWEEP_MIN_US EF_S_US
+#define SWEEP_MAX_US (3600 * EF_S_US)
+
+static const int64_t nothing = INT64_MIN;
+
+void ef_cursor_init(struct ef_cursor *c)
+{
+    *c = (struct ef_cursor){.after = nothing, .tracked = nothing};
+}
+
+void ef_cursor_done(struct ef_cursor *c)
+{
+    free(c->gaps);
+    free(c->runs);
+    ef_cursor_init(c);
+}
+
+void ef_cursor_reset(struct ef_cursor *c)
+{
+    c->after = c->tracked = nothing;
+    c->gap_count = 0;
+    c->reading = c->sweeping = false;
+    c->sweep_next_us = 0;
+}
+
+/* --- gap runs --- */
+
+static void insert_at(struct ef_cursor *c, int i, struct ef_gap gap)
+{
+    if (c->gap_count == c->gap_size) {
+        c->gap_size = c->gap_size ? c->gap_size * 2 : 64;
+        c->gaps = ef_xrealloc(c->gaps, (size_t)c->gap_size * sizeof(*c->gaps));
+    }
+    memmove(&c->gaps[i + 1], &c->gaps[i], (size_t)(c->gap_count - i) * sizeof(*c->gaps));
+    c->gaps[i] = gap;
+    c->gap_count++;
+}
+
+static void remove_at(struct ef_cursor *c, int i)
+{
+    c->gap_count--;
+    memmove(&c->gaps[i], &c->gaps[i + 1], (size_t)(c->gap_count - i) * sizeof(*c->gaps));
+}
+
+/* New gaps are always above the others. Beyond the bound the oldest are left to the sweep. */
+static void note(struct ef_cursor *c, int64_t first, int64_t last)
+{
+    if (first > last)
+        return;
+    if (c->gap_count == EF_CURSOR_GAPS_MAX) {
+        remove_at(c, 0);
+        c->overflowed++;
+    }
+    insert_at(c, c->gap_count,
+              (struct ef_gap){.first = first, .last = last, .noted_us = c->read_began_us});
+}
+
+static void seen_below(struct ef_cursor *c, int64_t id)
+{
+    int low = 0, high = c->gap_count;
+    while (low < high) {
+        int mid = low + (high - low) / 2;
+        if (c->gaps[mid].last < id)
+            low = mid + 1;
+        else
+            high = mid;
+    }
+    if (low == c->gap_count || c->gaps[low].first > id)
+        return;
+    struct ef_gap *gap = &c->gaps[low];
+    struct ef_gap upper = *gap;
+    upper.first = id + 1;
+    gap->last = id - 1;
+    bool lower_left = gap->first <= gap->last, upper_left = upper.first <= upper.last;
+    if (lower_left && upper_left)
+        insert_at(c, low + 1, upper);
+    else if (upper_left)
+        *gap = upper;
+    else if (!lower_left)
+        remove_at(c, low);
+}
+
+/* --- reads --- */
+
+bool ef_cursor_sweep_due(const struct ef_cursor *c, ef_mono now)
+{
+    return !c->sweeping && now.us >= c->sweep_next_us;
+}
+
+void ef_cursor_sweep(struct ef_cursor *c)
+{
+    c->sweep_next_us = 0;
+}
+
+void ef_cursor_begin(struct ef_cursor *c, ef_mono now, struct ef_fetch *fetch)
+{
+    c->reading = true;
+    c->read_began_us = now.us;
+    c->sweep_asked = ef_cursor_sweep_due(c, now);
+    if (c->sweep_asked) {
+        c->sweeping = true;
+        c->sweep_began_us = now.us;
+        c->sweeps++;
+        c->after = nothing;
+    }
+    int count = 0;
+    if (c->run_size < c->gap_count) {
+        c->run_size = c->gap_count;
+        c->runs = ef_xrealloc(c->runs, (size_t)c->run_size * sizeof(*c->runs));
+    }
+    for (int i = 0; i < c->gap_count; i++) /* those above `after` are read anyway */
+        if (c->gaps[i].first <= c->after)
+            c->runs[count++] = (struct ef_run){
+                c->gaps[i].first, c->gaps[i].last < c->after ? c->gaps[i].last : c->after};
+    fetch->after = c->after;
+    fetch->gaps = c->runs;
+    fetch->gap_count = count;
+    fetch->want_max_id = c->sweep_asked;
+}
+
+void ef_cursor_saw(struct ef_cursor *c, int64_t id)
+{
+    if (id > c->tracked) {
+        note(c, c->tracked == nothing ? nothing + 1 : c->tracked + 1, id - 1);
+        c->tracked = id;
+    } else {
+        seen_below(c, id);
+    }
+    if (id > c->after)
+        c->after = id;
+}
+
+static void drop_old(struct ef_cursor *c, const struct ef_fetched *f)
+{
+    int kept = 0;
+    for (int i = 0; i < c->gap_count; i++) {
+        struct ef_gap gap = c->gaps[i];
+        bool proven = gap.xmax != 0 && f->xmin >= gap.xmax &&
+                      c->read_began_us - gap.noted_us >= EF_CURSOR_GRACE_US;
+        if (proven) {
+            c->dropped++;
+            continue;
+        }
+        if (gap.xmax == 0)
+            gap.xmax = f->xmax;
+        c->gaps[kept++] = gap;
+    }
+    c->gap_count = kept;
+}
+
+/* Ids began again below the cursor (TRUNCATE ... RESTART IDENTITY): what lies above is not to come
+ * any more. */
+static void begin_again_below(struct ef_cursor *c, int64_t max_id)
+{
+    c->regressed++;
+    c->tracked = max_id;
+    c->after = c->after > max_id ? max_id : c->after;
+    while (c->gap_count > 0 && c->gaps[c->gap_count - 1].last > max_id)
+        remove_at(c, c->gap_count - 1);
+}
+
+void ef_cursor_end(struct ef_cursor *c, ef_mono now, const struct ef_fetched *f)
+{
+    c->reading = false;
+    drop_old(c, f);
+    if (c->sweep_asked && f->max_id != INT64_MIN && c->tracked != nothing &&
+        f->max_id < c->tracked && !f->full)
+        begin_again_below(c, f->max_id);
+    if (f->full || f->gaps_full)
+        return;
+    if (c->after < c->tracked)
+        c->after = c->tracked;
+    if (c->sweeping) {
+        c->sweeping = false;
+        int64_t pause = (now.us - c->sweep_began_us) * SWEEP_BUDGET;
+        pause = pause < SWEEP_MIN_US ? SWEEP_MIN_US : pause > SWEEP_MAX_US ? SWEEP_MAX_US : pause;
+        c->sweep_next_us = now.us + pause;
+    }
+}
+
+void ef_cursor_abort(struct ef_cursor *c)
+{
+    c->reading = false;
+}
+
+void ef_cursor_back(struct ef_cursor *c, int64_t id)
+{
+    if (id < c->after)
+        c->after = id;
+}

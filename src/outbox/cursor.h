@@ -1,0 +1,70 @@
+// SPDX-License-Identifier: MIT
+/*
+ * Where reading stands: the cursor, the known gaps below it, and when to sweep from zero
+ * (claim-and-order.md, Reading). Pure: told of reads and rows, it says what to ask next.
+ *
+ * A gap is an id at or below the cursor that this owner has not seen: its transaction may still
+ * commit. Gaps are kept as runs and asked for again in every read, so whoever sees a later row of
+ * an aggregate also sees an earlier one that committed late. A run is dropped once a read proves
+ * that nobody can still bring it: the snapshot's xmin has reached the xmax noted with it, and that
+ * read began at least GRACE after it was noted (an id is drawn before its transaction gets a
+ * number).
+ *
+ * Owns: the runs. Thread: the loop's. Life: _init .. _done; _reset forgets everything (new owner,
+ * new server).
+ */
+#pragma once
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "base/clock.h"
+#include "outbox/read.h"
+
+struct ef_gap {
+    int64_t first, last;
+    int64_t noted_us; /* monotonic */
+    uint64_t xmax;    /* of the snapshot that did not show it; 0: its read has not ended yet */
+};
+
+struct ef_cursor {
+    int64_t after;       /* the next read asks for ids above it */
+    int64_t tracked;     /* ids up to here are accounted for: seen, or a gap, or a dropped gap */
+    struct ef_gap *gaps; /* ascending, disjoint */
+    int gap_count, gap_size;
+    struct ef_run *runs; /* the same as a request's borrowed array */
+    int run_size;
+    /* the open read */
+    bool reading;
+    int64_t read_began_us;
+    bool sweep_asked; /* the open read began a sweep */
+    /* sweeps */
+    bool sweeping;
+    int64_t sweep_began_us, sweep_next_us;
+    uint64_t sweeps, dropped, overflowed, regressed;
+};
+
+/* Bounds of the protocol. */
+#define EF_CURSOR_GRACE_US (10 * EF_S_US)
+enum { EF_CURSOR_GAPS_MAX = 10000 };
+
+void ef_cursor_init(struct ef_cursor *cursor);
+void ef_cursor_done(struct ef_cursor *cursor);
+/* Forget all and begin with a sweep. */
+void ef_cursor_reset(struct ef_cursor *cursor);
+
+/* Fill after, gaps and want_max_id of a read that starts now. */
+void ef_cursor_begin(struct ef_cursor *cursor, ef_mono now, struct ef_fetch *fetch);
+/* A row of the open read, in the order in which rows come. */
+void ef_cursor_saw(struct ef_cursor *cursor, int64_t id);
+/* The open read ended well; its snapshot may let gaps go. */
+void ef_cursor_end(struct ef_cursor *cursor, ef_mono now, const struct ef_fetched *fetched);
+/* The open read failed or was given up: what it showed stays noted, nothing more is concluded. */
+void ef_cursor_abort(struct ef_cursor *cursor);
+
+/* Read again everything above id (a row below was decided). */
+void ef_cursor_back(struct ef_cursor *cursor, int64_t id);
+/* Sweep with the next read. */
+void ef_cursor_sweep(struct ef_cursor *cursor);
+/* True if a sweep is due by the budget of 5 % of the time. */
+bool ef_cursor_sweep_due(const struct ef_cursor *cursor, ef_mono now);

@@ -1,0 +1,31 @@
+// SPDX-License-Identifier: MIT
+/*
+ * One read of an outbox as a question and its answer: what the cursor asks and a store tells. Plain
+ * values.
+ */
+#pragma once
+
+#include <stdbool.h>
+#include <stdint.h>
+
+struct ef_run { /* ids first..last, both included */
+    int64_t first, last;
+};
+
+struct ef_fetch {
+    int64_t epoch;
+    int64_t after;             /* rows with id > after ... */
+    const struct ef_run *gaps; /* ... and rows in these runs (all <= after) */
+    int gap_count;
+    int max_rows;      /* of each of the two parts */
+    int64_t max_bytes; /* a chunk is handed over when it holds this much, and reading pauses */
+    bool want_max_id;
+};
+
+struct ef_fetched {
+    int rows;            /* handed over by `rows` */
+    bool gaps_full;      /* the gap part was cut by max_rows: rows beyond `after` were not given */
+    bool full;           /* the part beyond `after` was cut by max_rows */
+    uint64_t xmin, xmax; /* of the snapshot; 0 where the database has none */
+    int64_t max_id;      /* if wanted and the table has rows, else INT64_MIN */
+};

@@ -1,0 +1,635 @@
+// SPDX-License-Identifier: MIT
+#include "outbox/window.h"
+
+#include <stdlib.h>
+
+#include "base/str.h"
+
+/* ids are nearly consecutive: one multiplication spreads them better and faster than uthash's
+ * default */
+#define HASH_FUNCTION(key, len, hash) ((hash) = lane_or_id_hash((key), (len)))
+static unsigned lane_or_id_hash(const void *key, size_t len);
+#include <uthash.h>
+#include <utlist.h>
+
+static unsigned lane_or_id_hash(const void *key, size_t len)
+{
+    uint64_t h;
+    if (len == sizeof(int64_t)) {
+        memcpy(&h, key, sizeof(h));
+    } else {
+        h = len;
+        const char *p = key;
+        for (; len >= 8; len -= 8, p += 8) {
+            uint64_t v;
+            memcpy(&v, p, 8);
+            h = (h ^ v) * UINT64_C(0x9fb21c651e98df25);
+            h ^= h >> 29;
+        }
+        uint64_t tail = 0;
+        memcpy(&tail, p, len);
+        h ^= tail;
+    }
+    h *= UINT64_C(0x9e3779b97f4a7c15);
+    return (unsigned)(h >> 32);
+}
+
+struct ef_lane {
+    struct ef_entry *head, *tail; /* ascending ids */
+    int in_flight, held;
+    UT_hash_handle hh;
+    size_t key_len;
+    char key[];
+};
+
+/* The public entry with room for uthash's handle, which the header need not know. */
+struct slot {
+    struct ef_entry e; /* first */
+    UT_hash_handle hh;
+};
+
+struct ef_window {
+    bool order_by_type;
+    struct slot *by_id;
+    struct ef_lane *lanes;
+    struct ef_entry *lists[EF_ENTRY_STATES];
+    struct ef_window_stats stats;
+    bool unsorted;          /* READY entries are not in id order: sort before the next is given */
+    struct ef_entry *spare; /* freed slots, kept */
+    int spare_count;
+    struct ef_window_run *runs;
+    struct ef_entry **sorted;
+    int run_size;
+    struct ef_buf lane_key;
+};
+
+enum { SPARE_MAX = 4096, LANE_KEY_MAX = 1 << 20 };
+
+struct ef_window *ef_window_new(bool order_by_type)
+{
+    struct ef_window *w = ef_xcalloc(1, sizeof(*w));
+    w->order_by_type = order_by_type;
+    ef_buf_init(&w->lane_key, LANE_KEY_MAX);
+    return w;
+}
+
+/* --- entries --- */
+
+static void set_state(struct ef_window *w, struct ef_entry *e, enum ef_entry_state state)
+{
+    DL_DELETE(w->lists[e->state], e);
+    w->stats.count[e->state]--;
+    e->state = state;
+    DL_APPEND(w->lists[state], e);
+    w->stats.count[state]++;
+}
+
+static void drop_batch(struct ef_window *w, struct ef_entry *e)
+{
+    struct ef_batch *batch = e->batch;
+    if (!batch)
+        return;
+    if (--batch->window_rows == 0)
+        w->stats.bytes -= batch->window_bytes;
+    e->batch = NULL;
+    e->row = NULL;
+    ef_batch_unref(batch);
+}
+
+static void free_entry(struct ef_window *w, struct ef_entry *e)
+{
+    free(e->error);
+    if (w->spare_count < SPARE_MAX) {
+        e->next = w->spare;
+        w->spare = e;
+        w->spare_count++;
+    } else {
+        free(e);
+    }
+}
+
+static struct slot *find(const struct ef_window *w, int64_t id)
+{
+    struct slot *slot = NULL;
+    if (w->by_id)
+        HASH_FIND(hh, w->by_id, &id, sizeof(id), slot);
+    return slot;
+}
+
+static void forget_id(struct ef_window *w, struct ef_entry *e)
+{
+    struct slot *slot = (struct slot *)e;
+    if (!e->superseded)
+        HASH_DEL(w->by_id, slot);
+}
+
+/* --- lanes --- */
+
+static struct ef_slice lane_key(struct ef_window *w, const struct ef_row *row)
+{
+    if (!w->order_by_type)
+        return row->aggregate_id;
+    ef_buf_clear(&w->lane_key);
+    ef_buf_add(&w->lane_key, row->aggregate_type.p, row->aggregate_type.len);
+    ef_buf_add(&w->lane_key, "", 1);
+    ef_buf_add(&w->lane_key, row->aggregate_id.p, row->aggregate_id.len);
+    return (struct ef_slice){w->lane_key.data, w->lane_key.len};
+}
+
+static struct ef_lane *lane_of(struct ef_window *w, const struct ef_row *row)
+{
+    if (!row->aggregate_id.p)
+        return NULL;
+    struct ef_slice key = lane_key(w, row);
+    struct ef_lane *lane = NULL;
+    HASH_FIND(hh, w->lanes, key.p, key.len, lane);
+    if (lane)
+        return lane;
+    lane = ef_xcalloc(1, sizeof(*lane) + key.len + 1);
+    lane->key_len = key.len;
+    if (key.len)
+        memcpy(lane->key, key.p, key.len);
+    HASH_ADD_KEYPTR(hh, w->lanes, lane->key, key.len, lane);
+    return lane;
+}
+
+static bool same_route(const struct ef_row *a, const struct ef_row *b)
+{
+    return a->partition == b->partition && ef_slice_eq(a->topic, b->topic) &&
+           ef_slice_eq(a->key, b->key);
+}
+
+/* An entry may go if those before it have gone or go before it on the same way. */
+static bool eligible(const struct ef_entry *e)
+{
+    const struct ef_entry *prev = e->lane_prev;
+    if (!prev)
+        return true;
+    if (prev->state != EF_ENTRY_IN_FLIGHT && prev->state != EF_ENTRY_READY)
+        return false;
+    return same_route(prev->row, e->row) && !prev->alone && !e->alone;
+}
+
+static void promote(struct ef_window *w, struct ef_lane *lane)
+{
+    if (!lane || lane->held == 0)
+        return;
+    for (struct ef_entry *e = lane->head; e && lane->held > 0; e = e->lane_next) {
+        if (e->state == EF_ENTRY_HELD) {
+            if (!eligible(e))
+                return;
+            lane->held--;
+            set_state(w, e, EF_ENTRY_READY);
+        } else if (e->state != EF_ENTRY_READY && e->state != EF_ENTRY_IN_FLIGHT) {
+            return; /* one that stands still */
+        }
+    }
+}
+
+/* Rows behind a point that may no longer go wait again. */
+static void demote_after(struct ef_window *w, struct ef_entry *from)
+{
+    for (struct ef_entry *e = from ? from->lane_next : NULL; e; e = e->lane_next)
+        if (e->state == EF_ENTRY_READY) {
+            set_state(w, e, EF_ENTRY_HELD);
+            e->lane->held++;
+        }
+}
+
+static void lane_insert(struct ef_window *w, struct ef_lane *lane, struct ef_entry *e)
+{
+    e->lane = lane;
+    struct ef_entry *after = lane->tail;
+    while (after && after->id > e->id) {
+        if (after->state != EF_ENTRY_HELD && after->state != EF_ENTRY_READY) {
+            w->stats.regressions++; /* the application did not serialise its writers */
+            break;
+        }
+        after = after->lane_prev;
+    }
+    e->lane_prev = after;
+    e->lane_next = after ? after->lane_next : lane->head;
+    if (e->lane_next)
+        e->lane_next->lane_prev = e;
+    else
+        lane->tail = e;
+    if (after)
+        after->lane_next = e;
+    else
+        lane->head = e;
+    if (e->lane_next) { /* those behind it must not go before it */
+        demote_after(w, e);
+        w->unsorted = true;
+    }
+}
+
+static void lane_remove(struct ef_window *w, struct ef_entry *e)
+{
+    struct ef_lane *lane = e->lane;
+    if (!lane)
+        return;
+    if (e->state == EF_ENTRY_IN_FLIGHT)
+        lane->in_flight--;
+    if (e->state == EF_ENTRY_HELD)
+        lane->held--;
+    if (e->lane_prev)
+        e->lane_prev->lane_next = e->lane_next;
+    else
+        lane->head = e->lane_next;
+    if (e->lane_next)
+        e->lane_next->lane_prev = e->lane_prev;
+    else
+        lane->tail = e->lane_prev;
+    e->lane = NULL;
+    e->lane_prev = e->lane_next = NULL;
+    if (!lane->head) {
+        HASH_DEL(w->lanes, lane);
+        free(lane);
+    }
+}
+
+/* --- rows in --- */
+
+static uint64_t identity_of(const struct ef_row *row)
+{
+    uint64_t h = ef_hash64(row->message_id.p, row->message_id.len);
+    return h ^ (uint64_t)row->created_at_us * UINT64_C(0x9e3779b97f4a7c15);
+}
+
+static struct ef_entry *new_entry(struct ef_window *w)
+{
+    struct ef_entry *e = w->spare;
+    if (!e)
+        return ef_xcalloc(1, sizeof(struct slot));
+    w->spare = e->next;
+    w->spare_count--;
+    memset(e, 0, sizeof(struct slot));
+    return e;
+}
+
+/* The row that had this id before is gone from the table, whatever becomes of its message. */
+static void supersede(struct ef_window *w, struct ef_entry *old)
+{
+    forget_id(w, old);
+    old->superseded = true;
+    if (old->state == EF_ENTRY_HELD || old->state == EF_ENTRY_READY ||
+        old->state == EF_ENTRY_FAILED || old->state == EF_ENTRY_FATED ||
+        old->state == EF_ENTRY_DELIVERED || old->state == EF_ENTRY_SETTLED) {
+        struct ef_lane *lane = old->lane;
+        bool last = lane && lane->head == old && lane->tail == old;
+        lane_remove(w, old);
+        DL_DELETE(w->lists[old->state], old);
+        w->stats.count[old->state]--;
+        w->stats.rows -= old->state != EF_ENTRY_SETTLED;
+        drop_batch(w, old);
+        free_entry(w, old);
+        if (lane && !last)
+            promote(w, lane);
+    }
+}
+
+enum ef_admitted ef_window_admit(struct ef_window *w, struct ef_batch *batch,
+                                 const struct ef_row *row, ef_mono now, struct ef_entry **ret)
+{
+    enum ef_admitted answer = EF_ADMITTED;
+    struct slot *known = find(w, row->id);
+    uint64_t identity = identity_of(row);
+    if (known) {
+        if (known->e.identity == identity)
+            return EF_ADMIT_KNOWN;
+        supersede(w, &known->e);
+        answer = EF_ADMIT_REPLACED;
+    }
+    struct ef_entry *e = new_entry(w);
+    struct slot *slot = (struct slot *)e;
+    e->id = row->id;
+    e->created_us = row->created_at_us;
+    e->identity = identity;
+    e->row = row;
+    e->batch = ef_batch_ref(batch);
+    if (batch->window_rows++ == 0) {
+        batch->window_bytes = (int64_t)ef_batch_bytes(batch);
+        w->stats.bytes += batch->window_bytes;
+    }
+    e->durable = row->status != EF_STATUS_PENDING;
+    e->attempts = row->attempts;
+    e->seen_at = now;
+    HASH_ADD(hh, w->by_id, e.id, sizeof(e->id), slot);
+    w->stats.rows++;
+    struct ef_lane *lane = lane_of(w, row);
+    e->state = EF_ENTRY_HELD;
+    DL_APPEND(w->lists[EF_ENTRY_HELD], e);
+    w->stats.count[EF_ENTRY_HELD]++;
+    if (!lane) {
+        set_state(w, e, EF_ENTRY_READY);
+    } else {
+        lane_insert(w, lane, e);
+        lane->held++;
+        promote(w, lane);
+    }
+    *ret = e;
+    return answer;
+}
+
+/* --- producing --- */
+
+static int by_id(const struct ef_entry *a, const struct ef_entry *b)
+{
+    return a->id < b->id ? -1 : a->id > b->id;
+}
+
+struct ef_entry *ef_window_next(struct ef_window *w)
+{
+    if (w->unsorted) {
+        DL_SORT(w->lists[EF_ENTRY_READY], by_id);
+        w->unsorted = false;
+    }
+    return w->lists[EF_ENTRY_READY];
+}
+
+void ef_window_sent(struct ef_window *w, struct ef_entry *e, ef_mono now)
+{
+    set_state(w, e, EF_ENTRY_IN_FLIGHT);
+    e->produced_at = now;
+    if (e->lane)
+        e->lane->in_flight++;
+}
+
+void ef_window_delivered(struct ef_window *w, struct ef_entry *e, ef_mono now)
+{
+    e->acked_at = now;
+    if (e->durable && !e->superseded) {
+        if (e->lane && e->state == EF_ENTRY_IN_FLIGHT)
+            e->lane->in_flight--;
+        e->fate = EF_ENTRY_DELIVERED_DURABLY;
+        set_state(w, e, EF_ENTRY_FATED);
+        demote_after(w, e);
+        return;
+    }
+    struct ef_lane *lane = e->lane;
+    bool last = lane && lane->head == e && lane->tail == e;
+    lane_remove(w, e);
+    if (e->superseded) {
+        DL_DELETE(w->lists[e->state], e);
+        w->stats.count[e->state]--;
+        w->stats.rows--;
+        drop_batch(w, e);
+        free_entry(w, e);
+    } else {
+        set_state(w, e, EF_ENTRY_DELIVERED);
+        drop_batch(w, e);
+    }
+    if (lane && !last)
+        promote(w, lane);
+}
+
+void ef_window_returned(struct ef_window *w, struct ef_entry *e, bool alone)
+{
+    struct ef_lane *lane = e->lane;
+    if (lane && e->state == EF_ENTRY_IN_FLIGHT)
+        lane->in_flight--;
+    e->alone = e->alone || alone;
+    if (!lane) {
+        set_state(w, e, EF_ENTRY_READY);
+    } else {
+        set_state(w, e, EF_ENTRY_HELD);
+        lane->held++;
+        demote_after(w, e);
+        promote(w, lane);
+    }
+    w->unsorted = true;
+}
+
+void ef_window_failed(struct ef_window *w, struct ef_entry *e, const struct ef_error *err)
+{
+    if (e->lane && e->state == EF_ENTRY_IN_FLIGHT)
+        e->lane->in_flight--;
+    set_state(w, e, EF_ENTRY_FAILED);
+    demote_after(w, e);
+    if (!err)
+        return;
+    if (!e->error)
+        e->error = ef_xmalloc(sizeof(*e->error));
+    *e->error = *err;
+}
+
+void ef_window_aside(struct ef_window *w, struct ef_entry *e)
+{
+    set_state(w, e, EF_ENTRY_ASIDE);
+}
+
+void ef_window_fated(struct ef_window *w, struct ef_entry *e, enum ef_entry_fate fate, int attempts,
+                     int64_t delay_ms)
+{
+    e->fate = fate;
+    e->attempts = attempts;
+    e->delay_ms = delay_ms;
+    set_state(w, e, EF_ENTRY_FATED);
+}
+
+struct ef_entry *ef_window_first(const struct ef_window *w, enum ef_entry_state state)
+{
+    return w->lists[state];
+}
+
+/* --- settling --- */
+
+static int by_id_indirect(const void *a, const void *b)
+{
+    return by_id(*(struct ef_entry *const *)a, *(struct ef_entry *const *)b);
+}
+
+static void reserve_runs(struct ef_window *w, int count)
+{
+    if (count <= w->run_size)
+        return;
+    w->run_size = count;
+    w->runs = ef_xrealloc(w->runs, (size_t)count * sizeof(*w->runs));
+    w->sorted = ef_xrealloc(w->sorted, (size_t)count * sizeof(struct ef_entry *));
+}
+
+int ef_window_settle(struct ef_window *w, int max_rows, const struct ef_window_run **ret_runs,
+                     int *ret_rows)
+{
+    int count = 0, runs = 0;
+    reserve_runs(w, max_rows);
+    while (count < max_rows && w->lists[EF_ENTRY_DELIVERED]) {
+        struct ef_entry *e = w->lists[EF_ENTRY_DELIVERED];
+        set_state(w, e, EF_ENTRY_SETTLING);
+        w->sorted[count++] = e;
+    }
+    qsort(w->sorted, (size_t)count, sizeof(struct ef_entry *), by_id_indirect);
+    for (int i = 0; i < count; i++) {
+        const struct ef_entry *e = w->sorted[i];
+        struct ef_window_run *run = runs ? &w->runs[runs - 1] : NULL;
+        if (!run || run->last + 1 != e->id) {
+            w->runs[runs++] = (struct ef_window_run){e->id, e->id, e->created_us, e->created_us};
+            continue;
+        }
+        run->last = e->id;
+        if (e->created_us < run->created_min_us)
+            run->created_min_us = e->created_us;
+        if (e->created_us > run->created_max_us)
+            run->created_max_us = e->created_us;
+    }
+    *ret_runs = w->runs;
+    *ret_rows = count;
+    return runs;
+}
+
+static void forget_settled(struct ef_window *w, struct ef_entry *e)
+{
+    DL_DELETE(w->lists[e->state], e);
+    w->stats.count[e->state]--;
+    forget_id(w, e);
+    free_entry(w, e);
+}
+
+void ef_window_settled(struct ef_window *w, bool confirmed, bool read_open)
+{
+    while (w->lists[EF_ENTRY_SETTLING]) {
+        struct ef_entry *e = w->lists[EF_ENTRY_SETTLING];
+        if (!confirmed && !e->superseded) {
+            set_state(w, e, EF_ENTRY_DELIVERED);
+            continue;
+        }
+        w->stats.rows--;
+        if (read_open)
+            set_state(w, e, EF_ENTRY_SETTLED);
+        else
+            forget_settled(w, e);
+    }
+}
+
+void ef_window_read_ended(struct ef_window *w)
+{
+    while (w->lists[EF_ENTRY_SETTLED])
+        forget_settled(w, w->lists[EF_ENTRY_SETTLED]);
+}
+
+/* --- the fate barrier --- */
+
+/* Everything before it in its lane has gone, and nothing behind it is under way. */
+static bool stands_alone(const struct ef_entry *e)
+{
+    return !e->lane || (e->lane->head == e && e->lane->in_flight == 0);
+}
+
+bool ef_window_barrier_wanted(struct ef_window *w)
+{
+    for (const struct ef_entry *e = w->lists[EF_ENTRY_FATED]; e; e = e->next)
+        if (stands_alone(e))
+            return true;
+    return false;
+}
+
+/* Take an unsent row out, as if it had not been read. */
+static void drop_unsent(struct ef_window *w, struct ef_entry *e)
+{
+    lane_remove(w, e);
+    DL_DELETE(w->lists[e->state], e);
+    w->stats.count[e->state]--;
+    w->stats.rows--;
+    forget_id(w, e);
+    drop_batch(w, e);
+    free_entry(w, e);
+}
+
+int ef_window_decide(struct ef_window *w, struct ef_entry **ret, int max)
+{
+    int count = 0;
+    struct ef_entry *next;
+    for (struct ef_entry *e = w->lists[EF_ENTRY_FATED]; e && count < max; e = next) {
+        next = e->next;
+        if (!stands_alone(e))
+            continue;
+        set_state(w, e, EF_ENTRY_DECIDING);
+        ret[count++] = e;
+        if (!e->lane)
+            continue;
+        struct ef_entry *behind = e->lane_next;
+        while (behind) { /* a later failure of the lane keeps its place; unsent rows leave */
+            struct ef_entry *after = behind->lane_next;
+            if (behind->state == EF_ENTRY_HELD || behind->state == EF_ENTRY_READY)
+                drop_unsent(w, behind);
+            behind = after;
+        }
+    }
+    return count;
+}
+
+int64_t ef_window_decided(struct ef_window *w, bool confirmed)
+{
+    int64_t lowest = INT64_MAX;
+    while (w->lists[EF_ENTRY_DECIDING]) {
+        struct ef_entry *e = w->lists[EF_ENTRY_DECIDING];
+        if (e->id < lowest)
+            lowest = e->id;
+        if (!confirmed) {
+            set_state(w, e, EF_ENTRY_FATED);
+            continue;
+        }
+        lane_remove(w, e);
+        DL_DELETE(w->lists[e->state], e);
+        w->stats.count[e->state]--;
+        w->stats.rows--;
+        forget_id(w, e);
+        drop_batch(w, e);
+        free_entry(w, e);
+    }
+    return lowest;
+}
+
+/* --- end --- */
+
+void ef_window_clear(struct ef_window *w)
+{
+    for (int state = 0; state < EF_ENTRY_STATES; state++) {
+        while (w->lists[state]) {
+            struct ef_entry *e = w->lists[state];
+            lane_remove(w, e);
+            DL_DELETE(w->lists[state], e);
+            forget_id(w, e);
+            if (state == EF_ENTRY_IN_FLIGHT || state == EF_ENTRY_ASIDE) {
+                /* the publisher still reads its bytes: the batch stays, but is not ours to count */
+                if (--e->batch->window_rows == 0)
+                    w->stats.bytes -= e->batch->window_bytes;
+                e->orphan = true;
+                continue;
+            }
+            drop_batch(w, e);
+            free_entry(w, e);
+        }
+        w->stats.count[state] = 0;
+    }
+    w->stats.rows = 0;
+    w->unsorted = false;
+}
+
+void ef_window_release(struct ef_entry *e)
+{
+    ef_batch_unref(e->batch);
+    free(e->error);
+    free(e);
+}
+
+void ef_window_free(struct ef_window *w)
+{
+    if (!w)
+        return;
+    ef_window_clear(w);
+    while (w->spare) {
+        struct ef_entry *e = w->spare;
+        w->spare = e->next;
+        free(e);
+    }
+    ef_buf_done(&w->lane_key);
+    free(w->runs);
+    free(w->sorted);
+    free(w);
+}
+
+const struct ef_window_stats *ef_window_stats(const struct ef_window *w)
+{
+    return &w->stats;
+}

@@ -1,0 +1,133 @@
+// SPDX-License-Identifier: MIT
+/*
+ * The window: every row that was read and is not yet settled, in memory, and the order within
+ * aggregates.
+ *
+ * Rows of one aggregate form a lane, in id order. Several of a lane may be in flight only while
+ * they go to the same topic with the same key and partition; otherwise the later waits for the
+ * earlier's acknowledgement. A row whose fate has to be written (failed, dead, or delivered after
+ * it had waited in status 1 or 3) stands still in its lane, and everything behind it too, until the
+ * decision is durable (the fate barrier); then the rows behind leave the window unsent, to be read
+ * again. An id stays recognised until its settle is confirmed and every read that was open then has
+ * ended.
+ *
+ * Owns its entries and lanes; an entry holds a reference to its row's batch until the row is
+ * acknowledged. An entry in flight belongs to the publisher's report: after ef_window_clear it is
+ * an orphan, freed by ef_window_release. Pure. Thread: the loop's. Life: _new .. _clear .. _free
+ * (orphans may outlive it).
+ */
+#pragma once
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "base/clock.h"
+#include "base/error.h"
+#include "outbox/row.h"
+
+struct ef_window;
+struct ef_lane;
+
+enum ef_entry_state {
+    EF_ENTRY_HELD,      /* waits behind another row of its lane */
+    EF_ENTRY_READY,     /* may be produced */
+    EF_ENTRY_IN_FLIGHT, /* with the publisher */
+    EF_ENTRY_ASIDE,     /* its dead letter is with the publisher */
+    EF_ENTRY_FAILED,    /* stopped; its dead letter or decision is still to come */
+    EF_ENTRY_FATED,     /* decision made, waits for the barrier */
+    EF_ENTRY_DECIDING,  /* decision is being written */
+    EF_ENTRY_DELIVERED, /* waits to be settled */
+    EF_ENTRY_SETTLING,
+    EF_ENTRY_SETTLED, /* confirmed, but a read from before may still show it */
+    EF_ENTRY_STATES,
+};
+
+enum ef_entry_fate { EF_ENTRY_RETRY, EF_ENTRY_DEAD, EF_ENTRY_DELIVERED_DURABLY };
+
+struct ef_entry {
+    int64_t id;
+    int64_t created_us;
+    const struct ef_row *row; /* NULL once acknowledged */
+    struct ef_batch *batch;
+    enum ef_entry_state state;
+    bool alone;        /* send it by itself */
+    bool probe;        /* probes a paused topic */
+    bool superseded;   /* its id came back as another row: never settle it */
+    bool orphan;       /* the window forgot it while it was in flight */
+    bool durable;      /* had status 1 or 3 in the table: leaving that needs the barrier */
+    uint64_t identity; /* of message id and created_at */
+    ef_mono seen_at, produced_at, acked_at;
+    /* the decision */
+    enum ef_entry_fate fate;
+    int attempts;
+    int64_t delay_ms;
+    struct ef_error *error; /* owned; why it failed */
+    /* private */
+    struct ef_lane *lane;
+    struct ef_entry *lane_prev, *lane_next;
+    struct ef_entry *prev, *next;
+};
+
+enum ef_admitted {
+    EF_ADMITTED,       /* new */
+    EF_ADMIT_KNOWN,    /* already here */
+    EF_ADMIT_REPLACED, /* its id was here as another row (ids began again); admitted as new */
+};
+
+struct ef_window_stats {
+    int64_t rows, bytes;
+    int64_t count[EF_ENTRY_STATES];
+    uint64_t regressions; /* rows that came below one of their aggregate already sent */
+};
+
+struct ef_window_run { /* consecutive delivered ids */
+    int64_t first, last, created_min_us, created_max_us;
+};
+
+struct ef_window *ef_window_new(bool order_by_type);
+void ef_window_free(struct ef_window *window);
+/* Forget everything; entries in flight become orphans. */
+void ef_window_clear(struct ef_window *window);
+/* The report of an orphan came: free it. */
+void ef_window_release(struct ef_entry *entry);
+
+/* Take a row in; *ret is its entry unless KNOWN. */
+enum ef_admitted ef_window_admit(struct ef_window *window, struct ef_batch *batch,
+                                 const struct ef_row *row, ef_mono now, struct ef_entry **ret);
+/* The first row that may be produced, or NULL. It must be sent, failed or put off before the next
+ * call. */
+struct ef_entry *ef_window_next(struct ef_window *window);
+void ef_window_sent(struct ef_window *window, struct ef_entry *entry, ef_mono now);
+void ef_window_delivered(struct ef_window *window, struct ef_entry *entry, ef_mono now);
+/* Not its fault: ready again, in id order with its lane. */
+void ef_window_returned(struct ef_window *window, struct ef_entry *entry, bool alone);
+/* It stands still (READY, IN_FLIGHT or ASIDE before); its lane behind it too. err is copied. */
+void ef_window_failed(struct ef_window *window, struct ef_entry *entry, const struct ef_error *err);
+/* Its dead letter is on its way / its fate is clear. */
+void ef_window_aside(struct ef_window *window, struct ef_entry *entry);
+void ef_window_fated(struct ef_window *window, struct ef_entry *entry, enum ef_entry_fate fate,
+                     int attempts, int64_t delay_ms);
+/* First entry of a state in the order in which they came to it, or NULL. */
+struct ef_entry *ef_window_first(const struct ef_window *window, enum ef_entry_state state);
+
+/* --- settling --- */
+/* Cut delivered rows (at most max_rows) into runs; they are SETTLING then. Returns the number of
+ * runs; *ret_runs is borrowed until the next call, *ret_rows says how many rows they hold. */
+int ef_window_settle(struct ef_window *window, int max_rows, const struct ef_window_run **ret_runs,
+                     int *ret_rows);
+/* The settle ended: confirmed, or to be repeated. read_open: a read that may show the rows is under
+ * way. */
+void ef_window_settled(struct ef_window *window, bool confirmed, bool read_open);
+/* Every read that was open has ended: settled ids are forgotten. */
+void ef_window_read_ended(struct ef_window *window);
+
+/* --- the fate barrier --- */
+/* True if some decision may be taken: nothing before or behind it in its lane is in flight. */
+bool ef_window_barrier_wanted(struct ef_window *window);
+/* These decisions (at most max) are DECIDING now. Rows behind them leave the window. */
+int ef_window_decide(struct ef_window *window, struct ef_entry **ret, int max);
+/* Written: the entries are gone. Not written: FATED again. Returns the lowest id, to read again
+ * from there. */
+int64_t ef_window_decided(struct ef_window *window, bool confirmed);
+
+const struct ef_window_stats *ef_window_stats(const struct ef_window *window);

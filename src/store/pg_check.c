@@ -1,0 +1,498 @@
+// SPDX-License-Identifier: MIT
+/*
+ * Start-up: finds the table, its columns, our own objects and the privileges, and fills the layout.
+ * What is missing is a CONFIG error that says the SQL or the command that mends it.
+ *
+ * Four questions one after the other on the lease connection: table, columns, ours, privileges.
+ */
+#define EF_LOG_ROOM "store"
+#include "store/pg_store.h"
+
+#include <stdarg.h>
+#include <stdlib.h>
+
+#include "base/str.h"
+#include "store/pg_names.h"
+
+static void ask_columns(struct ef_pg_store *s);
+static void ask_ours(struct ef_pg_store *s);
+static void ask_privileges(struct ef_pg_store *s);
+
+static void fail(struct ef_pg_store *s, const struct ef_error *err)
+{
+    s->layout_known = false;
+    ef_store_did_check(&s->store, NULL, err);
+}
+
+static void warn(struct ef_pg_store *s, const char *fmt, ...) EF_PRINTF(2, 3);
+static void warn(struct ef_pg_store *s, const char *fmt, ...)
+{
+    size_t used = strlen(s->info.warnings);
+    va_list ap;
+    va_start(ap, fmt);
+    vsnprintf(s->info.warnings + used, sizeof(s->info.warnings) - used, fmt, ap);
+    va_end(ap);
+    used = strlen(s->info.warnings);
+    snprintf(s->info.warnings + used, sizeof(s->info.warnings) - used, "\n");
+}
+
+void ef_pg_layout_free(struct ef_pg_layout *layout)
+{
+    free(layout->archive_columns);
+    layout->archive_columns = NULL;
+}
+
+static bool is_true(const PGresult *res, int row, int col)
+{
+    return PQgetvalue(res, row, col)[0] == 't';
+}
+
+/* --- 1: the table --- */
+
+static const char table_sql[] =
+    "SELECT c.relkind, c.relpersistence, row_security_active(c.oid), current_user,"
+    " EXISTS (SELECT 1 FROM pg_index i WHERE i.indrelid = c.oid AND i.indisunique AND "
+    "i.indnkeyatts = 1"
+    " AND i.indkey[0] = (SELECT attnum FROM pg_attribute WHERE attrelid = c.oid AND attname = $3))"
+    " FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace WHERE n.nspname = $1 AND "
+    "c.relname = $2";
+
+static bool table_ok(struct ef_pg_store *s, const PGresult *res, struct ef_error *err)
+{
+    struct ef_pg_layout *l = &s->layout;
+    if (PQntuples(res) == 0)
+        return ef_error_set(
+            err, EF_CLASS_CONFIG,
+            "table %s does not exist (or its schema is not visible to this role); create it with "
+            "`eventferryctl migrate`, or correct `table`",
+            l->table);
+    char kind = PQgetvalue(res, 0, 0)[0];
+    if (kind != 'r' && kind != 'p')
+        return ef_error_set(err, EF_CLASS_CONFIG,
+                            "%s is not a table (relkind \"%c\"); name a table", l->table, kind);
+    if (PQgetvalue(res, 0, 1)[0] == 'u')
+        return ef_error_set(
+            err, EF_CLASS_CONFIG,
+            "table %s is unlogged: a crash of the server empties it; run ALTER TABLE %s SET LOGGED",
+            l->table, l->table);
+    if (is_true(res, 0, 2)) {
+        const char *user = PQgetvalue(res, 0, 3);
+        return ef_error_set(err, EF_CLASS_CONFIG,
+                            "row-level security hides rows of %s from role \"%s\"; run CREATE "
+                            "POLICY eventferry_relay "
+                            "ON %s TO \"%s\" USING (true) (and GRANT as `eventferryctl migrate "
+                            "--grant-to` does), or "
+                            "ALTER ROLE \"%s\" BYPASSRLS",
+                            l->table, user, l->table, user, user);
+    }
+    if (!is_true(res, 0, 4))
+        warn(s, "column %s of %s has no unique index of its own: reads and settles may be slow",
+             l->column[EF_COL_ID], l->table);
+    return true;
+}
+
+static void got_table(void *arg, PGresult *res, const struct ef_error *err)
+{
+    struct ef_pg_store *s = arg;
+    struct ef_error own;
+    if (err)
+        fail(s, err);
+    else if (!table_ok(s, res, &own))
+        fail(s, &own);
+    else
+        ask_columns(s);
+}
+
+static const char *column_name(const struct ef_pg_store *s, enum ef_column col)
+{
+    if (col == EF_COL_ID && s->outbox->order_column)
+        return s->outbox->order_column;
+    const struct ef_column_map *map = &s->outbox->columns[col];
+    return map->column ? map->column : map->value ? NULL : ef_column_names[col];
+}
+
+static void ask_table(struct ef_pg_store *s)
+{
+    struct ef_pg_request *req = ef_pg_request_new(NULL, table_sql, got_table, s);
+    req->text = true;
+    ef_pg_param_text(req, s->layout.schema_name);
+    ef_pg_param_text(req, s->layout.table_name);
+    ef_pg_param_text(req, column_name(s, EF_COL_ID));
+    ef_pg_conn_submit(&s->lease, req);
+}
+
+/* --- 2: columns --- */
+
+static const char columns_sql[] =
+    "SELECT a.attname, CASE WHEN t.typtype = 'd' THEN format_type(t.typbasetype, NULL)"
+    " ELSE format_type(a.atttypid, NULL) END"
+    " FROM pg_attribute a JOIN pg_type t ON t.oid = a.atttypid"
+    " JOIN pg_class c ON c.oid = a.attrelid JOIN pg_namespace n ON n.oid = c.relnamespace"
+    " WHERE n.nspname = $1 AND c.relname = $2 AND a.attnum > 0 AND NOT a.attisdropped";
+
+static const char *type_of(const PGresult *res, const char *column)
+{
+    for (int i = 0; i < PQntuples(res); i++)
+        if (strcmp(PQgetvalue(res, i, 0), column) == 0)
+            return PQgetvalue(res, i, 1);
+    return NULL;
+}
+
+static bool required(enum ef_column col)
+{
+    switch (col) {
+    case EF_COL_ID:
+    case EF_COL_PAYLOAD:
+    case EF_COL_STATUS:
+    case EF_COL_ATTEMPTS:
+    case EF_COL_NEXT_RETRY_AT:
+    case EF_COL_CREATED_AT:
+        return true;
+    default:
+        return false;
+    }
+}
+
+/* The type to add a missing column with. */
+static const char *column_ddl(enum ef_column col)
+{
+    switch (col) {
+    case EF_COL_STATUS:
+        return "smallint NOT NULL DEFAULT 0";
+    case EF_COL_ATTEMPTS:
+        return "integer NOT NULL DEFAULT 0";
+    case EF_COL_NEXT_RETRY_AT:
+        return "timestamptz";
+    case EF_COL_CREATED_AT:
+        return "timestamptz NOT NULL DEFAULT now()";
+    case EF_COL_PAYLOAD:
+        return "jsonb";
+    default:
+        return "bigint GENERATED ALWAYS AS IDENTITY";
+    }
+}
+
+static bool column_ok(struct ef_pg_store *s, const PGresult *res, enum ef_column col,
+                      struct ef_error *err)
+{
+    struct ef_pg_layout *l = &s->layout;
+    const char *name = column_name(s, col);
+    const char *type = name ? type_of(res, name) : NULL;
+    l->has[col] = type != NULL;
+    if (name)
+        ef_pg_quote_ident(l->column[col], sizeof(l->column[col]), name);
+    if (type)
+        return true;
+    if (name && (required(col) || s->outbox->columns[col].named))
+        return ef_error_set(
+            err, EF_CLASS_CONFIG,
+            "column %s (%s) is missing in %s; run ALTER TABLE %s ADD COLUMN %s %s, or map another "
+            "under `columns`",
+            l->column[col], ef_column_names[col], l->table, l->table, l->column[col],
+            column_ddl(col));
+    if (!name && required(col))
+        return ef_error_set(err, EF_CLASS_CONFIG, "columns.%s cannot be a constant; name a column",
+                            ef_column_names[col]);
+    if (col == EF_COL_TOPIC && name)
+        return ef_error_set(
+            err, EF_CLASS_CONFIG,
+            "column %s (topic) is missing in %s; name another under `columns`, or give a constant: "
+            "columns: {topic: {value: orders}}",
+            l->column[col], l->table);
+    return true;
+}
+
+static bool columns_ok(struct ef_pg_store *s, const PGresult *res, struct ef_error *err)
+{
+    struct ef_pg_layout *l = &s->layout;
+    for (int col = 0; col < EF_COL_COUNT; col++)
+        if (!column_ok(s, res, (enum ef_column)col, err))
+            return false;
+    const char *payload = type_of(res, column_name(s, EF_COL_PAYLOAD));
+    static const char *const accepted[] = {
+        "json", "jsonb", "text", "bytea", "character varying", "character"};
+    bool fits = false;
+    for (size_t i = 0; i < sizeof(accepted) / sizeof(accepted[0]); i++)
+        fits = fits || strcmp(payload, accepted[i]) == 0;
+    if (!fits)
+        return ef_error_set(
+            err, EF_CLASS_CONFIG,
+            "payload column %s has type %s; accepted: json, jsonb, text, varchar, bytea",
+            l->column[EF_COL_PAYLOAD], payload);
+    snprintf(l->payload_type, sizeof(l->payload_type), "%s",
+             strncmp(payload, "char", 4) == 0 ? "text" : payload);
+    const char *id_type = type_of(res, column_name(s, EF_COL_ID));
+    if (strcmp(id_type, "bigint") != 0 && strcmp(id_type, "integer") != 0 &&
+        strcmp(id_type, "smallint") != 0)
+        return ef_error_set(
+            err, EF_CLASS_CONFIG,
+            "column %s of %s has type %s, which has no order to relay by; add a sequence column "
+            "(ALTER TABLE %s ADD COLUMN seq bigint GENERATED ALWAYS AS IDENTITY) and set "
+            "order_column: seq",
+            l->column[EF_COL_ID], l->table, id_type, l->table);
+    const char *message_id =
+        l->has[EF_COL_MESSAGE_ID] ? type_of(res, column_name(s, EF_COL_MESSAGE_ID)) : "";
+    l->message_id_is_uuid = strcmp(message_id, "uuid") == 0;
+    s->info.has_last_error = l->has[EF_COL_LAST_ERROR];
+    s->info.has_partition = l->has[EF_COL_PARTITION];
+    if (!l->has[EF_COL_LAST_ERROR])
+        warn(s, "%s has no column last_error: why a row failed is only in the log", l->table);
+    if (!l->has[EF_COL_AGGREGATE_ID] && !s->outbox->columns[EF_COL_AGGREGATE_ID].value)
+        warn(s, "%s has no aggregate_id: events are relayed without any order", l->table);
+    return true;
+}
+
+static void got_columns(void *arg, PGresult *res, const struct ef_error *err)
+{
+    struct ef_pg_store *s = arg;
+    struct ef_error own;
+    if (err)
+        fail(s, err);
+    else if (!columns_ok(s, res, &own))
+        fail(s, &own);
+    else
+        ask_ours(s);
+}
+
+static void ask_columns(struct ef_pg_store *s)
+{
+    struct ef_pg_request *req = ef_pg_request_new(NULL, columns_sql, got_columns, s);
+    req->text = true;
+    ef_pg_param_text(req, s->layout.schema_name);
+    ef_pg_param_text(req, s->layout.table_name);
+    ef_pg_conn_submit(&s->lease, req);
+}
+
+/* --- 3: our own objects --- */
+
+enum { KNOWN_SCHEMA_MAJOR = 1 };
+
+static const char ours_sql[] =
+    "SELECT has_schema_privilege(n.oid, 'USAGE'), to_regclass(quote_ident($1) || '.outbox') IS NOT "
+    "NULL,"
+    " to_regclass(quote_ident($1) || '.' || quote_ident($2)) IS NOT NULL,"
+    " to_regclass(quote_ident($1) || '.' || quote_ident($3)) IS NOT NULL,"
+    " (SELECT string_agg(quote_ident(a.attname), ', ' ORDER BY a.attnum) FROM pg_attribute a"
+    "   WHERE a.attrelid = to_regclass(quote_ident($1) || '.' || quote_ident($2)) AND a.attnum > 0"
+    "   AND NOT a.attisdropped AND a.attname <> 'archived_at' AND EXISTS (SELECT 1 FROM "
+    "pg_attribute t"
+    "   JOIN pg_class c ON c.oid = t.attrelid JOIN pg_namespace m ON m.oid = c.relnamespace"
+    "   WHERE m.nspname = $4 AND c.relname = $5 AND t.attname = a.attname AND t.attnum > 0 AND NOT "
+    "t.attisdropped))"
+    " FROM pg_namespace n WHERE n.nspname = $1";
+
+static const char registry_fmt[] =
+    "SELECT (SELECT max(version) FROM %s.schema_version), o.outbox_id,"
+    " EXISTS (SELECT 1 FROM %s.lease l WHERE l.outbox_id = o.outbox_id)"
+    " FROM %s.outbox o WHERE o.table_schema = $1 AND o.table_name = $2";
+
+static bool need_migrate(struct ef_error *err, const char *what)
+{
+    return ef_error_set(err, EF_CLASS_CONFIG,
+                        "%s; run `eventferryctl migrate` as the owner of the database", what);
+}
+
+static bool registry_ok(struct ef_pg_store *s, const PGresult *res, struct ef_error *err)
+{
+    if (PQntuples(res) == 0) {
+        char what[400];
+        snprintf(what, sizeof(what), "table %s is not registered for relaying", s->layout.table);
+        return need_migrate(err, what);
+    }
+    int version = atoi(PQgetvalue(res, 0, 0));
+    if (version > KNOWN_SCHEMA_MAJOR)
+        return ef_error_set(
+            err, EF_CLASS_CONFIG,
+            "schema version %d of the eventferry objects is newer than this program knows (%d); "
+            "install the newer eventferryd",
+            version, KNOWN_SCHEMA_MAJOR);
+    if (!is_true(res, 0, 2))
+        return need_migrate(err, "the table's lease row is missing");
+    s->layout.outbox_id = atoi(PQgetvalue(res, 0, 1));
+    return true;
+}
+
+static void got_registry(void *arg, PGresult *res, const struct ef_error *err)
+{
+    struct ef_pg_store *s = arg;
+    struct ef_error own;
+    if (err)
+        fail(s, err);
+    else if (!registry_ok(s, res, &own))
+        fail(s, &own);
+    else
+        ask_privileges(s);
+}
+
+static void ask_registry(struct ef_pg_store *s)
+{
+    snprintf(s->registry_sql, sizeof(s->registry_sql), registry_fmt, s->layout.ours, s->layout.ours,
+             s->layout.ours);
+    struct ef_pg_request *req = ef_pg_request_new(NULL, s->registry_sql, got_registry, s);
+    req->text = true;
+    ef_pg_param_text(req, s->layout.schema_name);
+    ef_pg_param_text(req, s->layout.table_name);
+    ef_pg_conn_submit(&s->lease, req);
+}
+
+static bool ours_ok(struct ef_pg_store *s, const PGresult *res, struct ef_error *err)
+{
+    struct ef_pg_layout *l = &s->layout;
+    char what[400];
+    if (PQntuples(res) == 0) {
+        snprintf(what, sizeof(what), "schema %s does not exist in this database", l->ours);
+        return need_migrate(err, what);
+    }
+    if (!is_true(res, 0, 0))
+        return ef_error_set(err, EF_CLASS_CONFIG,
+                            "no privilege on schema %s; run GRANT USAGE ON SCHEMA %s TO this role, "
+                            "or `eventferryctl migrate --grant-to ROLE`",
+                            l->ours, l->ours);
+    if (!is_true(res, 0, 1)) {
+        snprintf(what, sizeof(what), "schema %s has no table outbox", l->ours);
+        return need_migrate(err, what);
+    }
+    if (s->outbox->on_delivered == EF_ON_DELIVERED_ARCHIVE) {
+        if (!is_true(res, 0, 2))
+            return ef_error_set(err, EF_CLASS_CONFIG,
+                                "archive table %s does not exist; run `eventferryctl migrate`, or "
+                                "set on_delivered: "
+                                "mark or delete",
+                                l->archive);
+        free(l->archive_columns);
+        l->archive_columns = ef_xstrdup(PQgetvalue(res, 0, 4));
+    }
+    if (!is_true(res, 0, 3))
+        l->bell[0] = '\0';
+    if (s->outbox->wake == EF_WAKE_NOTIFY && !l->bell[0])
+        warn(
+            s,
+            "wake: notify, but %s has no doorbell: only a trigger of another make wakes the relay; "
+            "`eventferryctl migrate --doorbell` creates it",
+            l->table);
+    return true;
+}
+
+static void got_ours(void *arg, PGresult *res, const struct ef_error *err)
+{
+    struct ef_pg_store *s = arg;
+    struct ef_error own;
+    if (err)
+        fail(s, err);
+    else if (!ours_ok(s, res, &own))
+        fail(s, &own);
+    else
+        ask_registry(s);
+}
+
+static void ask_ours(struct ef_pg_store *s)
+{
+    char name[64];
+    struct ef_pg_request *req = ef_pg_request_new(NULL, ours_sql, got_ours, s);
+    req->text = true;
+    ef_pg_param_text(req, s->database->schema);
+    ef_pg_object_name(name, "archive", s->layout.schema_name, s->layout.table_name);
+    ef_pg_param_text(req, name);
+    ef_pg_object_name(name, "bell", s->layout.schema_name, s->layout.table_name);
+    ef_pg_param_text(req, name);
+    ef_pg_param_text(req, s->layout.schema_name);
+    ef_pg_param_text(req, s->layout.table_name);
+    ef_pg_conn_submit(&s->lease, req);
+}
+
+/* --- 4: privileges --- */
+
+static const char privileges_sql[] =
+    "SELECT what, object FROM (VALUES"
+    " ('SELECT', $1, has_table_privilege($1, 'SELECT')),"
+    " ('DELETE', $1, $4::boolean OR has_table_privilege($1, 'DELETE')),"
+    " ('UPDATE', $1, has_any_column_privilege($1, 'UPDATE')),"
+    " ('SELECT, UPDATE', $2 || '.lease', has_table_privilege($2 || '.lease', 'SELECT')"
+    "   AND has_table_privilege($2 || '.lease', 'UPDATE')),"
+    " ('SELECT, UPDATE', $2 || '.command', has_table_privilege($2 || '.command', 'SELECT')),"
+    " ('SELECT, INSERT, UPDATE, DELETE', $2 || '.relay', has_table_privilege($2 || '.relay', "
+    "'INSERT')),"
+    " ('INSERT', $3, $3 IS NULL OR has_table_privilege($3, 'INSERT'))"
+    ") AS p(what, object, ok) WHERE NOT ok LIMIT 1";
+
+static void got_privileges(void *arg, PGresult *res, const struct ef_error *err)
+{
+    struct ef_pg_store *s = arg;
+    struct ef_error own;
+    if (err) {
+        fail(s, err);
+        return;
+    }
+    if (PQntuples(res) > 0) {
+        ef_error_set(&own, EF_CLASS_CONFIG,
+                     "privilege %s is missing; run GRANT %s ON %s TO this role, or "
+                     "`eventferryctl migrate --grant-to ROLE`",
+                     PQgetvalue(res, 0, 0), PQgetvalue(res, 0, 0), PQgetvalue(res, 0, 1));
+        fail(s, &own);
+        return;
+    }
+    ef_pg_sql_build(s);
+    s->layout_known = true;
+    snprintf(s->info.server, sizeof(s->info.server), "%s", s->lease.session.server);
+    int v = s->lease.session.version;
+    snprintf(s->info.version, sizeof(s->info.version), "PostgreSQL %d.%d", v / 10000, v % 10000);
+    ef_store_did_check(&s->store, &s->info, NULL);
+}
+
+static void ask_privileges(struct ef_pg_store *s)
+{
+    struct ef_pg_request *req = ef_pg_request_new(NULL, privileges_sql, got_privileges, s);
+    req->text = true;
+    bool archive = s->outbox->on_delivered == EF_ON_DELIVERED_ARCHIVE;
+    ef_pg_param_text(req, s->layout.table);
+    ef_pg_param_text(req, s->layout.ours);
+    ef_pg_param_text(req, archive ? s->layout.archive : NULL);
+    ef_pg_param_text(
+        req,
+        s->outbox->on_delivered == EF_ON_DELIVERED_MARK && !s->outbox->retention_given ? "t" : "f");
+    ef_pg_conn_submit(&s->lease, req);
+}
+
+/* --- start --- */
+
+static void fail_name(void *arg)
+{
+    struct ef_pg_store *s = arg;
+    struct ef_pg_table table;
+    struct ef_error err;
+    if (!ef_pg_table_parse(s->outbox->table, &table, &err)) {
+        err.class = EF_CLASS_CONFIG;
+        fail(s, &err);
+        return;
+    }
+    ask_table(s);
+}
+
+void ef_pg_check(struct ef_store *store)
+{
+    struct ef_pg_store *s = ef_pg_store_of(store);
+    struct ef_pg_layout *l = &s->layout;
+    struct ef_pg_table table;
+    struct ef_error ignored;
+    ef_pg_layout_free(l);
+    *l = (struct ef_pg_layout){0};
+    s->info = (struct ef_store_info){0};
+    ef_pg_quote_ident(l->ours, sizeof(l->ours), s->database->schema);
+    if (ef_pg_table_parse(s->outbox->table, &table, &ignored)) {
+        char name[64], quoted[EF_PG_IDENT_MAX];
+        snprintf(l->schema_name, sizeof(l->schema_name), "%s", table.schema);
+        snprintf(l->table_name, sizeof(l->table_name), "%s", table.table);
+        ef_pg_quote_ident(quoted, sizeof(quoted), table.schema);
+        int n = snprintf(l->table, sizeof(l->table), "%s.", quoted);
+        ef_pg_quote_ident(quoted, sizeof(quoted), table.table);
+        snprintf(l->table + n, sizeof(l->table) - (size_t)n, "%s", quoted);
+        ef_pg_object_name(name, "archive", table.schema, table.table);
+        ef_pg_quote_ident(quoted, sizeof(quoted), name);
+        snprintf(l->archive, sizeof(l->archive), "%s.%s", l->ours, quoted);
+        ef_pg_object_name(name, "bell", table.schema, table.table);
+        ef_pg_quote_ident(quoted, sizeof(quoted), name);
+        snprintf(l->bell, sizeof(l->bell), "%s.%s", l->ours, quoted);
+    }
+    ef_deferred_init(&s->check_later, s->loop, "store", fail_name, s);
+    ef_defer(&s->check_later);
+}

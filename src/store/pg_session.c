@@ -1,0 +1,164 @@
+// SPDX-License-Identifier: MIT
+#include "store/pg_session.h"
+
+#include <arpa/inet.h>
+#include <stdlib.h>
+
+#include "base/str.h"
+
+static bool parse_url(const char *url, PQconninfoOption **ret, struct ef_error *err)
+{
+    char *reason = NULL;
+    *ret = PQconninfoParse(url, &reason);
+    if (*ret)
+        return true;
+    /* libpq's text may quote the URL, and with it a password */
+    PQfreemem(reason);
+    return ef_error_set(
+        err, EF_CLASS_CONFIG,
+        "cannot read the database url; accepted: postgresql://user@host:port/dbname?option=value");
+}
+
+static const char *option(const PQconninfoOption *options, const char *keyword)
+{
+    for (const PQconninfoOption *o = options; o->keyword; o++)
+        if (strcmp(o->keyword, keyword) == 0)
+            return o->val && o->val[0] ? o->val : NULL;
+    return NULL;
+}
+
+static bool is_address(const char *host)
+{
+    unsigned char buffer[sizeof(struct in6_addr)];
+    return inet_pton(AF_INET, host, buffer) == 1 || inet_pton(AF_INET6, host, buffer) == 1;
+}
+
+bool ef_pg_session_host(const char *url, char **ret, struct ef_error *err)
+{
+    PQconninfoOption *options;
+    *ret = NULL;
+    if (!parse_url(url, &options, err))
+        return false;
+    const char *host = option(options, "host");
+    if (host && !option(options, "hostaddr") && host[0] != '/' && host[0] != '@' &&
+        !strchr(host, ',') && !is_address(host))
+        *ret = ef_xstrdup(host);
+    PQconninfoFree(options);
+    return true;
+}
+
+enum { PARAMS_MAX = 64 };
+
+struct params {
+    const char *keys[PARAMS_MAX + 1], *values[PARAMS_MAX + 1];
+    int count;
+};
+
+/* A later value replaces an earlier one; NULL values are left out. */
+static void put(struct params *p, const char *key, const char *value)
+{
+    if (!value)
+        return;
+    for (int i = 0; i < p->count; i++)
+        if (strcmp(p->keys[i], key) == 0) {
+            p->values[i] = value;
+            return;
+        }
+    if (p->count == PARAMS_MAX)
+        return;
+    p->keys[p->count] = key;
+    p->values[p->count++] = value;
+}
+
+PGconn *ef_pg_session_connect(const struct ef_config_database *database, const char *url,
+                              const char *application_name, const char *hostaddr,
+                              struct ef_error *err)
+{
+    PQconninfoOption *options;
+    char *password = NULL;
+    if (!parse_url(url, &options, err))
+        return NULL;
+    if (!ef_config_password(database, &password, err)) {
+        PQconninfoFree(options);
+        return NULL;
+    }
+    struct params p = {0};
+    /* a peer that vanished is noticed within about 30 s (engineering notes on libpq: keepalives) */
+    put(&p, "keepalives_idle", "10");
+    put(&p, "keepalives_interval", "5");
+    put(&p, "keepalives_count", "3");
+    put(&p, "tcp_user_timeout", "15000");
+    put(&p, "target_session_attrs", "read-write");
+    for (const PQconninfoOption *o = options; o->keyword; o++)
+        if (o->val && o->val[0])
+            put(&p, o->keyword, o->val);
+    put(&p, "application_name", application_name);
+    put(&p, "client_encoding", "UTF8");
+    put(&p, "hostaddr", hostaddr);
+    put(&p, "password", password);
+    put(&p, "sslmode", database->tls.mode);
+    put(&p, "sslrootcert", database->tls.ca);
+    put(&p, "sslcert", database->tls.cert);
+    put(&p, "sslkey", database->tls.key);
+    PGconn *pg = PQconnectStartParams(p.keys, p.values, 0);
+    if (password) {
+        explicit_bzero(password, strlen(password));
+        free(password);
+    }
+    PQconninfoFree(options);
+    if (!pg)
+        ef_error_set(err, EF_CLASS_OUTAGE, "could not connect: out of memory");
+    return pg;
+}
+
+void ef_pg_session_set_sql(const struct ef_config_database *database, bool local, char *out,
+                           size_t size)
+{
+    const char *l = local ? "true" : "false";
+    /*
+     * Index scans only: statistics taken while the table was empty would make the range DELETE a
+     * sequential scan of a table that has grown since.
+     */
+    snprintf(
+        out, size,
+        "SELECT set_config('search_path','pg_catalog',%s), set_config('row_security','off',%s),"
+        " set_config('TimeZone','UTC',%s), set_config('DateStyle','ISO',%s),"
+        " set_config('bytea_output','hex',%s), set_config('enable_seqscan','off',%s),"
+        " set_config('enable_bitmapscan','off',%s), set_config('jit','off',%s),"
+        " set_config('max_parallel_workers_per_gather','0',%s),"
+        " set_config('statement_timeout','%lld',%s), set_config('lock_timeout','%lld',%s),"
+        " set_config('idle_in_transaction_session_timeout','%lld',%s)",
+        l, l, l, l, l, l, l, l, l, (long long)database->statement_timeout_ms, l,
+        (long long)database->statement_timeout_ms / 2, l, (long long)database->statement_timeout_ms,
+        l);
+}
+
+void ef_pg_session_setup_sql(const struct ef_config_database *database, char *out, size_t size)
+{
+    char set[1024];
+    ef_pg_session_set_sql(database, database->pooler == EF_POOLER_TRANSACTION, set, sizeof(set));
+    snprintf(
+        out, size,
+        "SELECT pg_catalog.pg_is_in_recovery(), pg_catalog.current_setting('server_version_num'),"
+        " (SELECT system_identifier FROM pg_catalog.pg_control_system()),"
+        " CASE WHEN NOT pg_catalog.pg_is_in_recovery() THEN"
+        " pg_catalog.left(pg_catalog.pg_walfile_name(pg_catalog.pg_current_wal_lsn()),8) END,"
+        " pg_catalog.pg_backend_pid() FROM (%s) AS s",
+        set);
+}
+
+bool ef_pg_session_take(const PGresult *res, struct ef_pg_session *ret, struct ef_error *err)
+{
+    if (PQgetvalue(res, 0, 0)[0] == 't')
+        return ef_error_set(err, EF_CLASS_OUTAGE,
+                            "server is read-only: it is a standby in recovery");
+    ret->version = atoi(PQgetvalue(res, 0, 1));
+    if (ret->version < 130000)
+        return ef_error_set(err, EF_CLASS_CONFIG,
+                            "cannot work with PostgreSQL %d: version 13 or later is needed",
+                            ret->version / 10000);
+    snprintf(ret->system, sizeof(ret->system), "%s", PQgetvalue(res, 0, 2));
+    snprintf(ret->server, sizeof(ret->server), "%s/%s", ret->system, PQgetvalue(res, 0, 3));
+    ret->backend_pid = atoi(PQgetvalue(res, 0, 4));
+    return true;
+}

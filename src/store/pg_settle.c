@@ -1,0 +1,210 @@
+// SPDX-License-Identifier: MIT
+/* Statements that change a row's fate: all fenced, all idempotent. */
+#define EF_LOG_ROOM "store"
+#include "store/pg_store.h"
+
+#include <inttypes.h>
+#include <stdlib.h>
+#include <time.h>
+
+#include "base/str.h"
+
+enum { ARRAY_MAX_BYTES = 64 << 20 };
+
+/* Array literals grow side by side, one parameter each. */
+struct arrays {
+    struct ef_buf b[6];
+    int count;
+};
+
+static void arrays_init(struct arrays *a, int count)
+{
+    a->count = count;
+    for (int i = 0; i < count; i++) {
+        ef_buf_init(&a->b[i], ARRAY_MAX_BYTES);
+        ef_buf_puts(&a->b[i], "{");
+    }
+}
+
+static void separate(struct arrays *a)
+{
+    for (int i = 0; i < a->count; i++)
+        if (a->b[i].len > 1)
+            ef_buf_puts(&a->b[i], ",");
+}
+
+static void arrays_give(struct arrays *a, struct ef_pg_request *req)
+{
+    for (int i = 0; i < a->count; i++) {
+        ef_buf_puts(&a->b[i], "}");
+        ef_pg_param_owned(req, a->b[i].data);
+    }
+}
+
+static void put_int(struct ef_buf *b, int64_t v)
+{
+    char text[24];
+    ef_buf_add(b, text, (size_t)snprintf(text, sizeof(text), "%" PRId64, v));
+}
+
+/* Exact to the microsecond; through a floating-point number it would not be. */
+static void put_time(struct ef_buf *b, int64_t us)
+{
+    char text[48];
+    time_t s = (time_t)(us / EF_S_US);
+    int64_t rest = us % EF_S_US;
+    if (rest < 0) {
+        rest += EF_S_US;
+        s--;
+    }
+    struct tm tm;
+    gmtime_r(&s, &tm);
+    int n =
+        snprintf(text, sizeof(text), "\"%04d-%02d-%02d %02d:%02d:%02d.%06d+00\"", tm.tm_year + 1900,
+                 tm.tm_mon + 1, tm.tm_mday, tm.tm_hour, tm.tm_min, tm.tm_sec, (int)rest);
+    ef_buf_add(b, text, (size_t)n);
+}
+
+static void put_string(struct ef_buf *b, const char *s)
+{
+    if (!s) {
+        ef_buf_puts(b, "NULL");
+        return;
+    }
+    ef_buf_puts(b, "\"");
+    for (; *s; s++) {
+        if (*s == '"' || *s == '\\')
+            ef_buf_puts(b, "\\");
+        ef_buf_add(b, s, 1);
+    }
+    ef_buf_puts(b, "\"");
+}
+
+static void put_fence(struct ef_pg_store *s, struct ef_pg_request *req, int64_t epoch)
+{
+    ef_pg_param_int(req, s->layout.outbox_id);
+    ef_pg_param_int(req, epoch);
+    ef_pg_param_text(req, s->settle.session.system);
+}
+
+static int64_t affected(PGresult *res)
+{
+    return strtoll(PQcmdTuples(res), NULL, 10);
+}
+
+static void got_settled(void *arg, PGresult *res, const struct ef_error *err)
+{
+    struct ef_pg_store *s = arg;
+    ef_store_did_settle(&s->store, err ? 0 : affected(res), err);
+}
+
+void ef_pg_settle(struct ef_store *store, int64_t epoch, const struct ef_settle_run *runs,
+                  int count)
+{
+    struct ef_pg_store *s = ef_pg_store_of(store);
+    struct ef_pg_request *req = ef_pg_request_new("ef_settle", s->sql.settle, got_settled, s);
+    struct arrays a;
+    arrays_init(&a, 4);
+    for (int i = 0; i < count; i++) {
+        separate(&a);
+        put_int(&a.b[0], runs[i].first);
+        put_int(&a.b[1], runs[i].last);
+        put_time(&a.b[2], runs[i].created_min_us);
+        put_time(&a.b[3], runs[i].created_max_us);
+    }
+    put_fence(s, req, epoch);
+    arrays_give(&a, req);
+    ef_pg_conn_submit(&s->settle, req);
+}
+
+/* --- decide: an UPDATE for failed and dead rows, a durable settle for delivered ones --- */
+
+static void got_decided(void *arg, PGresult *res, const struct ef_error *err)
+{
+    struct ef_pg_store *s = arg;
+    if (err && !s->decide_failed) {
+        s->decide_failed = true;
+        s->decide_error = *err;
+    }
+    if (!err)
+        s->decide_rows += affected(res);
+    if (--s->decide_pending > 0)
+        return;
+    ef_store_did_decide(&s->store, s->decide_rows, s->decide_failed ? &s->decide_error : NULL);
+}
+
+static void submit_marks(struct ef_pg_store *s, int64_t epoch, const struct ef_decision *d,
+                         int count)
+{
+    struct ef_pg_request *req = ef_pg_request_new("ef_decide", s->sql.decide, got_decided, s);
+    struct arrays a;
+    arrays_init(&a, 6);
+    for (int i = 0; i < count; i++) {
+        if (d[i].kind == EF_DECIDE_DELIVERED)
+            continue;
+        separate(&a);
+        put_int(&a.b[0], d[i].id);
+        put_time(&a.b[1], d[i].created_us);
+        put_int(&a.b[2], d[i].kind == EF_DECIDE_RETRY ? EF_STATUS_FAILED : EF_STATUS_DEAD);
+        put_int(&a.b[3], d[i].attempts);
+        put_int(&a.b[4], d[i].delay_ms);
+        put_string(&a.b[5], d[i].error);
+    }
+    put_fence(s, req, epoch);
+    arrays_give(&a, req);
+    ef_pg_conn_submit(&s->settle, req);
+}
+
+static void submit_delivered(struct ef_pg_store *s, int64_t epoch, const struct ef_decision *d,
+                             int count)
+{
+    struct ef_pg_request *req =
+        ef_pg_request_new("ef_settle_durably", s->sql.settle_durably, got_decided, s);
+    struct arrays a;
+    arrays_init(&a, 4);
+    for (int i = 0; i < count; i++) {
+        if (d[i].kind != EF_DECIDE_DELIVERED)
+            continue;
+        separate(&a);
+        put_int(&a.b[0], d[i].id);
+        put_int(&a.b[1], d[i].id);
+        put_time(&a.b[2], d[i].created_us);
+        put_time(&a.b[3], d[i].created_us);
+    }
+    put_fence(s, req, epoch);
+    arrays_give(&a, req);
+    ef_pg_conn_submit(&s->settle, req);
+}
+
+void ef_pg_decide(struct ef_store *store, int64_t epoch, const struct ef_decision *decisions,
+                  int count)
+{
+    struct ef_pg_store *s = ef_pg_store_of(store);
+    int delivered = 0;
+    for (int i = 0; i < count; i++)
+        delivered += decisions[i].kind == EF_DECIDE_DELIVERED;
+    s->decide_rows = 0;
+    s->decide_failed = false;
+    s->decide_pending = (delivered > 0) + (delivered < count);
+    if (delivered < count)
+        submit_marks(s, epoch, decisions, count);
+    if (delivered > 0)
+        submit_delivered(s, epoch, decisions, count);
+}
+
+static void got_released(void *arg, PGresult *res, const struct ef_error *err)
+{
+    struct ef_pg_store *s = arg;
+    ef_store_did_release_topic(&s->store, err ? 0 : affected(res), err);
+}
+
+void ef_pg_release_topic(struct ef_store *store, int64_t epoch, struct ef_slice topic, int limit)
+{
+    struct ef_pg_store *s = ef_pg_store_of(store);
+    struct ef_pg_request *req =
+        ef_pg_request_new("ef_release_topic", s->sql.release_topic, got_released, s);
+    put_fence(s, req, epoch);
+    ef_pg_param_owned(req, topic.p ? ef_xstrndup(topic.p, topic.len) : NULL);
+    ef_pg_param_int(req, limit);
+    ef_pg_conn_submit(&s->settle, req);
+}

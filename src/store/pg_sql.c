@@ -1,0 +1,491 @@
+// SPDX-License-Identifier: MIT
+/*
+ * The statements of claim-and-order: one text each, built once from the layout.
+ *
+ * Common parts: the fence `l` (lease row of this epoch on this server, locked FOR KEY SHARE where
+ * rows change), the "due" condition, and the hold-back of rows behind an earlier row of status 1 or
+ * 3 of their aggregate, evaluated in the statement's own snapshot.
+ */
+#include "store/pg_store.h"
+
+#include <stdlib.h>
+
+#include "base/str.h"
+#include "store/pg_session.h"
+
+enum { SQL_MAX = 16384 };
+
+static char *finish(struct ef_buf *b)
+{
+    if (b->overflow)
+        abort(); /* names are bounded; only a bug makes a statement this long */
+    char *text = ef_xstrdup(b->data);
+    ef_buf_done(b);
+    return text;
+}
+
+/* $1 outbox_id, $2 epoch, $3 system identifier */
+#define LEASE_MATCH                                                                                \
+    "outbox_id = $1::int AND epoch = $2::bigint AND server = $3::text || '/' "                     \
+    "|| " EF_PG_TIMELINE_SQL
+
+#define RAISE_SYNC                                                                                 \
+    "CASE WHEN current_setting('synchronous_commit') IN ('off','local')"                           \
+    " THEN set_config('synchronous_commit','on',true) END"
+
+static void put_literal(struct ef_buf *b, const char *s)
+{
+    ef_buf_puts(b, strchr(s, '\\') ? " E'" : "'");
+    for (; *s; s++) {
+        if (*s == '\'' || *s == '\\')
+            ef_buf_add(b, s, 1);
+        ef_buf_add(b, s, 1);
+    }
+    ef_buf_puts(b, "'");
+}
+
+/* A text value of the row: its column, its constant, or NULL. */
+static void put_text(struct ef_buf *b, const struct ef_pg_store *s, enum ef_column col)
+{
+    if (s->layout.has[col])
+        ef_buf_printf(b, "o.%s::text", s->layout.column[col]);
+    else if (s->outbox->columns[col].value) {
+        put_literal(b, s->outbox->columns[col].value);
+        ef_buf_puts(b, "::text");
+    } else
+        ef_buf_puts(b, "NULL::text");
+}
+
+static bool is_json(const struct ef_pg_store *s)
+{
+    return strncmp(s->layout.payload_type, "json", 4) == 0;
+}
+
+/*
+ * The payload if it is not larger than max_payload, else NULL and its size. pg_column_size is what
+ * is stored, cheap but compressed (at most 255:1, lz4's bound), so only values that could be too
+ * large are measured.
+ */
+static void put_payload(struct ef_buf *b, const struct ef_pg_store *s)
+{
+    const char *p = s->layout.column[EF_COL_PAYLOAD];
+    const char *cast = is_json(s) ? "::text" : "";
+    long long max = (long long)s->outbox->max_payload_bytes;
+    ef_buf_printf(
+        b,
+        "CASE WHEN pg_column_size(o.%s) <= %lld OR octet_length(o.%s%s) <= %lld THEN o.%s END, "
+        "CASE WHEN pg_column_size(o.%s) > %lld AND octet_length(o.%s%s) > %lld"
+        " THEN octet_length(o.%s%s)::bigint END",
+        p, max / 256, p, cast, max, p, p, max / 256, p, cast, max, p, cast);
+}
+
+/* The columns that pg_fetch.c decodes, in its order, after `meta`. */
+static void put_row(struct ef_buf *b, const struct ef_pg_store *s)
+{
+    const struct ef_pg_layout *l = &s->layout;
+    ef_buf_printf(b, "NULL::text, o.%s::bigint, o.%s::timestamptz, ", l->column[EF_COL_ID],
+                  l->column[EF_COL_CREATED_AT]);
+    if (l->message_id_is_uuid)
+        ef_buf_printf(b, "o.%s", l->column[EF_COL_MESSAGE_ID]);
+    else
+        put_text(b, s, EF_COL_MESSAGE_ID);
+    static const enum ef_column texts[] = {EF_COL_AGGREGATE_TYPE, EF_COL_AGGREGATE_ID, EF_COL_TOPIC,
+                                           EF_COL_KEY};
+    for (size_t i = 0; i < sizeof(texts) / sizeof(texts[0]); i++) {
+        ef_buf_puts(b, ", ");
+        put_text(b, s, texts[i]);
+    }
+    ef_buf_puts(b, ", ");
+    put_payload(b, s);
+    ef_buf_puts(b, ", ");
+    put_text(b, s, EF_COL_HEADERS);
+    ef_buf_puts(b, ", ");
+    put_text(b, s, EF_COL_TRACE_ID);
+    if (l->has[EF_COL_PARTITION])
+        ef_buf_printf(b, ", o.%s::int", l->column[EF_COL_PARTITION]);
+    else
+        ef_buf_puts(b, ", NULL::int");
+    ef_buf_printf(b, ", o.%s::smallint, o.%s::int", l->column[EF_COL_STATUS],
+                  l->column[EF_COL_ATTEMPTS]);
+}
+
+/* "e" and "o" are the same aggregate. */
+static void put_same_aggregate(struct ef_buf *b, const struct ef_pg_store *s)
+{
+    const struct ef_pg_layout *l = &s->layout;
+    ef_buf_printf(b, "e.%s = o.%s", l->column[EF_COL_AGGREGATE_ID], l->column[EF_COL_AGGREGATE_ID]);
+    if (s->outbox->order_by == EF_ORDER_AGGREGATE_TYPE_AND_ID && l->has[EF_COL_AGGREGATE_TYPE])
+        ef_buf_printf(b, " AND e.%s = o.%s", l->column[EF_COL_AGGREGATE_TYPE],
+                      l->column[EF_COL_AGGREGATE_TYPE]);
+}
+
+static void put_due(struct ef_buf *b, const struct ef_pg_store *s)
+{
+    const struct ef_pg_layout *l = &s->layout;
+    const char *status = l->column[EF_COL_STATUS];
+    /* the list lets the planner use a partial index on the unfinished rows */
+    ef_buf_printf(
+        b, "o.%s IN (0,1,3) AND (o.%s = 0 OR (o.%s = 3 AND (o.%s IS NULL OR o.%s <= now()))",
+        status, status, status, l->column[EF_COL_NEXT_RETRY_AT], l->column[EF_COL_NEXT_RETRY_AT]);
+    if (l->has[EF_COL_CLAIMED_AT])
+        ef_buf_printf(
+            b,
+            " OR (o.%s = 1 AND (o.%s IS NULL OR o.%s <= now() - %lld * interval '1 millisecond'))",
+            status, l->column[EF_COL_CLAIMED_AT], l->column[EF_COL_CLAIMED_AT],
+            (long long)s->outbox->claim_timeout_ms);
+    ef_buf_puts(b, ")");
+    if (!l->has[EF_COL_AGGREGATE_ID])
+        return;
+    ef_buf_printf(b, " AND (NOT (SELECT w.some FROM w) OR NOT EXISTS (SELECT 1 FROM %s e WHERE ",
+                  l->table);
+    put_same_aggregate(b, s);
+    ef_buf_printf(b, " AND e.%s < o.%s AND e.%s IN (1,3)))", l->column[EF_COL_ID],
+                  l->column[EF_COL_ID], status);
+}
+
+/* $4, $5 gap runs (fetch_gaps only); then after, limit, want max id */
+static char *fetch_sql(const struct ef_pg_store *s, bool gaps)
+{
+    const struct ef_pg_layout *l = &s->layout;
+    const char *id = l->column[EF_COL_ID];
+    int after = gaps ? 6 : 4;
+    struct ef_buf b;
+    ef_buf_init(&b, SQL_MAX);
+    ef_buf_printf(
+        &b,
+        "WITH l AS MATERIALIZED (SELECT 1 FROM %s.lease WHERE " LEASE_MATCH "),"
+        " w AS MATERIALIZED (SELECT EXISTS (SELECT 1 FROM %s WHERE %s IN (1,3)) AS some) ",
+        l->ours, l->table, l->column[EF_COL_STATUS]);
+    ef_buf_printf(
+        &b,
+        "SELECT (CASE WHEN EXISTS (SELECT 1 FROM l) THEN '1' ELSE '0' END)"
+        " || ' ' || pg_snapshot_xmin(pg_current_snapshot())::text"
+        " || ' ' || pg_snapshot_xmax(pg_current_snapshot())::text"
+        " || CASE WHEN $%d::boolean THEN coalesce(' ' || (SELECT max(%s) FROM %s)::text, '') ELSE "
+        "'' END,"
+        " NULL::bigint, NULL::timestamptz, NULL::%s, NULL::text, NULL::text, NULL::text, "
+        "NULL::text,"
+        " NULL::%s, NULL::bigint, NULL::text, NULL::text, NULL::int, NULL::smallint, NULL::int",
+        after + 2, id, l->table, l->message_id_is_uuid ? "uuid" : "text", l->payload_type);
+    if (gaps) {
+        ef_buf_puts(&b, " UNION ALL (SELECT ");
+        put_row(&b, s);
+        ef_buf_printf(&b,
+                      " FROM unnest($4::bigint[], $5::bigint[]) AS g(a, b) JOIN %s o ON o.%s "
+                      "BETWEEN g.a AND g.b"
+                      " WHERE EXISTS (SELECT 1 FROM l) AND ",
+                      l->table, id);
+        put_due(&b, s);
+        ef_buf_printf(&b, " ORDER BY o.%s LIMIT $%d::int)", id, after + 1);
+    }
+    ef_buf_puts(&b, " UNION ALL (SELECT ");
+    put_row(&b, s);
+    ef_buf_printf(&b, " FROM %s o WHERE EXISTS (SELECT 1 FROM l) AND o.%s > $%d::bigint AND ",
+                  l->table, id, after);
+    put_due(&b, s);
+    ef_buf_printf(&b, " ORDER BY o.%s LIMIT $%d::int)", id, after + 1);
+    return finish(&b);
+}
+
+/* $4, $5 runs, $6, $7 their created_at bounds */
+static char *settle_sql(const struct ef_pg_store *s, bool durable)
+{
+    const struct ef_pg_layout *l = &s->layout;
+    const char *id = l->column[EF_COL_ID], *created = l->column[EF_COL_CREATED_AT];
+    struct ef_buf b;
+    ef_buf_init(&b, SQL_MAX);
+    ef_buf_printf(
+        &b, "WITH l AS MATERIALIZED (SELECT %s FROM %s.lease WHERE " LEASE_MATCH " FOR KEY SHARE)",
+        durable ? RAISE_SYNC : "set_config('synchronous_commit','off',true)", l->ours);
+    const char *runs = "unnest($4::bigint[], $5::bigint[], $6::timestamptz[], $7::timestamptz[]) "
+                       "AS r(a, b, lo, hi)";
+    const char *where =
+        "EXISTS (SELECT 1 FROM l) AND o.%s BETWEEN r.a AND r.b AND o.%s BETWEEN r.lo AND r.hi";
+    if (s->outbox->on_delivered == EF_ON_DELIVERED_MARK) {
+        ef_buf_printf(&b, " UPDATE %s o SET %s = 2", l->table, l->column[EF_COL_STATUS]);
+        if (l->has[EF_COL_PROCESSED_AT])
+            ef_buf_printf(&b, ", %s = clock_timestamp()", l->column[EF_COL_PROCESSED_AT]);
+        ef_buf_printf(&b, " FROM %s WHERE o.%s <> 2 AND ", runs, l->column[EF_COL_STATUS]);
+        ef_buf_printf(&b, where, id, created);
+        return finish(&b);
+    }
+    bool archive = s->outbox->on_delivered == EF_ON_DELIVERED_ARCHIVE;
+    ef_buf_printf(&b, "%s DELETE FROM %s o USING %s WHERE ", archive ? ", d AS (" : "", l->table,
+                  runs);
+    ef_buf_printf(&b, where, id, created);
+    if (archive)
+        ef_buf_printf(
+            &b,
+            " RETURNING o.*) INSERT INTO %s (%s, archived_at) SELECT %s, clock_timestamp() FROM d",
+            l->archive, l->archive_columns, l->archive_columns);
+    return finish(&b);
+}
+
+/* $4 id, $5 created_at, $6 status, $7 attempts, $8 delay ms, $9 last_error: arrays */
+static char *decide_sql(const struct ef_pg_store *s)
+{
+    const struct ef_pg_layout *l = &s->layout;
+    struct ef_buf b;
+    ef_buf_init(&b, SQL_MAX);
+    ef_buf_printf(&b,
+                  "WITH l AS MATERIALIZED (SELECT " RAISE_SYNC " FROM %s.lease WHERE " LEASE_MATCH
+                  " FOR KEY SHARE)"
+                  " UPDATE %s o SET %s = v.status, %s = v.attempts,"
+                  " %s = CASE WHEN v.status = 3 THEN clock_timestamp() + v.delay * interval '1 "
+                  "millisecond' END",
+                  l->ours, l->table, l->column[EF_COL_STATUS], l->column[EF_COL_ATTEMPTS],
+                  l->column[EF_COL_NEXT_RETRY_AT]);
+    if (l->has[EF_COL_CLAIMED_AT])
+        ef_buf_printf(&b, ", %s = NULL", l->column[EF_COL_CLAIMED_AT]);
+    if (l->has[EF_COL_PROCESSED_AT])
+        ef_buf_printf(&b, ", %s = CASE WHEN v.status = 4 THEN clock_timestamp() END",
+                      l->column[EF_COL_PROCESSED_AT]);
+    if (l->has[EF_COL_LAST_ERROR])
+        ef_buf_printf(&b, ", %s = v.error", l->column[EF_COL_LAST_ERROR]);
+    ef_buf_printf(&b,
+                  " FROM unnest($4::bigint[], $5::timestamptz[], $6::smallint[], $7::int[], "
+                  "$8::bigint[], $9::text[])"
+                  " AS v(id, created, status, attempts, delay, error)"
+                  " WHERE EXISTS (SELECT 1 FROM l) AND o.%s = v.id AND o.%s = v.created",
+                  l->column[EF_COL_ID], l->column[EF_COL_CREATED_AT]);
+    return finish(&b);
+}
+
+/* $4 topic (NULL: every topic), $5 limit (0: all) */
+static char *release_topic_sql(const struct ef_pg_store *s)
+{
+    const struct ef_pg_layout *l = &s->layout;
+    const char *id = l->column[EF_COL_ID];
+    struct ef_buf b;
+    ef_buf_init(&b, SQL_MAX);
+    ef_buf_printf(
+        &b,
+        "WITH l AS MATERIALIZED (SELECT 1 FROM %s.lease WHERE " LEASE_MATCH " FOR KEY SHARE)"
+        " UPDATE %s t SET %s = clock_timestamp() WHERE EXISTS (SELECT 1 FROM l) AND t.%s IN"
+        " (SELECT o.%s FROM %s o WHERE o.%s = 3 AND o.%s > clock_timestamp() AND ",
+        l->ours, l->table, l->column[EF_COL_NEXT_RETRY_AT], id, id, l->table,
+        l->column[EF_COL_STATUS], l->column[EF_COL_NEXT_RETRY_AT]);
+    ef_buf_puts(&b, "($4::text IS NULL OR ");
+    put_text(&b, s, EF_COL_TOPIC);
+    ef_buf_printf(&b, " = $4::text) ORDER BY o.%s LIMIT nullif($5::bigint, 0))", id);
+    return finish(&b);
+}
+
+static char *waiting_sql(const struct ef_pg_store *s)
+{
+    const struct ef_pg_layout *l = &s->layout;
+    struct ef_buf b;
+    ef_buf_init(&b, SQL_MAX);
+    ef_buf_printf(&b,
+                  "SELECT coalesce(ceil(extract(epoch FROM min(o.%s) FILTER (WHERE o.%s = 3)"
+                  " - clock_timestamp()) * 1000)::bigint, CASE WHEN count(*) FILTER (WHERE o.%s = "
+                  "3) > 0 THEN 0"
+                  " ELSE -1 END), count(*) FILTER (WHERE o.%s = 3), ",
+                  l->column[EF_COL_NEXT_RETRY_AT], l->column[EF_COL_STATUS],
+                  l->column[EF_COL_STATUS], l->column[EF_COL_STATUS]);
+    if (l->has[EF_COL_CLAIMED_AT])
+        ef_buf_printf(
+            &b,
+            "count(*) FILTER (WHERE o.%s = 1 AND o.%s > now() - %lld * interval '1 millisecond')",
+            l->column[EF_COL_STATUS], l->column[EF_COL_CLAIMED_AT],
+            (long long)s->outbox->claim_timeout_ms);
+    else
+        ef_buf_puts(&b, "0::bigint");
+    ef_buf_printf(&b, " FROM %s o WHERE o.%s IN (1,3)", l->table, l->column[EF_COL_STATUS]);
+    return finish(&b);
+}
+
+enum { BACKLOG_COUNT_MAX = 100001 };
+
+/* $1: count the dead rows too (no index serves it) */
+static char *lag_sql(const struct ef_pg_store *s)
+{
+    const struct ef_pg_layout *l = &s->layout;
+    const char *status = l->column[EF_COL_STATUS];
+    struct ef_buf b;
+    ef_buf_init(&b, SQL_MAX);
+    ef_buf_printf(&b,
+                  "SELECT (SELECT count(*) FROM (SELECT 1 FROM %s WHERE %s IN (0,1,3) LIMIT %d) u),"
+                  " (SELECT count(*) FROM (SELECT 1 FROM %s WHERE %s = 3 LIMIT %d) u),"
+                  " CASE WHEN $1::boolean THEN (SELECT count(*) FROM (SELECT 1 FROM %s WHERE %s = "
+                  "4 LIMIT %d) u)"
+                  " ELSE -1 END,",
+                  l->table, status, BACKLOG_COUNT_MAX, l->table, status, BACKLOG_COUNT_MAX,
+                  l->table, status, BACKLOG_COUNT_MAX);
+    if (l->has[EF_COL_AGGREGATE_ID])
+        ef_buf_printf(&b, " (SELECT count(DISTINCT %s) FROM %s WHERE %s IN (1,3)),",
+                      l->column[EF_COL_AGGREGATE_ID], l->table, status);
+    else
+        ef_buf_puts(&b, " 0::bigint,");
+    ef_buf_printf(&b,
+                  " coalesce((SELECT extract(epoch FROM clock_timestamp() - %s)::float8 FROM %s"
+                  " WHERE %s IN (0,1,3) ORDER BY %s LIMIT 1), 0)",
+                  l->column[EF_COL_CREATED_AT], l->table, status, l->column[EF_COL_ID]);
+    if (s->outbox->on_delivered == EF_ON_DELIVERED_ARCHIVE)
+        ef_buf_printf(
+            &b,
+            ", (SELECT count(*) FROM pg_inherits WHERE inhparent = '%s'::regclass),"
+            " (SELECT coalesce(sum(pg_total_relation_size(inhrelid)), 0)::bigint FROM pg_inherits"
+            " WHERE inhparent = '%s'::regclass)",
+            l->archive, l->archive);
+    else
+        ef_buf_puts(&b, ", -1::bigint, -1::bigint");
+    return finish(&b);
+}
+
+/* One small batch of done rows that are older than the retention. $4 limit */
+static char *purge_sql(const struct ef_pg_store *s)
+{
+    const struct ef_pg_layout *l = &s->layout;
+    const char *when =
+        l->has[EF_COL_PROCESSED_AT] ? l->column[EF_COL_PROCESSED_AT] : l->column[EF_COL_CREATED_AT];
+    struct ef_buf b;
+    ef_buf_init(&b, SQL_MAX);
+    ef_buf_printf(
+        &b,
+        "WITH l AS MATERIALIZED (SELECT set_config('synchronous_commit','off',true) FROM %s.lease"
+        " WHERE " LEASE_MATCH " FOR KEY SHARE)"
+        " DELETE FROM %s t WHERE EXISTS (SELECT 1 FROM l) AND t.%s IN (SELECT o.%s FROM %s o"
+        " WHERE o.%s = 2 AND o.%s < now() - %lld * interval '1 millisecond' ORDER BY o.%s LIMIT "
+        "$4::int)",
+        l->ours, l->table, l->column[EF_COL_ID], l->column[EF_COL_ID], l->table,
+        l->column[EF_COL_STATUS], when, (long long)s->outbox->retention_ms, l->column[EF_COL_ID]);
+    return finish(&b);
+}
+
+/*
+ * $1 outbox_id, $2 system, $3 owner, $4 incarnation, $5 token, $6 old token, $7 ttl ms, $8 host, $9
+ * version. One statement looks, records a server that was never seen before, or takes the lease.
+ * Answer: row there, locked by somebody, granted epoch, holder, ms until it expires, ms of silence
+ * left.
+ */
+static char *acquire_sql(const struct ef_pg_layout *l)
+{
+    struct ef_buf b;
+    ef_buf_init(&b, SQL_MAX);
+    ef_buf_printf(
+        &b,
+        "WITH l AS MATERIALIZED (SELECT e.outbox_id, e.server, e.server_seen_at, e.owner, e.token, "
+        "e.expires_at,"
+        " $2::text || '/' || " EF_PG_TIMELINE_SQL " AS here, clock_timestamp() AS now, " RAISE_SYNC
+        " FROM %s.lease e WHERE e.outbox_id = $1::int FOR UPDATE OF e SKIP LOCKED),"
+        " c AS MATERIALIZED (SELECT l.*, l.server IS NOT NULL AND l.server <> l.here AS moved,"
+        " CASE WHEN l.server_seen_at + $7::bigint * interval '1 millisecond' > l.now"
+        " THEN l.server_seen_at + $7::bigint * interval '1 millisecond' END AS quiet_until,"
+        " l.expires_at IS NULL OR l.expires_at <= l.now OR l.token = $6::uuid AS free FROM l),"
+        " m AS (UPDATE %s.lease e SET server = c.here, server_seen_at = c.now, owner = NULL, token "
+        "= NULL,"
+        " expires_at = NULL FROM c WHERE e.outbox_id = c.outbox_id AND c.moved),"
+        " t AS (UPDATE %s.lease e SET epoch = e.epoch + 1, owner = $3::text, incarnation = "
+        "$4::uuid,"
+        " token = $5::uuid, server = c.here, acquired_at = c.now,"
+        " expires_at = c.now + $7::bigint * interval '1 millisecond' FROM c"
+        " WHERE e.outbox_id = c.outbox_id AND NOT c.moved AND c.quiet_until IS NULL AND c.free "
+        "RETURNING e.epoch),"
+        " h AS (INSERT INTO %s.relay AS r (incarnation, instance, host, version, seen_at)"
+        " VALUES ($4::uuid, $3::text, $8::text, $9::text, clock_timestamp()) ON CONFLICT "
+        "(incarnation)"
+        " DO UPDATE SET seen_at = clock_timestamp() WHERE r.seen_at < clock_timestamp() - interval "
+        "'5 seconds')"
+        " SELECT EXISTS (SELECT 1 FROM %s.lease WHERE outbox_id = $1::int), NOT EXISTS (SELECT 1 "
+        "FROM c),"
+        " (SELECT epoch FROM t), (SELECT owner FROM c),"
+        " (SELECT ceil(extract(epoch FROM expires_at - now) * 1000)::bigint FROM c),"
+        " (SELECT CASE WHEN moved THEN $7::bigint ELSE ceil(extract(epoch FROM quiet_until - now) "
+        "* 1000)::bigint"
+        " END FROM c)",
+        l->ours, l->ours, l->ours, l->ours, l->ours);
+    return finish(&b);
+}
+
+/* $4 ttl ms, $5 incarnation, $6 instance, $7 host, $8 version */
+static char *renew_sql(const struct ef_pg_layout *l)
+{
+    struct ef_buf b;
+    ef_buf_init(&b, SQL_MAX);
+    ef_buf_printf(
+        &b,
+        "WITH s AS MATERIALIZED (SELECT " RAISE_SYNC " AS raised),"
+        " r AS (UPDATE %s.lease SET expires_at = clock_timestamp() + $4::bigint * interval '1 "
+        "millisecond'"
+        " FROM s WHERE " LEASE_MATCH " RETURNING 1),"
+        " h AS (INSERT INTO %s.relay AS r (incarnation, instance, host, version, seen_at)"
+        " VALUES ($5::uuid, $6::text, $7::text, $8::text, clock_timestamp()) ON CONFLICT "
+        "(incarnation)"
+        " DO UPDATE SET seen_at = clock_timestamp()"
+        " WHERE r.seen_at < clock_timestamp() - interval '5 seconds')"
+        " SELECT (SELECT count(*) FROM r), o.paused_at IS NOT NULL, o.paused_by, o.pause_reason,"
+        " (SELECT count(*) FROM %s.command WHERE outbox_id = $1::int AND done_at IS NULL)"
+        " FROM %s.outbox o WHERE o.outbox_id = $1::int",
+        l->ours, l->ours, l->ours, l->ours);
+    return finish(&b);
+}
+
+static char *simple_sql(const char *fmt, const char *ours)
+{
+    struct ef_buf b;
+    ef_buf_init(&b, SQL_MAX);
+#pragma GCC diagnostic push
+#pragma GCC diagnostic ignored "-Wformat-nonliteral"
+    ef_buf_printf(&b, fmt, ours);
+#pragma GCC diagnostic pop
+    return finish(&b);
+}
+
+void ef_pg_sql_build_lease(struct ef_pg_store *s)
+{
+    struct ef_pg_sql *sql = &s->sql;
+    free(sql->acquire);
+    free(sql->renew);
+    free(sql->release);
+    free(sql->pause);
+    sql->acquire = acquire_sql(&s->layout);
+    sql->renew = renew_sql(&s->layout);
+    sql->release = simple_sql(
+        "UPDATE %s.lease SET expires_at = clock_timestamp(), token = NULL WHERE " LEASE_MATCH,
+        s->layout.ours);
+    sql->pause = simple_sql(
+        "UPDATE %s.outbox SET paused_at = CASE WHEN $2::boolean THEN clock_timestamp() END,"
+        " paused_by = CASE WHEN $2::boolean THEN $3::text END,"
+        " pause_reason = CASE WHEN $2::boolean THEN $4::text END WHERE outbox_id = $1::int",
+        s->layout.ours);
+}
+
+void ef_pg_sql_build(struct ef_pg_store *s)
+{
+    struct ef_pg_sql *sql = &s->sql;
+    ef_pg_sql_free(sql);
+    ef_pg_sql_build_lease(s);
+    sql->fetch = fetch_sql(s, false);
+    sql->fetch_gaps = fetch_sql(s, true);
+    sql->settle = settle_sql(s, false);
+    sql->settle_durably = settle_sql(s, true);
+    sql->decide = decide_sql(s);
+    sql->release_topic = release_topic_sql(s);
+    sql->waiting = waiting_sql(s);
+    sql->lag = lag_sql(s);
+    sql->purge = purge_sql(s);
+    sql->maintain = simple_sql(
+        "SELECT 1 FROM %s.archive_maintain($1::int, $2::bigint * interval '1 millisecond',"
+        " nullif($3::bigint, 0))",
+        s->layout.ours);
+}
+
+void ef_pg_sql_free(struct ef_pg_sql *sql)
+{
+    free(sql->fetch);
+    free(sql->fetch_gaps);
+    free(sql->settle);
+    free(sql->settle_durably);
+    free(sql->decide);
+    free(sql->release_topic);
+    free(sql->waiting);
+    free(sql->lag);
+    free(sql->purge);
+    free(sql->maintain);
+    free(sql->acquire);
+    free(sql->renew);
+    free(sql->release);
+    free(sql->pause);
+    *sql = (struct ef_pg_sql){0};
+}

@@ -1,0 +1,116 @@
+// SPDX-License-Identifier: MIT
+/*
+ * The PostgreSQL driver's inside, shared by its files: pg_store.c (life, connections), pg_check.c
+ * (start-up), pg_sql.c (statement texts), pg_lease.c, pg_fetch.c, pg_settle.c, pg_look.c. Not for
+ * other rooms.
+ *
+ * Three connections: reading and settling have one each (two server processes share the work), the
+ * lease and LISTEN have the third; `listen` is a fourth only where a pooler is in between.
+ */
+#pragma once
+
+#include "store/pg_conn.h"
+#include "store/store.h"
+
+enum { EF_PG_IDENT_MAX = 136, EF_PG_TABLE_MAX = 2 * EF_PG_IDENT_MAX + 2 };
+
+/* What the table looks like; filled by pg_check.c. Names are quoted, ready for SQL. */
+struct ef_pg_layout {
+    int outbox_id;
+    char schema_name[64], table_name[64]; /* as they are */
+    char table[EF_PG_TABLE_MAX];
+    char archive[EF_PG_TABLE_MAX];
+    char bell[EF_PG_TABLE_MAX]; /* sequence; "" if the doorbell is not there */
+    char ours[EF_PG_IDENT_MAX]; /* schema of our objects */
+    bool has[EF_COL_COUNT];     /* a column (not a constant) is there */
+    char column[EF_COL_COUNT][EF_PG_IDENT_MAX];
+    char payload_type[32]; /* json, jsonb, text, bytea, ... */
+    bool message_id_is_uuid;
+    char *archive_columns; /* "a", "b", ... in both tables; owned; NULL without archive */
+    bool has_command, has_relay;
+};
+
+struct ef_pg_sql { /* statement texts, owned */
+    char *fetch, *fetch_gaps;
+    char *settle, *settle_durably, *decide;
+    char *release_topic;
+    char *waiting, *lag;
+    char *purge, *maintain;
+    char *acquire, *renew, *release, *pause;
+};
+
+struct ef_pg_fetch { /* the open fetch */
+    bool active, discard, paused, header_seen;
+    int64_t after, max_bytes;
+    int max_rows;
+    struct ef_batch *batch;
+    int64_t bytes_since_pause;
+    int gap_rows, main_rows;
+    int64_t last_id;
+    bool out_of_order, fenced;
+    struct ef_fetched result;
+};
+
+struct ef_pg_store {
+    struct ef_store store; /* first */
+    struct ef_loop *loop;
+    const struct ef_config *config;
+    const struct ef_config_database *database;
+    const struct ef_config_outbox *outbox;
+    struct ef_pg_conn lease, read, settle, listen;
+    bool use_listen_conn, up, was_up;
+    bool listening; /* LISTEN is in force on the connection that listens */
+    struct ef_pg_layout layout;
+    bool layout_known;
+    struct ef_pg_sql sql;
+    struct ef_pg_fetch fetch;
+    struct ef_store_info info; /* being filled by check */
+    struct ef_deferred check_later, closed_later;
+    char incarnation[40];
+    int64_t dead_rows, dead_counted_us; /* last count and when; 0: never */
+    char listen_sql[EF_PG_IDENT_MAX + 16];
+    char registry_sql[1024]; /* check's third question */
+    bool decide_failed;      /* decide = at most two statements */
+    int decide_pending;
+    int64_t decide_rows;
+    struct ef_error decide_error;
+};
+
+static inline struct ef_pg_store *ef_pg_store_of(struct ef_store *store)
+{
+    return (struct ef_pg_store *)store;
+}
+
+/* pg_sql.c */
+void ef_pg_sql_build_lease(struct ef_pg_store *s); /* before check: needs only names */
+void ef_pg_sql_build(struct ef_pg_store *s);       /* after check */
+void ef_pg_sql_free(struct ef_pg_sql *sql);
+
+/* pg_check.c */
+void ef_pg_check(struct ef_store *store);
+void ef_pg_layout_free(struct ef_pg_layout *layout);
+
+/* pg_lease.c */
+void ef_pg_acquire(struct ef_store *store, const struct ef_acquire *acquire);
+void ef_pg_renew(struct ef_store *store, int64_t epoch, int64_t ttl_ms);
+void ef_pg_release(struct ef_store *store, int64_t epoch);
+void ef_pg_pause(struct ef_store *store, bool pause, const char *actor, const char *reason);
+
+/* pg_fetch.c */
+void ef_pg_fetch(struct ef_store *store, const struct ef_fetch *fetch);
+void ef_pg_fetch_continue(struct ef_store *store);
+void ef_pg_fetch_cancel(struct ef_store *store);
+
+/* pg_settle.c */
+void ef_pg_settle(struct ef_store *store, int64_t epoch, const struct ef_settle_run *runs,
+                  int count);
+void ef_pg_decide(struct ef_store *store, int64_t epoch, const struct ef_decision *decisions,
+                  int count);
+void ef_pg_release_topic(struct ef_store *store, int64_t epoch, struct ef_slice topic, int limit);
+
+/* pg_look.c */
+void ef_pg_waiting(struct ef_store *store);
+void ef_pg_lag(struct ef_store *store);
+void ef_pg_maintain(struct ef_store *store, int64_t epoch);
+void ef_pg_arm_wakeup(struct ef_store *store, bool armed);
+void ef_pg_listen(struct ef_pg_store *s);
