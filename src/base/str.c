@@ -52,6 +52,17 @@ char *ef_xstrndup(const char *s, size_t len)
     return p;
 }
 
+char *ef_xprintf(const char *fmt, ...)
+{
+    char *p;
+    va_list ap;
+    va_start(ap, fmt);
+    if (vasprintf(&p, fmt, ap) < 0)
+        out_of_memory();
+    va_end(ap);
+    return p;
+}
+
 void ef_buf_init(struct ef_buf *buf, size_t max)
 {
     *buf = (struct ef_buf){.max = max};

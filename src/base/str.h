@@ -51,6 +51,7 @@ void *ef_xcalloc(size_t n, size_t size);
 void *ef_xrealloc(void *p, size_t size);
 char *ef_xstrdup(const char *s);
 char *ef_xstrndup(const char *s, size_t len);
+char *ef_xprintf(const char *fmt, ...) EF_PRINTF(1, 2);
 
 /* Damerau-free edit distance for "nearest known name"; names up to 63 bytes, else a large number.
  */

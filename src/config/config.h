@@ -177,6 +177,8 @@ struct ef_config {
     } log;
     char *state_dir; /* lock and token files; default $STATE_DIRECTORY, else /var/lib/eventferryd */
     int64_t shutdown_timeout_ms;
+    struct ef_strings
+        masked; /* paths whose value came from a file or credential: printed as ******** */
 };
 
 /* One problem of a file; all of them are reported, in the order of the file. */
@@ -198,8 +200,32 @@ struct ef_config_problems {
  */
 struct ef_config *ef_config_load(const char *path, struct ef_config_problems *problems,
                                  struct ef_error *err);
+/*
+ * The same for eventferryctl, whose user may not read the daemon's secrets: no secret file or
+ * credential is looked at, and what they would give stays empty.
+ */
+struct ef_config *ef_config_load_without_secrets(const char *path,
+                                                 struct ef_config_problems *problems,
+                                                 struct ef_error *err);
+/* The same from memory; path is for messages and is what relative paths start beside. */
+struct ef_config *ef_config_parse(const char *path, const void *data, size_t len, bool no_secrets,
+                                  struct ef_config_problems *problems, struct ef_error *err);
+
+/*
+ * How librdkafka is asked about a property, since this room does not know it: set once at start,
+ * before the first load; without it properties are taken as they are. On refusal err->text is a
+ * reason that follows `kafka.properties.NAME: `; it is replaced by a general one where it repeats a
+ * secret.
+ */
+typedef bool ef_property_check(const char *name, const char *value,
+                               const struct ef_strings *allow_unsafe, struct ef_error *err);
+void ef_config_use_property_check(ef_property_check *check);
+
 void ef_config_free(struct ef_config *config);
 void ef_config_problems_free(struct ef_config_problems *problems);
+/* "eventferry.yaml:14:17: text" lines, warnings as "...: warning: text". */
+void ef_config_problems_print(const struct ef_config_problems *problems, const char *path,
+                              struct ef_buf *out);
 
 const struct ef_config_database *ef_config_database(const struct ef_config *config,
                                                     const char *name);

@@ -1,0 +1,312 @@
+// SPDX-License-Identifier: MIT
+#include "config/check.h"
+
+#include <inttypes.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <strings.h>
+
+#include "config/scalar.h"
+#include "config/secret.h"
+#include "config/suggest.h"
+#include "config/url.h"
+#include "config/value.h"
+
+#define ARCHIVE_RETENTION_MS (INT64_C(24) * 60 * 60 * 1000)
+
+/* One database or outbox being looked at. */
+struct place {
+    struct ef_fill *fill;
+    const struct ef_node *node; /* its mapping */
+    const char *shown;          /* "outboxes[0]", "databases.shop", "" */
+};
+
+/* A problem at the option `path` below the place; where that is not written, at what is nearest to
+ * it. Takes the text. */
+static void add(const struct place *place, const char *path, bool warning, char *text)
+{
+    const struct ef_node *node = ef_node_find(place->node, path);
+    const char *dot = strchr(path, '.');
+    if (!node && dot) {
+        char *outer = ef_xstrndup(path, (size_t)(dot - path));
+        node = ef_node_find(place->node, outer);
+        free(outer);
+    }
+    if (!node)
+        node = place->node;
+    ef_problems_add(place->fill->problems, node->line, node->column, warning, "%s%s%s: %s",
+                    place->shown, place->shown[0] ? "." : "", path, text);
+    free(text);
+}
+
+/* As the file has it: what a substitution made of it may be a secret. Caller frees. */
+static char *quoted(const struct place *place, const char *path)
+{
+    const struct ef_node *node = ef_node_find(place->node, path);
+    struct ef_buf text;
+    ef_buf_init(&text, 256);
+    ef_problems_quote(&text, node && node->text ? node->text : "");
+    return text.data;
+}
+
+#define problem(place, path, ...) add((place), (path), false, ef_xprintf(__VA_ARGS__))
+#define warning(place, path, ...) add((place), (path), true, ef_xprintf(__VA_ARGS__))
+
+/* False where a problem was found already: the config then has a default that nobody wrote. */
+static bool sound(const struct place *place, const char *path)
+{
+    const struct ef_config_problems *problems = place->fill->problems;
+    const struct ef_node *node = ef_node_find(place->node, path);
+    for (size_t i = 0; node && i < problems->count; i++)
+        if (problems->items[i].line == node->line && problems->items[i].column == node->column)
+            return false;
+    return true;
+}
+
+static bool written(const struct place *place, const char *path)
+{
+    return ef_node_find(place->node, path) != NULL;
+}
+
+static void check_secret_file(const struct place *place, const char *path, const char *file)
+{
+    struct ef_error err;
+    if (!file || place->fill->no_secrets || ef_secret_check(file, &err))
+        return;
+    place->fill->unread_count += err.class == EF_CLASS_OUTAGE;
+    problem(place, path, "%s", err.text);
+}
+
+static void check_database(const struct place *place, const struct ef_config_database *database)
+{
+    const char *url = database->url;
+    if (database->driver == EF_DRIVER_MYSQL)
+        problem(place, "driver", "mysql driver: this build relays PostgreSQL only");
+    else if (url && strncasecmp(url, "postgres", 8) != 0 && url[0])
+        problem(place, "url", "is not for the postgres driver; it must begin with postgresql://");
+    if (url && database->password_file && ef_url_has_password(url))
+        problem(place, "password_file", "url holds a password too; keep one of them");
+    if (!database->tls.cert != !database->tls.key)
+        problem(place, database->tls.cert ? "tls.cert" : "tls.key",
+                "needs %s beside it: a certificate and its key go together",
+                database->tls.cert ? "tls.key" : "tls.cert");
+    if (database->listen_url && database->pooler == EF_POOLER_NONE)
+        warning(place, "listen_url",
+                "has no effect: notifications come over url itself unless pooler is transaction");
+    check_secret_file(place, "password_file", database->password_file);
+    check_secret_file(place, "tls.key", database->tls.key);
+}
+
+/* "is 500, less than batch.max_rows (1000)": at the smaller one if it is written, else at the
+ * larger. */
+static void check_at_least(const struct place *place, const char *larger_path,
+                           const char *smaller_path, const char *larger, const char *smaller)
+{
+    if (!sound(place, larger_path) || !sound(place, smaller_path))
+        return;
+    if (written(place, larger_path))
+        problem(place, larger_path, "is %s, less than %s (%s%s)", larger, smaller_path, smaller,
+                written(place, smaller_path) ? "" : ", the default");
+    else
+        problem(place, smaller_path, "is %s, more than %s (%s, the default)", smaller, larger_path,
+                larger);
+}
+
+static void check_sizes(const struct place *place, const char *larger_path, int64_t larger,
+                        const char *smaller_path, int64_t smaller)
+{
+    char a[EF_VALUE_TEXT_MAX], b[EF_VALUE_TEXT_MAX];
+    if (larger >= smaller)
+        return;
+    ef_value_format_size(larger, a);
+    ef_value_format_size(smaller, b);
+    check_at_least(place, larger_path, smaller_path, a, b);
+}
+
+static void check_limits(const struct place *place, const struct ef_config_outbox *outbox)
+{
+    char a[EF_VALUE_TEXT_MAX], b[EF_VALUE_TEXT_MAX];
+    if (outbox->window_max_rows < outbox->batch_max_rows) {
+        snprintf(a, sizeof(a), "%" PRId64, outbox->window_max_rows);
+        snprintf(b, sizeof(b), "%" PRId64, outbox->batch_max_rows);
+        check_at_least(place, "window.max_rows", "batch.max_rows", a, b);
+    }
+    check_sizes(place, "window.max_bytes", outbox->window_max_bytes, "batch.max_bytes",
+                outbox->batch_max_bytes);
+    check_sizes(place, "window.max_bytes", outbox->window_max_bytes, "max_payload",
+                outbox->max_payload_bytes);
+    if (outbox->retry.backoff.max_ms < outbox->retry.backoff.base_ms) {
+        ef_value_format_duration(outbox->retry.backoff.max_ms, a);
+        ef_value_format_duration(outbox->retry.backoff.base_ms, b);
+        check_at_least(place, "retry.max_delay", "retry.base_delay", a, b);
+    }
+}
+
+static void check_layout(const struct place *place, const struct ef_config_outbox *outbox)
+{
+    const struct ef_column_map *columns = outbox->columns;
+    if (outbox->layout != EF_LAYOUT_CUSTOM) {
+        static const char *const custom_only[] = {"columns", "order_column"};
+        for (size_t i = 0; i < 2; i++)
+            if (written(place, custom_only[i]))
+                problem(place, custom_only[i], "is only for layout: custom");
+        return;
+    }
+    static const enum ef_column needed[] = {EF_COL_ID, EF_COL_PAYLOAD, EF_COL_TOPIC};
+    for (size_t i = 0; i < sizeof(needed) / sizeof(needed[0]); i++)
+        if (!columns[needed[i]].column && !columns[needed[i]].value) {
+            char *path = ef_xprintf("columns.%s", ef_column_names[needed[i]]);
+            problem(place, path, "cannot be absent: without it there is no message");
+            free(path);
+        }
+}
+
+static void check_delivered(const struct place *place, struct ef_config_outbox *outbox)
+{
+    const struct ef_node *retention = ef_node_get(place->node, "retention");
+    outbox->retention_given = retention && !ef_node_is_null(retention);
+    if (!outbox->retention_given && outbox->on_delivered == EF_ON_DELIVERED_ARCHIVE)
+        outbox->retention_ms = ARCHIVE_RETENTION_MS;
+    if (outbox->retention_given && outbox->on_delivered == EF_ON_DELIVERED_DELETE)
+        warning(place, "retention", "has no effect with on_delivered: delete");
+    if (outbox->archive_max_bytes && outbox->on_delivered != EF_ON_DELIVERED_ARCHIVE)
+        warning(place, "archive_max_bytes", "has no effect without on_delivered: archive");
+}
+
+static void check_database_name(const struct place *place, const struct ef_config_outbox *outbox)
+{
+    const struct ef_config *config = place->fill->config;
+    if (!outbox->database || ef_config_database(config, outbox->database))
+        return;
+    const char **names = ef_xcalloc(config->database_count, sizeof(names[0]));
+    struct ef_buf text;
+    ef_buf_init(&text, 512);
+    for (size_t i = 0; i < config->database_count; i++)
+        names[i] = config->databases[i].name;
+    char *name = quoted(place, "database");
+    ef_buf_printf(&text, "%s is not among databases", name);
+    free(name);
+    const char *near = ef_suggest_near(outbox->database, names, config->database_count);
+    if (near)
+        ef_buf_printf(&text, "; did you mean %s?", near);
+    else
+        for (size_t i = 0; i < config->database_count && i < 5; i++)
+            ef_buf_printf(&text, "%s%s", i ? ", " : "; they are ", names[i]);
+    problem(place, "database", "%s", text.data);
+    free(names);
+    ef_buf_done(&text);
+}
+
+/* Equal but for quotes that need not be there: "public"."outbox" and public.outbox. */
+static bool same_table(const char *a, const char *b)
+{
+    for (;; a++, b++) {
+        a += *a == '"';
+        b += *b == '"';
+        if (*a != *b)
+            return false;
+        if (!*a)
+            return true;
+    }
+}
+
+static void check_twins(const struct place *place, size_t i)
+{
+    const struct ef_config_outbox *all = place->fill->config->outboxes, *mine = &all[i];
+    for (size_t j = 0; j < i; j++) {
+        if (mine->name && all[j].name && strcmp(mine->name, all[j].name) == 0)
+            problem(place, "name", "is the same as that of outboxes[%zu]", j);
+        if (mine->database && all[j].database && mine->table && all[j].table &&
+            strcmp(mine->database, all[j].database) == 0 && same_table(mine->table, all[j].table))
+            problem(place, "table", "outboxes[%zu] relays this table already", j);
+    }
+}
+
+static void check_wake(const struct place *place, const struct ef_config_outbox *outbox)
+{
+    const struct ef_config_database *database =
+        outbox->database ? ef_config_database(place->fill->config, outbox->database) : NULL;
+    if (outbox->wake == EF_WAKE_POLL && outbox->channel)
+        warning(place, "channel", "has no effect with wake: poll");
+    if (outbox->wake == EF_WAKE_NOTIFY && database && database->pooler == EF_POOLER_TRANSACTION &&
+        !database->listen_url)
+        warning(place, "wake",
+                "notifications do not pass a transaction pooler: set databases.%s.listen_url, or "
+                "this outbox will poll",
+                database->name);
+}
+
+static void check_outbox(const struct place *place, size_t i)
+{
+    struct ef_config_outbox *outbox = &place->fill->config->outboxes[i];
+    check_limits(place, outbox);
+    check_layout(place, outbox);
+    check_delivered(place, outbox);
+    check_database_name(place, outbox);
+    check_twins(place, i);
+    check_wake(place, outbox);
+}
+
+static ef_property_check *property_check;
+
+void ef_config_use_property_check(ef_property_check *check)
+{
+    property_check = check;
+}
+
+/* Why a property cannot be taken; false with the reason in err. */
+static bool property_ok(const struct ef_config_kafka *kafka, const struct ef_property *property,
+                        struct ef_error *err)
+{
+    const char *name = property->name;
+    if (strcmp(name, "bootstrap.servers") == 0 || strcmp(name, "metadata.broker.list") == 0)
+        return ef_error_set(err, EF_CLASS_CONFIG, "the brokers belong under kafka.brokers");
+    if (strcmp(name, "client.id") == 0)
+        return ef_error_set(err, EF_CLASS_CONFIG, "it belongs under kafka.client_id");
+    if (kafka->embedded && (strncmp(name, "sasl.", 5) == 0 || strncmp(name, "ssl.", 4) == 0 ||
+                            strcmp(name, "security.protocol") == 0))
+        return ef_error_set(err, EF_CLASS_CONFIG,
+                            "the embedded broker has neither encryption nor authentication");
+    return !property_check || property_check(name, property->value, &kafka->allow_unsafe, err);
+}
+
+static void check_kafka(const struct place *place)
+{
+    const struct ef_config_kafka *kafka = &place->fill->config->kafka;
+    for (size_t i = 0; i < kafka->properties.count; i++) {
+        const struct ef_property *property = &kafka->properties.items[i];
+        struct ef_error err = {0};
+        if (property_ok(kafka, property, &err))
+            continue;
+        bool tells = property->secret && property->value[0] && strstr(err.text, property->value);
+        ef_problems_add(place->fill->problems, property->line, property->column, false,
+                        "kafka.properties.%s: %s", property->name,
+                        tells ? "librdkafka does not accept this value" : err.text);
+    }
+    if (written(place, "kafka.embedded") && !kafka->embedded)
+        warning(place, "kafka.embedded", "has no effect unless brokers is embedded");
+}
+
+void ef_check(struct ef_fill *fill, const struct ef_node *root)
+{
+    struct ef_config *config = fill->config;
+    struct place whole = {.fill = fill, .node = root, .shown = ""};
+    const struct ef_node *kafka = ef_node_get(root, "kafka");
+    const struct ef_node *node = ef_node_get(root, "databases");
+    config->kafka.line = kafka ? kafka->key_line : 0;
+    check_kafka(&whole);
+    node = node ? node->children : NULL;
+    for (size_t i = 0; node && i < config->database_count; i++, node = node->next) {
+        char *shown = ef_xprintf("databases.%s", config->databases[i].name);
+        check_database(&(struct place){.fill = fill, .node = node, .shown = shown},
+                       &config->databases[i]);
+        free(shown);
+    }
+    node = ef_node_get(root, "outboxes");
+    node = node ? node->children : NULL;
+    for (size_t i = 0; node && i < config->outbox_count; i++, node = node->next) {
+        char *shown = ef_xprintf("outboxes[%zu]", i);
+        check_outbox(&(struct place){.fill = fill, .node = node, .shown = shown}, i);
+        free(shown);
+    }
+}

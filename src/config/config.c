@@ -1,0 +1,60 @@
+// SPDX-License-Identifier: MIT
+#include "config/config.h"
+
+#include <stdlib.h>
+
+#include "config/fill.h"
+#include "config/secret.h"
+
+enum { PASSWORD_MAX_BYTES = 64 * 1024 };
+
+void ef_config_free(struct ef_config *config)
+{
+    if (!config)
+        return;
+    ef_fill_free("", config);
+    ef_strings_free(&config->masked);
+    free(config->path);
+    free(config);
+}
+
+void ef_strings_free(struct ef_strings *strings)
+{
+    for (size_t i = 0; i < strings->count; i++)
+        free(strings->items[i]);
+    free(strings->items);
+    *strings = (struct ef_strings){0};
+}
+
+const struct ef_config_database *ef_config_database(const struct ef_config *config,
+                                                    const char *name)
+{
+    for (size_t i = 0; i < config->database_count; i++)
+        if (config->databases[i].name && strcmp(config->databases[i].name, name) == 0)
+            return &config->databases[i];
+    return NULL;
+}
+
+const struct ef_config_outbox *ef_config_outbox(const struct ef_config *config, const char *name)
+{
+    for (size_t i = 0; i < config->outbox_count; i++)
+        if (config->outboxes[i].name && strcmp(config->outboxes[i].name, name) == 0)
+            return &config->outboxes[i];
+    return NULL;
+}
+
+bool ef_config_password(const struct ef_config_database *database, char **ret, struct ef_error *err)
+{
+    struct ef_buf text;
+    *ret = NULL;
+    if (!database->password_file)
+        return true;
+    ef_buf_init(&text, PASSWORD_MAX_BYTES);
+    bool ok = ef_secret_read(database->password_file, &text, err);
+    if (ok)
+        *ret = ef_xstrdup(text.data);
+    if (text.data)
+        explicit_bzero(text.data, text.size);
+    ef_buf_done(&text);
+    return ok;
+}
