@@ -14,10 +14,10 @@ BUILD ?= build
 FREE_GOALS := help deps dist clean distclean
 # Goals that first see to their packages (scripts/deps --ensure GROUP), then run in a second make.
 GATED_GOALS := check check-unit check-integration check-packaging asan bench fuzz demo lint
-GATE_check := build unit test demo
+GATE_check := build unit test demo lint
 GATE_check-unit := build unit
 GATE_check-integration := build test
-GATE_check-packaging := build test
+GATE_check-packaging := build test lint
 GATE_asan := build unit
 GATE_bench := build test
 GATE_fuzz := build fuzz
