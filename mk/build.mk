@@ -14,6 +14,8 @@ ctl_lib := $(BUILD)/libeventferryctl.a
 WARNINGS := -Wall -Wextra -Wshadow -Wstrict-prototypes -Wmissing-prototypes -Wformat=2 -Wvla \
     $(if $(filter 1,$(WERROR)),-Werror)
 ifdef EF_SANITIZE
+# The sanitizers bring their own malloc.
+ALLOCATOR_LIBS :=
 sanitize_flags := -fsanitize=$(EF_SANITIZE) -fno-sanitize-recover=all -fno-omit-frame-pointer
 else
 fortify := -U_FORTIFY_SOURCE -D_FORTIFY_SOURCE=2
@@ -80,5 +82,14 @@ $(BUILD)/eventferryd: $(BUILD)/src/main.o $(lib)
 $(BUILD)/eventferryctl: $(BUILD)/src/ctl/main.o $(ctl_lib) $(lib)
 	@echo '  LD   $@'
 	@$(link) -o $@ $^ $(ALLOCATOR_LIBS) $(EF_LIBS)
+
+# For editors and clangd.
+.PHONY: compile_commands.json
+compile_commands.json: $(GEN)/version.h $(GEN)/sql_files.h
+	@{ sep='['; for file in $(lib_sources) $(ctl_sources) $(wildcard src/main.c src/ctl/main.c) \
+	    $(wildcard tests/*/*.c); do \
+	    printf '%s\n{"directory": "%s", "file": "%s", "command": "%s -Itests -c %s"}' \
+	        "$$sep" '$(CURDIR)' "$$file" '$(filter-out -MMD -MP,$(compile))' "$$file"; sep=,; \
+	done; printf '\n]\n'; } >$@
 
 -include $(shell find $(BUILD) -name '*.d' 2>/dev/null)
