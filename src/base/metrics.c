@@ -209,6 +209,11 @@ void ef_metrics_remove(struct ef_metrics *metrics, const char *label, const char
     ef_buf_done(&wanted);
 }
 
+void ef_metric_hide(struct ef_metric *m)
+{
+    ((struct series *)m)->removed = true; /* the metric is its first member */
+}
+
 void ef_metric_observe(struct ef_metric *m, double seconds)
 {
     int i = 0;

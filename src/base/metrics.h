@@ -38,6 +38,9 @@ struct ef_metric *ef_metrics_get(struct ef_metrics *metrics, enum ef_metric_type
 /* Remove every series that has this label value (label "outbox" = "orders"). */
 void ef_metrics_remove(struct ef_metrics *metrics, const char *label, const char *value);
 
+/* Leave the page until the series is asked for again (then from 0): its value is not known now. */
+void ef_metric_hide(struct ef_metric *m);
+
 static inline void ef_metric_add(struct ef_metric *m, double v)
 {
     m->value += v;

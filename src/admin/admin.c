@@ -1,0 +1,53 @@
+// SPDX-License-Identifier: MIT
+#include "admin/admin.h"
+
+#include <stdlib.h>
+
+#include "admin/collect.h"
+#include "admin/rates.h"
+
+struct ef_admin {
+    const struct ef_view *view;
+    struct ef_rates *rates;
+    struct ef_collect *collect;
+};
+
+struct ef_admin *ef_admin_new(const struct ef_admin_options *options)
+{
+    struct ef_admin *admin = ef_xcalloc(1, sizeof(*admin));
+    admin->view = options->view;
+    admin->rates = ef_rates_new(options->loop, options->view);
+    admin->collect =
+        ef_collect_new(options->view->metrics, options->loop, options->librdkafka, options->libpq);
+    return admin;
+}
+
+void ef_admin_free(struct ef_admin *admin)
+{
+    if (!admin)
+        return;
+    ef_rates_free(admin->rates);
+    ef_collect_free(admin->collect);
+    free(admin);
+}
+
+const struct ef_view *ef_admin_view(const struct ef_admin *admin)
+{
+    return admin->view;
+}
+
+void ef_admin_snapshot(const struct ef_admin *admin, struct ef_snapshot *ret)
+{
+    ef_snapshot_take(ret, admin->view, admin->rates);
+}
+
+void ef_admin_metrics(struct ef_admin *admin, struct ef_buf *out)
+{
+    struct ef_snapshot snapshot;
+    if (admin->view->refresh)
+        admin->view->refresh(admin->view->arg);
+    ef_admin_snapshot(admin, &snapshot);
+    ef_collect_update(admin->collect, &snapshot);
+    ef_snapshot_done(&snapshot);
+    ef_metrics_render(admin->view->metrics, out);
+}

@@ -1,0 +1,334 @@
+// SPDX-License-Identifier: MIT
+#define EF_LOG_ROOM "admin"
+#include "admin/http.h"
+
+#include <microhttpd.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <strings.h>
+#include <sys/socket.h>
+#include <unistd.h>
+#include <utlist.h>
+
+#include "admin/http_host.h"
+#include "admin/http_routes.h"
+#include "base/log.h"
+#include "base/str.h"
+
+enum {
+    CONNECTION_LIMIT = 64,
+    CONNECTION_MEMORY_BYTES = 16 * 1024, /* request line and headers have to fit */
+    SILENCE_LIMIT_S = 10,
+    REQUEST_LIMIT_US = 30 * 1000 * 1000, /* for clients that send or read a byte at a time */
+    SWEEP_EVERY_US = 5 * 1000 * 1000,
+    NAP_MAX_MS = 1000, /* longest one while libmicrohttpd has a timeout of its own */
+};
+
+struct connection {
+    int fd;      /* libmicrohttpd's */
+    ef_mono due; /* a request has to be finished by then */
+    struct connection *prev, *next;
+};
+
+struct ef_http {
+    struct ef_admin *admin;
+    struct MHD_Daemon *mhd;
+    struct ef_http_address listen;
+    struct ef_strings hosts; /* owned */
+    char listening[64];
+    struct connection *connections;
+    struct ef_io io;       /* libmicrohttpd's epoll descriptor */
+    struct ef_timer timer; /* what it would do without an event (MHD_get_timeout) */
+    struct ef_timer sweeper;
+};
+
+/* --- running libmicrohttpd on the loop --- */
+
+/* Its epoll use is edge-triggered: work it has left over shows in the timeout only, never on the
+ * descriptor. */
+static void arm(struct ef_http *http)
+{
+    MHD_UNSIGNED_LONG_LONG timeout_ms;
+    if (MHD_get_timeout(http->mhd, &timeout_ms) != MHD_YES) {
+        ef_timer_stop(&http->timer);
+        return;
+    }
+    if (timeout_ms > NAP_MAX_MS)
+        timeout_ms = NAP_MAX_MS;
+    ef_timer_start(&http->timer, (int64_t)timeout_ms * EF_MS_US);
+}
+
+static void turn(struct ef_http *http)
+{
+    MHD_run(http->mhd);
+    arm(http);
+}
+
+static void on_event(void *arg, int events)
+{
+    (void)events;
+    turn(arg);
+}
+
+static void on_timer(void *arg)
+{
+    turn(arg);
+}
+
+/* --- connections --- */
+
+static ef_mono due_from_now(void)
+{
+    return (ef_mono){ef_clock_mono().us + REQUEST_LIMIT_US};
+}
+
+static void on_connection(void *arg, struct MHD_Connection *mhd, void **context,
+                          enum MHD_ConnectionNotificationCode code)
+{
+    struct ef_http *http = arg;
+    struct connection *connection = *context;
+
+    if (code == MHD_CONNECTION_NOTIFY_STARTED) {
+        connection = ef_xcalloc(1, sizeof(*connection));
+        connection->fd =
+            MHD_get_connection_info(mhd, MHD_CONNECTION_INFO_CONNECTION_FD)->connect_fd;
+        connection->due = due_from_now();
+        DL_APPEND(http->connections, connection);
+        *context = connection;
+        if (!ef_timer_active(&http->sweeper))
+            ef_timer_start(&http->sweeper, SWEEP_EVERY_US);
+    } else if (connection) {
+        DL_DELETE(http->connections, connection);
+        free(connection);
+        *context = NULL;
+    }
+}
+
+static void on_completed(void *arg, struct MHD_Connection *mhd, void **request,
+                         enum MHD_RequestTerminationCode code)
+{
+    (void)arg;
+    (void)request;
+    (void)code;
+    struct connection *connection =
+        MHD_get_connection_info(mhd, MHD_CONNECTION_INFO_SOCKET_CONTEXT)->socket_context;
+    if (connection)
+        connection->due = due_from_now();
+}
+
+static void on_sweep(void *arg)
+{
+    struct ef_http *http = arg;
+    struct connection *connection;
+    int64_t now_us = ef_clock_mono().us;
+
+    DL_FOREACH (http->connections, connection)
+        if (connection->due.us <= now_us)
+            shutdown(connection->fd, SHUT_RDWR); /* libmicrohttpd sees the end and closes */
+    turn(http);
+    if (http->connections)
+        ef_timer_start(&http->sweeper, SWEEP_EVERY_US);
+}
+
+/* --- requests --- */
+
+static void add_headers(struct MHD_Response *response, const struct ef_answer *answer)
+{
+    MHD_add_response_header(response, "Content-Type", answer->type);
+    MHD_add_response_header(response, "Content-Security-Policy", answer->policy);
+    MHD_add_response_header(response, "X-Content-Type-Options", "nosniff");
+    MHD_add_response_header(response, "X-Frame-Options", "DENY");
+    MHD_add_response_header(response, "Referrer-Policy", "no-referrer");
+    MHD_add_response_header(response, "Cross-Origin-Resource-Policy", "same-origin");
+    MHD_add_response_header(response, "Cache-Control", "no-store");
+    if (answer->status == 405)
+        MHD_add_response_header(response, "Allow", "GET, HEAD");
+}
+
+static enum MHD_Result reply(struct MHD_Connection *connection, struct ef_answer *answer)
+{
+    /* the response takes the body; for HEAD libmicrohttpd sends its length only */
+    struct MHD_Response *response =
+        MHD_create_response_from_buffer(answer->body.len, answer->body.data, MHD_RESPMEM_MUST_FREE);
+    if (!response) {
+        ef_buf_done(&answer->body);
+        return MHD_NO;
+    }
+    add_headers(response, answer);
+    enum MHD_Result queued = MHD_queue_response(connection, answer->status, response);
+    MHD_destroy_response(response);
+    return queued;
+}
+
+struct host_header {
+    const char *value; /* of the last one */
+    int count;
+};
+
+static enum MHD_Result see_header(void *arg, enum MHD_ValueKind kind, const char *name,
+                                  const char *value)
+{
+    struct host_header *host = arg;
+    (void)kind;
+    if (strcasecmp(name, "Host") == 0) {
+        host->value = value;
+        host->count++;
+    }
+    return MHD_YES;
+}
+
+/* HTTP/1.0 knows no Host header and no browser speaks it; from 1.1 on exactly one is required (RFC
+ * 9112, section 3.2). */
+static bool host_refused(struct ef_http *http, struct MHD_Connection *connection,
+                         const char *version, struct ef_answer *ret)
+{
+    struct host_header host = {0};
+    MHD_get_connection_values(connection, MHD_HEADER_KIND, see_header, &host);
+    if (host.count == 0 && strcmp(version, "HTTP/1.0") == 0)
+        return false;
+    if (host.count != 1) {
+        ef_http_refuse(400, "exactly one Host header is wanted", ret);
+        return true;
+    }
+    switch (ef_http_host_check(host.value ? host.value : "", &http->listen, &http->hosts)) {
+    case EF_HOST_OK:
+        return false;
+    case EF_HOST_MALFORMED:
+        ef_http_refuse(400, "the Host header is malformed", ret);
+        return true;
+    default:
+        ef_http_refuse(421, "this Host is not served here; http.hosts names the accepted ones",
+                       ret);
+        return true;
+    }
+}
+
+/* Called once with the headers, then for pieces of a body, then at the end. An answer given before
+ * the end closes the connection: right for a refusal (its body is never read), wrong for a scraper.
+ */
+static enum MHD_Result on_request(void *arg, struct MHD_Connection *connection, const char *url,
+                                  const char *method, const char *version, const char *upload,
+                                  size_t *upload_bytes, void **request)
+{
+    static char accepted;
+    struct ef_http *http = arg;
+    struct ef_answer answer;
+    (void)upload;
+
+    if (!*request) {
+        if (host_refused(http, connection, version, &answer))
+            return reply(connection, &answer);
+        if (strcmp(method, "GET") != 0 && strcmp(method, "HEAD") != 0) {
+            ef_http_refuse(405, "only GET and HEAD; verbs go over the control socket", &answer);
+            return reply(connection, &answer);
+        }
+        *request = &accepted;
+        return MHD_YES;
+    }
+    if (*upload_bytes) {
+        *upload_bytes = 0; /* the body of a GET has no meaning (RFC 9110, section 9.3.1) */
+        return MHD_YES;
+    }
+    ef_http_route(http->admin, url, &answer);
+    return reply(connection, &answer);
+}
+
+/* Paths are compared as they were sent: "%2e" is not a dot, "%00" ends nothing. */
+static size_t keep_escapes(void *arg, struct MHD_Connection *connection, char *text)
+{
+    (void)arg;
+    (void)connection;
+    return strlen(text);
+}
+
+/* Clients that break off are no news. */
+static void on_mhd_message(void *arg, const char *format, va_list ap) EF_PRINTF(2, 0);
+static void on_mhd_message(void *arg, const char *format, va_list ap)
+{
+    char text[256];
+    (void)arg;
+    vsnprintf(text, sizeof(text), format, ap);
+    text[strcspn(text, "\n")] = '\0';
+    ef_debug("http server", EF_STR("said", text));
+}
+
+/* --- life --- */
+
+void ef_http_set_hosts(struct ef_http *http, const struct ef_strings *hosts)
+{
+    struct ef_strings old = http->hosts;
+    http->hosts = (struct ef_strings){0};
+    if (hosts && hosts->count) {
+        http->hosts.items = ef_xcalloc(hosts->count, sizeof(*hosts->items));
+        for (size_t i = 0; i < hosts->count; i++)
+            http->hosts.items[http->hosts.count++] = ef_xstrdup(hosts->items[i]);
+    }
+    for (size_t i = 0; i < old.count; i++)
+        free(old.items[i]);
+    free(old.items);
+}
+
+static struct MHD_Daemon *start_mhd(struct ef_http *http, int fd)
+{
+    return MHD_start_daemon(
+        MHD_USE_EPOLL | MHD_USE_ERROR_LOG, 0, NULL, NULL, on_request, http,
+        MHD_OPTION_EXTERNAL_LOGGER, on_mhd_message, NULL, /* first: it reports on the others */
+        MHD_OPTION_UNESCAPE_CALLBACK, keep_escapes, NULL, MHD_OPTION_LISTEN_SOCKET, fd,
+        MHD_OPTION_CONNECTION_LIMIT, (unsigned)CONNECTION_LIMIT, MHD_OPTION_CONNECTION_MEMORY_LIMIT,
+        (size_t)CONNECTION_MEMORY_BYTES, MHD_OPTION_CONNECTION_TIMEOUT, (unsigned)SILENCE_LIMIT_S,
+        MHD_OPTION_NOTIFY_CONNECTION, on_connection, http, MHD_OPTION_NOTIFY_COMPLETED,
+        on_completed, http, MHD_OPTION_END);
+}
+
+struct ef_http *ef_http_start(struct ef_loop *loop, struct ef_admin *admin, const char *listen,
+                              const struct ef_strings *hosts, struct ef_error *err)
+{
+    struct ef_http_address address;
+    if (!ef_http_address_parse(listen, &address, err))
+        return NULL;
+    int fd = ef_http_bind(&address, err);
+    if (fd < 0)
+        return NULL;
+
+    struct ef_http *http = ef_xcalloc(1, sizeof(*http));
+    http->admin = admin;
+    http->listen = address;
+    ef_http_set_hosts(http, hosts);
+    ef_io_init(&http->io, loop, "admin", on_event, http);
+    ef_timer_init(&http->timer, loop, "admin", on_timer, http);
+    ef_timer_init(&http->sweeper, loop, "admin", on_sweep, http);
+    socklen_t len = sizeof(address.addr);
+    getsockname(fd, (struct sockaddr *)&address.addr, &len);
+    ef_http_address_print(&address.addr, http->listening, sizeof(http->listening));
+    http->mhd = start_mhd(http, fd);
+    if (!http->mhd) {
+        ef_error_set(err, EF_CLASS_CONFIG, "could not start the HTTP server on %s",
+                     http->listening);
+        close(fd);
+        ef_http_stop(http);
+        return NULL;
+    }
+    ef_io_start(&http->io, MHD_get_daemon_info(http->mhd, MHD_DAEMON_INFO_EPOLL_FD)->epoll_fd,
+                EF_IO_READ);
+    arm(http);
+    return http;
+}
+
+void ef_http_stop(struct ef_http *http)
+{
+    if (!http)
+        return;
+    ef_io_stop(&http->io);
+    if (http->mhd)
+        MHD_stop_daemon(http->mhd); /* closes the connections and the listening socket */
+    ef_timer_stop(&http->timer);
+    ef_timer_stop(&http->sweeper);
+    ef_http_set_hosts(http, NULL);
+    free(http);
+}
+
+const char *ef_http_listening(const struct ef_http *http)
+{
+    return http->listening;
+}
