@@ -60,7 +60,7 @@ static struct ef_arena_chunk *add_chunk(struct ef_arena *arena, size_t size)
 
 void *ef_arena_alloc(struct ef_arena *arena, size_t size)
 {
-    size = (size + 7) & ~(size_t)7;
+    size = size ? (size + 7) & ~(size_t)7 : 8; /* two empty pieces are still two places */
     if (size > arena->left) {
         if (size > arena->chunk_bytes / 2) /* keep what is left of the current chunk in use */
             return add_chunk(arena, size)->data;
