@@ -2,6 +2,8 @@
 #define EF_LOG_ROOM "base"
 #include "base/log.h"
 
+#include <errno.h>
+#include <math.h>
 #include <poll.h>
 #include <pthread.h>
 #include <stdio.h>
@@ -15,10 +17,13 @@
 
 #include "base/clock.h"
 #include "base/str.h"
+#include "base/utf8.h"
 
 /* A line is cut at PIPE_BUF so that one write to a pipe that polls writable never blocks (pipe(7)).
  */
 enum { LINE_MAX_BYTES = 4096, RING_BYTES = 256 * 1024 };
+/* Kept free by long values for what ends a line: quote, "truncated", bracket, newline. */
+enum { LINE_END_BYTES = 48 };
 
 static struct {
     pthread_mutex_t mutex;
@@ -27,6 +32,8 @@ static struct {
     bool identifiers;
     char ring[RING_BYTES]; /* finished lines: length (2 bytes), bytes */
     size_t head, used;
+    bool cut;    /* a value of the line being made did not fit */
+    bool broken; /* the last write failed: a line about dropped lines would only be one more */
     uint64_t dropped;
     uint64_t dropped_told; /* how many of them a line already told of */
 } logger = {.mutex = PTHREAD_MUTEX_INITIALIZER, .level = EF_LOG_INFO, .format = EF_LOG_LOGFMT};
@@ -94,10 +101,11 @@ static void ring_peek(size_t offset, char *out, size_t len)
         out[i] = logger.ring[(logger.head + offset + i) % RING_BYTES];
 }
 
+/* A closed descriptor takes everything: the write then fails at once. */
 static bool stderr_takes_a_line(void)
 {
     struct pollfd fd = {.fd = STDERR_FILENO, .events = POLLOUT};
-    return poll(&fd, 1, 0) == 1 && (fd.revents & (POLLOUT | POLLERR | POLLHUP));
+    return poll(&fd, 1, 0) == 1;
 }
 
 /* One datagram per line in the native protocol, see systemd's "Native Journal Protocol". */
@@ -122,8 +130,12 @@ static bool emit(const char *line, size_t len)
         return send(journal_socket(), line, len, MSG_NOSIGNAL) >= 0;
     if (!stderr_takes_a_line())
         return false;
-    ssize_t ignored = write(STDERR_FILENO, line, len);
-    (void)ignored; /* a closed stderr must not stop the relay */
+    bool written = write(STDERR_FILENO, line, len) >= 0;
+    if (!written && (errno == EAGAIN || errno == EINTR))
+        return false;
+    if (!written)
+        logger.dropped++; /* nobody reads any more, which must not stop the relay */
+    logger.broken = !written;
     return true;
 }
 
@@ -148,18 +160,28 @@ void ef_log_flush(void)
     pthread_mutex_unlock(&logger.mutex);
 }
 
+/* Cuts what does not fit at a character's end; bytes that are not UTF-8 become U+FFFD, which JSON
+ * needs. */
 static void add_escaped(struct ef_buf *b, const char *s, size_t len)
 {
-    for (size_t i = 0; i < len; i++) {
+    for (size_t i = 0; i < len;) {
         unsigned char c = (unsigned char)s[i];
-        if (c == '"' || c == '\\')
+        size_t n = ef_utf8_length(&s[i], len - i);
+        if (b->len + LINE_END_BYTES > b->max) {
+            logger.cut = true;
+            return;
+        }
+        if (n == 0)
+            ef_buf_puts(b, "\xef\xbf\xbd");
+        else if (c == '"' || c == '\\')
             ef_buf_printf(b, "\\%c", c);
         else if (c == '\n')
             ef_buf_puts(b, "\\n");
         else if (c < 0x20 || c == 0x7f)
             ef_buf_printf(b, "\\u%04x", c);
         else
-            ef_buf_add(b, &s[i], 1);
+            ef_buf_add(b, &s[i], n);
+        i += n ? n : 1;
     }
 }
 
@@ -215,6 +237,10 @@ static void add_journal(struct ef_buf *b, const char *key, const char *value)
 
 static void add(struct ef_buf *b, const char *key, const char *value, bool number)
 {
+    if (b->len + strlen(key) + 2 * LINE_END_BYTES > b->max) {
+        logger.cut = true;
+        return;
+    }
     if (logger.format == EF_LOG_JSON)
         add_json(b, key, value, number);
     else if (logger.format == EF_LOG_JOURNAL)
@@ -237,7 +263,7 @@ static void add_field(struct ef_buf *b, const struct ef_field *f)
         break;
     case EF_FIELD_DOUBLE:
         snprintf(number, sizeof(number), "%.6g", f->d);
-        add(b, f->key, number, true);
+        add(b, f->key, number, isfinite(f->d)); /* JSON has no number for the others */
         break;
     case EF_FIELD_ERR:
         add(b, "class", ef_class_name(f->err->class), false);
@@ -270,6 +296,7 @@ static void format_line(struct ef_buf *b, enum ef_log_level level, const char *r
 {
     static const char *const priorities[] = {"7", "6", "4", "3"}; /* syslog(3) */
     char stamp[32];
+    logger.cut = false;
     if (logger.format == EF_LOG_JOURNAL) {
         add_journal(b, "PRIORITY", priorities[level]);
         add_journal(b, "SYSLOG_IDENTIFIER", "eventferryd");
@@ -286,6 +313,8 @@ static void format_line(struct ef_buf *b, enum ef_log_level level, const char *r
         add(b, "msg", msg, false);
     for (const struct ef_field *f = fields; f->type != EF_FIELD_END; f++)
         add_field(b, f);
+    if (logger.cut && logger.format != EF_LOG_JOURNAL)
+        ef_buf_puts(b, logger.format == EF_LOG_JSON ? ",\"truncated\":true" : " truncated=true");
     if (logger.format == EF_LOG_JSON)
         ef_buf_puts(b, "}");
     if (logger.format != EF_LOG_JOURNAL)
@@ -303,45 +332,49 @@ static void enqueue(const char *line, size_t len)
     ring_put(line, len);
 }
 
-void ef_log_write(enum ef_log_level level, const char *room, const char *msg,
-                  const struct ef_field *fields)
+static void write_locked(enum ef_log_level level, const char *room, const char *msg,
+                         const struct ef_field *fields)
 {
-    pthread_mutex_lock(&logger.mutex);
     struct ef_buf b;
     ef_buf_init(&b, LINE_MAX_BYTES - 1);
     format_line(&b, level, room, msg, fields);
     if (b.overflow && b.len) /* cut, but still one line */
         b.data[b.len - 1] = '\n';
-    flush_locked();
-    if (logger.dropped > logger.dropped_told && logger.used == 0) {
-        char told[128];
-        int n = snprintf(told, sizeof(told),
-                         "level=warn room=base msg=\"log lines dropped\" count=%llu\n",
-                         (unsigned long long)(logger.dropped - logger.dropped_told));
-        logger.dropped_told = logger.dropped;
-        if (logger.format == EF_LOG_LOGFMT)
-            enqueue(told, (size_t)n);
-    }
     enqueue(b.data, b.len);
+    ef_buf_done(&b);
+}
+
+void ef_log_write(enum ef_log_level level, const char *room, const char *msg,
+                  const struct ef_field *fields)
+{
+    pthread_mutex_lock(&logger.mutex);
+    flush_locked();
+    if (logger.dropped > logger.dropped_told && logger.used == 0 && !logger.broken) {
+        uint64_t count = logger.dropped - logger.dropped_told;
+        logger.dropped_told = logger.dropped;
+        const struct ef_field told[] = {EF_INT("count", count), {.type = EF_FIELD_END}};
+        write_locked(EF_LOG_WARN, EF_LOG_ROOM, "log lines dropped", told);
+    }
+    write_locked(level, room, msg, fields);
     flush_locked();
     pthread_mutex_unlock(&logger.mutex);
-    ef_buf_done(&b);
 }
 
 bool ef_log_allow(struct ef_log_limit *limit, int burst, int64_t every_us, uint64_t *suppressed)
 {
     int64_t now = ef_clock_mono().us;
-    if (limit->window_start_us == 0 || now - limit->window_start_us >= every_us) {
+    if (limit->window_start_us == 0)
         limit->window_start_us = now;
-        limit->burst_used = 0;
+    int64_t regained = (now - limit->window_start_us) / every_us;
+    limit->window_start_us += regained * every_us;
+    limit->burst_used = regained < limit->burst_used ? limit->burst_used - (int)regained : 0;
+    if (limit->burst_used >= burst) {
+        limit->suppressed++;
+        return false;
     }
-    if (limit->burst_used < burst) {
-        limit->burst_used++;
-        if (suppressed)
-            *suppressed = limit->suppressed;
-        limit->suppressed = 0;
-        return true;
-    }
-    limit->suppressed++;
-    return false;
+    limit->burst_used++;
+    if (suppressed)
+        *suppressed = limit->suppressed;
+    limit->suppressed = 0;
+    return true;
 }
