@@ -140,18 +140,20 @@ void ef_cursor_saw(struct ef_cursor *c, int64_t id)
         c->after = id;
 }
 
+/*
+ * An id may be drawn before its transaction has a number; after GRACE it has one, below the xmax of
+ * the first read that begins then. Once xmin has reached that, the transaction has ended.
+ */
 static void drop_old(struct ef_cursor *c, const struct ef_fetched *f)
 {
     int kept = 0;
     for (int i = 0; i < c->gap_count; i++) {
         struct ef_gap gap = c->gaps[i];
-        bool proven = gap.xmax != 0 && f->xmin >= gap.xmax &&
-                      c->read_began_us - gap.noted_us >= EF_CURSOR_GRACE_US;
-        if (proven) {
+        if (gap.xmax != 0 && f->xmin >= gap.xmax) {
             c->dropped++;
             continue;
         }
-        if (gap.xmax == 0)
+        if (gap.xmax == 0 && c->read_began_us - gap.noted_us >= EF_CURSOR_GRACE_US)
             gap.xmax = f->xmax;
         c->gaps[kept++] = gap;
     }

@@ -6,9 +6,10 @@
  * A gap is an id at or below the cursor that this owner has not seen: its transaction may still
  * commit. Gaps are kept as runs and asked for again in every read, so whoever sees a later row of
  * an aggregate also sees an earlier one that committed late. A run is dropped once a read proves
- * that nobody can still bring it: the snapshot's xmin has reached the xmax noted with it, and that
- * read began at least GRACE after it was noted (an id is drawn before its transaction gets a
- * number).
+ * that nobody can still bring it: GRACE after it was noted (an id is drawn before its transaction
+ * gets a number) a read notes the next transaction number, and a later one finds that every
+ * transaction below it has ended. (The number must not be taken earlier: a transaction that drew
+ * the id but had no number yet would lie above it.)
  *
  * Owns: the runs. Thread: the loop's. Life: _init .. _done; _reset forgets everything (new owner,
  * new server).
@@ -24,7 +25,7 @@
 struct ef_gap {
     int64_t first, last;
     int64_t noted_us; /* monotonic */
-    uint64_t xmax;    /* of the snapshot that did not show it; 0: its read has not ended yet */
+    uint64_t xmax;    /* of the first read that began GRACE later; 0: there was none yet */
 };
 
 struct ef_cursor {

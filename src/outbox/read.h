@@ -23,9 +23,12 @@ struct ef_fetch {
 };
 
 struct ef_fetched {
-    int rows;            /* handed over by `rows` */
-    bool gaps_full;      /* the gap part was cut by max_rows: rows beyond `after` were not given */
-    bool full;           /* the part beyond `after` was cut by max_rows */
-    uint64_t xmin, xmax; /* of the snapshot; 0 where the database has none */
-    int64_t max_id;      /* if wanted and the table has rows, else INT64_MIN */
+    int rows;       /* handed over by `rows` */
+    bool gaps_full; /* the gap part was cut by max_rows: rows beyond `after` were not given */
+    bool full;      /* the part beyond `after` was cut by max_rows */
+    /* Every transaction numbered below xmin had ended at the snapshot; xmax is above every number
+     * given out until then (PostgreSQL's pg_snapshot_xmax is not: it is one above the highest that
+     * has ended). 0 where the database has none. */
+    uint64_t xmin, xmax;
+    int64_t max_id; /* if wanted and the table has rows, else INT64_MIN */
 };

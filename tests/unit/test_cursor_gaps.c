@@ -1,0 +1,145 @@
+// SPDX-License-Identifier: MIT
+/* How long an unseen id is asked for: until no transaction can bring it any more, and no longer. */
+#include "outbox/cursor.h"
+
+#include <check.h>
+
+static struct ef_cursor cursor;
+static int64_t now_us;
+
+static void setup(void)
+{
+    ef_cursor_init(&cursor);
+    now_us = 100 * EF_S_US;
+}
+
+static void teardown(void)
+{
+    ef_cursor_done(&cursor);
+}
+
+/* A read with this snapshot that shows these ids (0 ends the list); returns how many runs it asked
+ * for. */
+static void read_ids(uint64_t xmin, uint64_t xmax, const int64_t *ids)
+{
+    struct ef_fetch fetch = {.max_rows = 100};
+    ef_cursor_begin(&cursor, (ef_mono){now_us}, &fetch);
+    int rows = 0;
+    for (; ids[rows]; rows++)
+        ef_cursor_saw(&cursor, ids[rows]);
+    struct ef_fetched fetched = {.rows = rows, .xmin = xmin, .xmax = xmax, .max_id = INT64_MIN};
+    ef_cursor_end(&cursor, (ef_mono){now_us + 1000}, &fetched);
+}
+
+/* The cursor stands at 10, all before it settled and dropped. */
+static void begin_at_10(void)
+{
+    read_ids(50, 50, (int64_t[]){10, 0});
+    now_us += 20 * EF_S_US;
+    read_ids(60, 60, (int64_t[]){0});
+    now_us += EF_S_US;
+    read_ids(60, 60, (int64_t[]){0});
+    ck_assert_int_eq(cursor.gap_count, 0);
+    ck_assert_int_eq(cursor.after, 10);
+}
+
+static bool asks_for_11(void)
+{
+    return cursor.gap_count == 1 && cursor.gaps[0].first == 11 && cursor.gaps[0].last == 11;
+}
+
+START_TEST(kept_while_its_transaction_is_the_oldest)
+{
+    begin_at_10();
+    /* 70 has drawn 11 and is open; 69, which has ended, has drawn 12 */
+    read_ids(70, 71, (int64_t[]){12, 0});
+    for (int i = 0; i < 100; i++) {
+        now_us += EF_S_US;
+        read_ids(70, 71 + (uint64_t)i, (int64_t[]){0});
+        ck_assert(asks_for_11());
+    }
+    read_ids(200, 200, (int64_t[]){11, 0});
+    ck_assert_int_eq(cursor.gap_count, 0);
+    ck_assert_uint_eq(cursor.dropped, 1); /* the ids below 10 */
+}
+END_TEST
+
+START_TEST(kept_for_a_transaction_that_got_its_number_late)
+{
+    begin_at_10();
+    read_ids(70, 70, (int64_t[]){12, 0}); /* 11 is drawn; its transaction has no number yet */
+    now_us += 9 * EF_S_US;
+    read_ids(75, 76, (int64_t[]){0}); /* now it has 75 */
+    for (int i = 0; i < 20; i++) {
+        now_us += EF_S_US;
+        read_ids(75, 80, (int64_t[]){0});
+        ck_assert(asks_for_11());
+    }
+}
+END_TEST
+
+START_TEST(dropped_once_nobody_can_bring_it)
+{
+    begin_at_10();
+    read_ids(70, 71, (int64_t[]){12, 0});
+    int64_t noted_us = now_us;
+    while (now_us - noted_us < EF_CURSOR_GRACE_US) { /* the grace, whatever the snapshots say */
+        ck_assert(asks_for_11());
+        now_us += EF_S_US;
+        read_ids(90, 90, (int64_t[]){0});
+    }
+    ck_assert(asks_for_11()); /* the number is noted only now */
+    now_us += EF_S_US;
+    read_ids(89, 95, (int64_t[]){0});
+    ck_assert(asks_for_11());
+    read_ids(90, 95, (int64_t[]){0});
+    ck_assert_int_eq(cursor.gap_count, 0);
+    read_ids(95, 95, (int64_t[]){0});
+}
+END_TEST
+
+START_TEST(a_read_that_was_given_up_proves_nothing)
+{
+    struct ef_fetch fetch = {.max_rows = 100};
+    begin_at_10();
+    read_ids(70, 71, (int64_t[]){12, 0});
+    now_us += 2 * EF_CURSOR_GRACE_US;
+    for (int i = 0; i < 5; i++) {
+        ef_cursor_begin(&cursor, (ef_mono){now_us}, &fetch);
+        ef_cursor_abort(&cursor);
+        ck_assert(asks_for_11());
+    }
+}
+END_TEST
+
+START_TEST(what_is_left_of_a_run_keeps_its_age)
+{
+    begin_at_10();
+    read_ids(70, 71, (int64_t[]){16, 0}); /* 11 to 15 */
+    now_us += EF_CURSOR_GRACE_US;
+    read_ids(70, 80, (int64_t[]){13, 0});
+    ck_assert_int_eq(cursor.gap_count, 2);
+    ck_assert_int_eq(cursor.gaps[0].last, 12);
+    ck_assert_int_eq(cursor.gaps[1].first, 14);
+    read_ids(80, 80, (int64_t[]){0});
+    ck_assert_int_eq(cursor.gap_count, 0);
+}
+END_TEST
+
+int main(void)
+{
+    Suite *suite = suite_create("cursor gaps");
+    TCase *tc = tcase_create("cursor gaps");
+    tcase_add_checked_fixture(tc, setup, teardown);
+    tcase_add_test(tc, kept_while_its_transaction_is_the_oldest);
+    tcase_add_test(tc, kept_for_a_transaction_that_got_its_number_late);
+    tcase_add_test(tc, dropped_once_nobody_can_bring_it);
+    tcase_add_test(tc, a_read_that_was_given_up_proves_nothing);
+    tcase_add_test(tc, what_is_left_of_a_run_keeps_its_age);
+    suite_add_tcase(suite, tc);
+    SRunner *runner = srunner_create(suite);
+    srunner_run_all(runner, CK_NORMAL);
+    int failed = srunner_ntests_failed(runner);
+    srunner_free(runner);
+    return failed == 0 ? 0 : 1;
+}
