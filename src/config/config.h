@@ -177,8 +177,8 @@ struct ef_config {
     } log;
     char *state_dir; /* lock and token files; default $STATE_DIRECTORY, else /var/lib/eventferryd */
     int64_t shutdown_timeout_ms;
-    struct ef_strings
-        masked; /* paths whose value came from a file or credential: printed as ******** */
+    int secret_line, secret_column; /* first secret that stands in the file itself; 0: none */
+    struct ef_strings masked;       /* paths whose value came from a file or credential */
 };
 
 /* One problem of a file; all of them are reported, in the order of the file. */

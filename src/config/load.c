@@ -93,7 +93,8 @@ struct ef_config *ef_config_parse(const char *path, const void *data, size_t len
     return NULL;
 }
 
-static bool read_file(const char *path, struct ef_buf *out, struct ef_error *err)
+/* The whole file; *ret_public: all users may read it. */
+static bool read_file(const char *path, struct ef_buf *out, bool *ret_public, struct ef_error *err)
 {
     struct stat st;
     int fd = open(path, O_RDONLY | O_CLOEXEC | O_NOCTTY | O_NONBLOCK);
@@ -102,6 +103,7 @@ static bool read_file(const char *path, struct ef_buf *out, struct ef_error *err
     bool ok = fstat(fd, &st) == 0 && !S_ISDIR(st.st_mode);
     if (!ok)
         ef_error_set(err, EF_CLASS_OUTAGE, "cannot read \"%s\": not a file", path);
+    *ret_public = ok && (st.st_mode & S_IROTH);
     while (ok) {
         char chunk[16 * 1024];
         ssize_t n = read(fd, chunk, sizeof(chunk));
@@ -118,6 +120,17 @@ static bool read_file(const char *path, struct ef_buf *out, struct ef_error *err
     return ok;
 }
 
+/* A secret in a file that all may read is easily overlooked; said, and loaded all the same. */
+static void warn_of_secret(const struct ef_config *config, struct ef_config_problems *problems)
+{
+    if (!config->secret_line)
+        return;
+    ef_problems_add(problems, config->secret_line, config->secret_column, true,
+                    "a password stands here, and all users may read this file; chmod o= it, or use "
+                    "password_file or ${file:PATH}");
+    ef_problems_sort(problems);
+}
+
 static struct ef_config *load(const char *path, bool no_secrets,
                               struct ef_config_problems *problems, struct ef_error *err)
 {
@@ -127,11 +140,14 @@ static struct ef_config *load(const char *path, bool no_secrets,
     if (!err)
         err = &ignored;
     ef_buf_init(&data, CONFIG_MAX_BYTES);
-    if (read_file(path, &data, err))
+    bool public = false;
+    if (read_file(path, &data, &public, err))
         config =
             ef_config_parse(path, data.data ? data.data : "", data.len, no_secrets, problems, err);
     else
         ef_problems_add(problems, 0, 0, false, "%s", err->text);
+    if (config && public)
+        warn_of_secret(config, problems);
     ef_buf_done(&data);
     return config;
 }

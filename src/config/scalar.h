@@ -20,5 +20,6 @@ bool ef_scalar_parse(const struct ef_option *option, const char *text, int64_t *
 void ef_scalar_format(const struct ef_option *option, int64_t value, struct ef_buf *out);
 /* "2s to 10m", "1m to 3650d or never", "poll or notify". */
 void ef_scalar_accepted(const struct ef_option *option, struct ef_buf *out);
-/* Values whose name says that they are a secret. */
-bool ef_scalar_is_secret_property(const char *name);
+struct ef_reading;
+/* A string that passes its option's syntax, or NULL after a problem. Caller frees. */
+char *ef_scalar_string(const struct ef_reading *value);

@@ -95,16 +95,26 @@ static bool add_credential(struct ef_substitution *how, const char *name, struct
     return ok;
 }
 
+static bool refuse_reference(const struct ef_substitution *how, const char *reference,
+                             const char *accepted, struct ef_error *err)
+{
+    if (how->hide)
+        return ef_error_set(err, EF_CLASS_CONFIG, "holds a ${...} that is not accepted; %s",
+                            accepted);
+    return ef_error_set(err, EF_CLASS_CONFIG, "\"${%.64s}\" is not accepted here; %s", reference,
+                        accepted);
+}
+
 /* What is between ${ and }. */
 static bool add_reference(struct ef_substitution *how, const char *reference, struct ef_buf *out,
                           struct ef_error *err)
 {
-    const char *argument = strchr(reference, ':');
+    const char *argument = strchr(reference, ':'),
+               *accepted = how->topic ? ACCEPTED_TOPIC : ACCEPTED;
     if (how->topic && strcmp(reference, "topic") == 0)
         return ef_buf_puts(out, "${topic}") || ef_error_set(err, EF_CLASS_CONFIG, "is too long");
     if (!argument || argument[1] == '\0')
-        return ef_error_set(err, EF_CLASS_CONFIG, "\"${%.64s}\" is not accepted here; %s",
-                            reference, how->topic ? ACCEPTED_TOPIC : ACCEPTED);
+        return refuse_reference(how, reference, accepted, err);
     size_t kind = (size_t)(argument++ - reference);
     how->used = true;
     if (kind == 3 && strncmp(reference, "env", kind) == 0)
@@ -112,8 +122,7 @@ static bool add_reference(struct ef_substitution *how, const char *reference, st
     if (kind == 10 && strncmp(reference, "credential", kind) == 0)
         return add_credential(how, argument, out, err);
     if (kind != 4 || strncmp(reference, "file", kind) != 0)
-        return ef_error_set(err, EF_CLASS_CONFIG, "\"${%.64s}\" is not accepted here; %s",
-                            reference, how->topic ? ACCEPTED_TOPIC : ACCEPTED);
+        return refuse_reference(how, reference, accepted, err);
     char *path = ef_substitute_path(how->dir, argument);
     bool ok = add_file(how, path, out, err);
     free(path);
