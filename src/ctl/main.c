@@ -1,0 +1,96 @@
+// SPDX-License-Identifier: MIT
+/* eventferryctl: the operator's tool. The verbs are the table below. */
+#include <getopt.h>
+#include <stdio.h>
+#include <string.h>
+
+#include "ctl/ctl.h"
+#include "version.h"
+
+static const struct ef_ctl_verb verbs[] = {
+    {"migrate", "[OPTION]...", "make or complete what an outbox needs in its database",
+     ef_ctl_migrate},
+};
+
+enum { VERB_COUNT = sizeof(verbs) / sizeof(verbs[0]) };
+
+static void usage(FILE *out)
+{
+    fputs("usage: eventferryctl [--config FILE] VERB [ARGUMENT]...\n\n", out);
+    for (size_t i = 0; i < VERB_COUNT; i++) {
+        char line[80];
+        snprintf(line, sizeof(line), "%s %s", verbs[i].name, verbs[i].arguments);
+        fprintf(out, "  %-24s %s\n", line, verbs[i].help);
+    }
+    fputs("\n  -c, --config FILE        default " EF_CTL_DEFAULT_CONFIG "\n"
+          "  -h, --help               this text; after a verb, the verb's\n"
+          "  -V, --version            what this program is\n",
+          out);
+}
+
+static const struct ef_ctl_verb *find_verb(const char *name)
+{
+    for (size_t i = 0; i < VERB_COUNT; i++)
+        if (strcmp(verbs[i].name, name) == 0)
+            return &verbs[i];
+    return NULL;
+}
+
+static const char *nearest_verb(const char *name)
+{
+    const char *nearest = NULL;
+    unsigned least = 3; /* further away is no typing error */
+    for (size_t i = 0; i < VERB_COUNT; i++) {
+        unsigned distance = ef_edit_distance(verbs[i].name, name);
+        if (distance < least) {
+            least = distance;
+            nearest = verbs[i].name;
+        }
+    }
+    return nearest;
+}
+
+static int run_verb(struct ef_ctl *ctl, int argc, char **argv)
+{
+    const struct ef_ctl_verb *verb = find_verb(argv[0]);
+    if (!verb) {
+        const char *nearest = nearest_verb(argv[0]);
+        ef_ctl_complain("unknown verb '%s'%s%s%s", argv[0], nearest ? ", did you mean '" : "",
+                        nearest ? nearest : "", nearest ? "'?" : "");
+        return EF_CTL_USAGE;
+    }
+    return verb->run(ctl, argc, argv);
+}
+
+int main(int argc, char **argv)
+{
+    static const struct option options[] = {
+        {"config", required_argument, NULL, 'c'},
+        {"help", no_argument, NULL, 'h'},
+        {"version", no_argument, NULL, 'V'},
+        {0},
+    };
+    struct ef_ctl ctl = {.config_path = EF_CTL_DEFAULT_CONFIG};
+    int option;
+    while ((option = getopt_long(argc, argv, "+c:hV", options, NULL)) != -1) {
+        switch (option) {
+        case 'c':
+            ctl.config_path = optarg;
+            ctl.config_given = true;
+            break;
+        case 'h':
+            usage(stdout);
+            return EF_CTL_DONE;
+        case 'V':
+            printf("eventferryctl %s (%s)\n", EF_VERSION, EF_BUILD_ID);
+            return EF_CTL_DONE;
+        default:
+            return EF_CTL_USAGE;
+        }
+    }
+    if (optind == argc) {
+        usage(stderr);
+        return EF_CTL_USAGE;
+    }
+    return run_verb(&ctl, argc - optind, argv + optind);
+}

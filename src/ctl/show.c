@@ -1,0 +1,155 @@
+// SPDX-License-Identifier: MIT
+/* migrate --print: the SQL of a migration, as a script that psql can run. */
+#include <stdlib.h>
+#include <string.h>
+
+#include "ctl/apply.h"
+#include "ctl/facts.h"
+
+struct show {
+    struct ef_ctl_pg *pg;
+    const struct ef_migration *migration;
+    struct ef_show_memory *memory;
+    struct ef_vars vars;
+    struct ef_buf sql;  /* scratch */
+    struct ef_buf body; /* the statements of the transaction */
+    struct ef_buf *out;
+};
+
+/* True where something a look-up names is not there: then the step has everything to do. */
+static bool undefined(const struct ef_error *err)
+{
+    static const char *const states[] = {"42P01", "42703", "42883", "3F000", "42704"};
+    for (size_t i = 0; i < sizeof(states) / sizeof(states[0]); i++)
+        if (strcmp(err->name, states[i]) == 0)
+            return true;
+    return false;
+}
+
+static bool ask(struct show *show, const struct ef_step *step, const char *query, bool *ret,
+                struct ef_error *err)
+{
+    *ret = false;
+    if (!show->pg || !query)
+        return true;
+    if (!ef_step_expand(step, &show->vars, query, &show->sql, err))
+        return false;
+    if (ef_ctl_pg_true(show->pg, show->sql.data, ret, err))
+        return true;
+    *ret = false;
+    return undefined(err);
+}
+
+static bool shown_before(struct ef_show_memory *memory, const char *text)
+{
+    uint64_t hash = ef_hash64(text, strlen(text));
+    for (size_t i = 0; i < memory->count; i++)
+        if (memory->hashes[i] == hash)
+            return true;
+    memory->hashes = ef_xrealloc(memory->hashes, (memory->count + 1) * sizeof(hash));
+    memory->hashes[memory->count++] = hash;
+    return false;
+}
+
+static bool put_step(struct show *show, const struct ef_step *step, struct ef_buf *out,
+                     struct ef_error *err)
+{
+    if (!ef_step_expand(step, &show->vars, step->sql, &show->sql, err))
+        return false;
+    if (shown_before(show->memory, show->sql.data))
+        return true;
+    ef_buf_puts(out, "\n");
+    if (step->comment[0]) {
+        ef_buf_puts(out, step->comment);
+    } else {
+        ef_buf_puts(out, "-- ");
+        if (!ef_vars_describe(&show->vars, step->what, out, err))
+            return false;
+    }
+    ef_buf_printf(out, "\n%s\n", show->sql.data);
+    return true;
+}
+
+static bool put_index(struct show *show, const struct ef_step *step, struct ef_error *err)
+{
+    struct ef_buf name;
+    bool leftover;
+    ef_buf_init(&name, 256);
+    bool ok = ef_vars_describe(&show->vars, step->index, &name, err);
+    ef_vars_set(&show->vars, "index", name.data);
+    ef_buf_done(&name);
+    if (!ok || !ask(show, step, ef_step_leftover_sql, &leftover, err))
+        return false;
+    if (leftover) {
+        ef_buf_puts(show->out, "\n-- An earlier build of this index was interrupted.\n");
+        if (!ef_vars_expand(&show->vars, "DROP INDEX CONCURRENTLY :\"table_schema\".:\"index\";\n",
+                            show->out, err))
+            return false;
+    }
+    return put_step(show, step, show->out, err);
+}
+
+static bool put_steps(struct show *show, const struct ef_script *script, bool concurrent,
+                      struct ef_error *err)
+{
+    for (size_t i = 0; i < script->count; i++) {
+        const struct ef_step *step = &script->steps[i];
+        bool done;
+        if ((step->index != NULL) != concurrent || !ef_step_wanted(step, &show->vars))
+            continue;
+        if (!ask(show, step, step->unless, &done, err))
+            return false;
+        if (done)
+            continue;
+        if (!(concurrent ? put_index(show, step, err) : put_step(show, step, &show->body, err)))
+            return false;
+    }
+    return true;
+}
+
+static bool put_all(struct show *show, const struct ef_script *script, struct ef_error *err)
+{
+    char table[EF_PLAN_TABLE_SIZE];
+    ef_plan_table_name(show->migration, table);
+    ef_buf_printf(show->out, "-- eventferryctl migrate: %s\n", table);
+    size_t before = show->out->len;
+    if (!put_steps(show, script, false, err))
+        return false;
+    if (show->body.len)
+        ef_buf_printf(show->out,
+                      "BEGIN;\nSET LOCAL search_path = pg_catalog;\n"
+                      "SET LOCAL lock_timeout = '2s';\n%s\nCOMMIT;\n",
+                      show->body.data);
+    if (!put_steps(show, script, true, err))
+        return false;
+    if (show->out->len == before)
+        ef_buf_puts(show->out, "-- nothing to do\n");
+    if (show->out->overflow || show->body.overflow)
+        return ef_error_set(err, EF_CLASS_FATAL, "the SQL is too long to print");
+    return true;
+}
+
+static bool plan(struct show *show, struct ef_findings *findings, struct ef_error *err)
+{
+    struct ef_facts facts = {0};
+    if (show->pg && !ef_facts_load(show->pg, show->migration, &facts, err))
+        return false;
+    bool ok = ef_plan_make(show->migration, show->pg ? &facts : NULL, &show->vars, findings, err);
+    ef_facts_free(&facts);
+    return ok;
+}
+
+bool ef_show(struct ef_ctl_pg *pg, const struct ef_script *script,
+             const struct ef_migration *migration, struct ef_show_memory *memory,
+             struct ef_buf *out, struct ef_findings *findings, struct ef_error *err)
+{
+    struct show show = {.pg = pg, .migration = migration, .memory = memory, .out = out};
+    ef_vars_init(&show.vars);
+    ef_buf_init(&show.sql, 1 << 18);
+    ef_buf_init(&show.body, 1 << 20);
+    bool ok = plan(&show, findings, err) && put_all(&show, script, err);
+    ef_buf_done(&show.body);
+    ef_buf_done(&show.sql);
+    ef_vars_done(&show.vars);
+    return ok;
+}
