@@ -440,3 +440,6 @@ bool ef_kafka_config_try(const struct ef_config_kafka *config, struct ef_error *
     return ef_error_set(err, EF_CLASS_CONFIG, "kafka.properties: %s%s%s%s", reason,
                         trial.line[0] ? " (" : "", trial.line, trial.line[0] ? ")" : "");
 }
+
+const struct ef_config_kafka_checks ef_kafka_config_checks = {
+    .property = ef_kafka_property_check, .allow_unsafe = ef_kafka_allow_unsafe_check};

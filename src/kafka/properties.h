@@ -59,3 +59,6 @@ bool ef_kafka_config_try(const struct ef_config_kafka *config, struct ef_error *
 /* The operator's own partitioner (allow_unsafe); NULL: none, or the same as ours. Borrowed from
  * config. */
 const char *ef_kafka_own_partitioner(const struct ef_config_kafka *config);
+
+/* The two checks above as the config room takes them (ef_config_use_kafka_checks). */
+extern const struct ef_config_kafka_checks ef_kafka_config_checks;

@@ -146,6 +146,7 @@ void ef_cursor_saw(struct ef_cursor *c, int64_t id)
  */
 static void drop_old(struct ef_cursor *c, const struct ef_fetched *f)
 {
+    int64_t xmax_at_us = f->xmax_at_us ? f->xmax_at_us : c->read_began_us;
     int kept = 0;
     for (int i = 0; i < c->gap_count; i++) {
         struct ef_gap gap = c->gaps[i];
@@ -153,7 +154,7 @@ static void drop_old(struct ef_cursor *c, const struct ef_fetched *f)
             c->dropped++;
             continue;
         }
-        if (gap.xmax == 0 && c->read_began_us - gap.noted_us >= EF_CURSOR_GRACE_US)
+        if (gap.xmax == 0 && xmax_at_us - gap.noted_us >= EF_CURSOR_GRACE_US)
             gap.xmax = f->xmax;
         c->gaps[kept++] = gap;
     }

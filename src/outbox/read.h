@@ -30,5 +30,6 @@ struct ef_fetched {
      * given out until then (PostgreSQL's pg_snapshot_xmax is not: it is one above the highest that
      * has ended). 0 where the database has none. */
     uint64_t xmin, xmax;
-    int64_t max_id; /* if wanted and the table has rows, else INT64_MIN */
+    int64_t xmax_at_us; /* monotonic time at which xmax was asked for; 0: with this read */
+    int64_t max_id;     /* if wanted and the table has rows, else INT64_MIN */
 };

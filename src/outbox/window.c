@@ -580,6 +580,19 @@ int64_t ef_window_decided(struct ef_window *w, bool confirmed)
     return lowest;
 }
 
+int64_t ef_window_drop_unsent(struct ef_window *w)
+{
+    static const enum ef_entry_state unsent[] = {EF_ENTRY_HELD, EF_ENTRY_READY};
+    int64_t lowest = INT64_MAX;
+    for (size_t i = 0; i < sizeof(unsent) / sizeof(unsent[0]); i++)
+        while (w->lists[unsent[i]]) {
+            struct ef_entry *e = w->lists[unsent[i]];
+            lowest = e->id < lowest ? e->id : lowest;
+            drop_unsent(w, e);
+        }
+    return lowest;
+}
+
 /* --- end --- */
 
 void ef_window_clear(struct ef_window *w)

@@ -51,6 +51,7 @@ struct ef_entry {
     struct ef_batch *batch;
     enum ef_entry_state state;
     bool alone;        /* send it by itself */
+    bool send_time;    /* its own timestamp was refused */
     bool probe;        /* probes a paused topic */
     bool superseded;   /* its id came back as another row: never settle it */
     bool orphan;       /* the window forgot it while it was in flight */
@@ -129,5 +130,9 @@ int ef_window_decide(struct ef_window *window, struct ef_entry **ret, int max);
 /* Written: the entries are gone. Not written: FATED again. Returns the lowest id, to read again
  * from there. */
 int64_t ef_window_decided(struct ef_window *window, bool confirmed);
+
+/* Rows not sent yet leave, to be read again later. Returns the lowest id among them, INT64_MAX if
+ * none. */
+int64_t ef_window_drop_unsent(struct ef_window *window);
 
 const struct ef_window_stats *ef_window_stats(const struct ef_window *window);

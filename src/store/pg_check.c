@@ -268,18 +268,21 @@ static void ask_columns(struct ef_pg_store *s)
 enum { KNOWN_SCHEMA_MAJOR = 1 };
 
 static const char ours_sql[] =
-    "SELECT has_schema_privilege(n.oid, 'USAGE'), to_regclass(quote_ident($1) || '.outbox') IS NOT "
+    "SELECT has_schema_privilege(n.oid, 'USAGE'), to_regclass(quote_ident($1::text) || '.outbox') "
+    "IS NOT "
     "NULL,"
-    " to_regclass(quote_ident($1) || '.' || quote_ident($2)) IS NOT NULL,"
-    " to_regclass(quote_ident($1) || '.' || quote_ident($3)) IS NOT NULL,"
+    " to_regclass(quote_ident($1::text) || '.' || quote_ident($2::text)) IS NOT NULL,"
+    " to_regclass(quote_ident($1::text) || '.' || quote_ident($3::text)) IS NOT NULL,"
     " (SELECT string_agg(quote_ident(a.attname), ', ' ORDER BY a.attnum) FROM pg_attribute a"
-    "   WHERE a.attrelid = to_regclass(quote_ident($1) || '.' || quote_ident($2)) AND a.attnum > 0"
+    "   WHERE a.attrelid = to_regclass(quote_ident($1::text) || '.' || quote_ident($2::text)) AND "
+    "a.attnum > 0"
     "   AND NOT a.attisdropped AND a.attname <> 'archived_at' AND EXISTS (SELECT 1 FROM "
     "pg_attribute t"
     "   JOIN pg_class c ON c.oid = t.attrelid JOIN pg_namespace m ON m.oid = c.relnamespace"
-    "   WHERE m.nspname = $4 AND c.relname = $5 AND t.attname = a.attname AND t.attnum > 0 AND NOT "
+    "   WHERE m.nspname = $4::text AND c.relname = $5::text AND t.attname = a.attname AND t.attnum "
+    "> 0 AND NOT "
     "t.attisdropped))"
-    " FROM pg_namespace n WHERE n.nspname = $1";
+    " FROM pg_namespace n WHERE n.nspname = $1::text";
 
 static const char registry_fmt[] =
     "SELECT (SELECT max(version) FROM %s.schema_version), o.outbox_id,"
@@ -404,15 +407,17 @@ static void ask_ours(struct ef_pg_store *s)
 
 static const char privileges_sql[] =
     "SELECT what, object FROM (VALUES"
-    " ('SELECT', $1, has_table_privilege($1, 'SELECT')),"
-    " ('DELETE', $1, $4::boolean OR has_table_privilege($1, 'DELETE')),"
-    " ('UPDATE', $1, has_any_column_privilege($1, 'UPDATE')),"
-    " ('SELECT, UPDATE', $2 || '.lease', has_table_privilege($2 || '.lease', 'SELECT')"
-    "   AND has_table_privilege($2 || '.lease', 'UPDATE')),"
-    " ('SELECT, UPDATE', $2 || '.command', has_table_privilege($2 || '.command', 'SELECT')),"
-    " ('SELECT, INSERT, UPDATE, DELETE', $2 || '.relay', has_table_privilege($2 || '.relay', "
+    " ('SELECT', $1::text, has_table_privilege($1::text, 'SELECT')),"
+    " ('DELETE', $1::text, $4::boolean OR has_table_privilege($1::text, 'DELETE')),"
+    " ('UPDATE', $1::text, has_any_column_privilege($1::text, 'UPDATE')),"
+    " ('SELECT, UPDATE', $2::text || '.lease', has_table_privilege($2::text || '.lease', 'SELECT')"
+    "   AND has_table_privilege($2::text || '.lease', 'UPDATE')),"
+    " ('SELECT, UPDATE', $2::text || '.command', has_table_privilege($2::text || '.command', "
+    "'SELECT')),"
+    " ('SELECT, INSERT, UPDATE, DELETE', $2::text || '.relay', has_table_privilege($2::text || "
+    "'.relay', "
     "'INSERT')),"
-    " ('INSERT', $3, $3 IS NULL OR has_table_privilege($3, 'INSERT'))"
+    " ('INSERT', $3::text, $3::text IS NULL OR has_table_privilege($3::text, 'INSERT'))"
     ") AS p(what, object, ok) WHERE NOT ok LIMIT 1";
 
 static void got_privileges(void *arg, PGresult *res, const struct ef_error *err)

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: MIT
 /*
  * Reading: one statement, one snapshot, row by row in binary form into a batch's arena. The first
- * row carries the snapshot's bounds and whether the lease is still ours. When a chunk is full it is
+ * row carries the snapshot's xmin and whether the lease is still ours. When a chunk is full it is
  * handed over and the socket is not read until the relay asks for more.
  */
 #define EF_LOG_ROOM "store"
@@ -120,13 +120,16 @@ static void decode(const struct ef_pg_store *s, struct ef_arena *arena, const PG
                                                                         : EF_PAYLOAD_TEXT;
 }
 
-static void take_header(struct ef_pg_fetch *f, const PGresult *res)
+static void take_header(struct ef_pg_store *s, const PGresult *res)
 {
+    struct ef_pg_fetch *f = &s->fetch;
     int ours = 0;
     f->header_seen = true;
     f->result.max_id = INT64_MIN;
-    sscanf(PQgetvalue(res, 0, C_META), "%d %" SCNu64 " %" SCNu64 " %" SCNd64, &ours,
-           &f->result.xmin, &f->result.xmax, &f->result.max_id);
+    sscanf(PQgetvalue(res, 0, C_META), "%d %" SCNu64 " %" SCNd64, &ours, &f->result.xmin,
+           &f->result.max_id);
+    f->result.xmax = s->xid_ceiling;
+    f->result.xmax_at_us = s->xid_ceiling_us;
     f->fenced = !ours;
 }
 
@@ -161,7 +164,7 @@ static void on_row(void *arg, const PGresult *res)
     if (f->discard)
         return;
     if (!f->header_seen) {
-        take_header(f, res);
+        take_header(s, res);
         return;
     }
     if (!in_order(f, int8_at(res, C_ID))) {

@@ -88,6 +88,8 @@ static void got_renewal(void *arg, PGresult *res, const struct ef_error *err)
     }
     struct ef_renewal renewal = {.paused = PQgetvalue(res, 0, 1)[0] == 't',
                                  .commands = (int)number(res, 4, 0)};
+    s->xid_ceiling = strtoull(PQgetvalue(res, 0, 5), NULL, 10);
+    s->xid_ceiling_us = s->renew_sent_us;
     snprintf(renewal.paused_by, sizeof(renewal.paused_by), "%s", PQgetvalue(res, 0, 2));
     snprintf(renewal.pause_reason, sizeof(renewal.pause_reason), "%s", PQgetvalue(res, 0, 3));
     ef_store_did_renew(&s->store, &renewal, NULL);
@@ -98,6 +100,7 @@ void ef_pg_renew(struct ef_store *store, int64_t epoch, int64_t ttl_ms)
     struct ef_pg_store *s = ef_pg_store_of(store);
     char host[256];
     host_name(host, sizeof(host));
+    s->renew_sent_us = ef_clock_mono().us;
     struct ef_pg_request *req = ef_pg_request_new("ef_renew", s->sql.renew, got_renewal, s);
     req->text = true;
     ef_pg_param_int(req, s->layout.outbox_id);

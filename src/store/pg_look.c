@@ -23,7 +23,8 @@ static void got_waiting(void *arg, PGresult *res, const struct ef_error *err)
     }
     struct ef_waiting waiting = {.next_retry_ms = number(res, 0),
                                  .waiting_rows = number(res, 1),
-                                 .foreign_rows = number(res, 2)};
+                                 .foreign_rows = number(res, 2),
+                                 .first_id = PQgetisnull(res, 0, 3) ? INT64_MAX : number(res, 3)};
     if (waiting.waiting_rows > 0 && waiting.next_retry_ms < 0)
         waiting.next_retry_ms = 0;
     ef_store_did_waiting(&s->store, &waiting, NULL);

@@ -160,7 +160,6 @@ static char *fetch_sql(const struct ef_pg_store *s, bool gaps)
         &b,
         "SELECT (CASE WHEN EXISTS (SELECT 1 FROM l) THEN '1' ELSE '0' END)"
         " || ' ' || pg_snapshot_xmin(pg_current_snapshot())::text"
-        " || ' ' || pg_snapshot_xmax(pg_current_snapshot())::text"
         " || CASE WHEN $%d::boolean THEN coalesce(' ' || (SELECT max(%s) FROM %s)::text, '') ELSE "
         "'' END,"
         " NULL::bigint, NULL::timestamptz, NULL::%s, NULL::text, NULL::text, NULL::text, "
@@ -187,32 +186,37 @@ static char *fetch_sql(const struct ef_pg_store *s, bool gaps)
     return finish(&b);
 }
 
+static void put_in_runs(struct ef_buf *b, const struct ef_pg_layout *l)
+{
+    ef_buf_printf(
+        b, "EXISTS (SELECT 1 FROM l) AND o.%s BETWEEN r.a AND r.b AND o.%s BETWEEN r.lo AND r.hi",
+        l->column[EF_COL_ID], l->column[EF_COL_CREATED_AT]);
+}
+
 /* $4, $5 runs, $6, $7 their created_at bounds */
 static char *settle_sql(const struct ef_pg_store *s, bool durable)
 {
     const struct ef_pg_layout *l = &s->layout;
-    const char *id = l->column[EF_COL_ID], *created = l->column[EF_COL_CREATED_AT];
     struct ef_buf b;
     ef_buf_init(&b, SQL_MAX);
     ef_buf_printf(
         &b, "WITH l AS MATERIALIZED (SELECT %s FROM %s.lease WHERE " LEASE_MATCH " FOR KEY SHARE)",
         durable ? RAISE_SYNC : "set_config('synchronous_commit','off',true)", l->ours);
-    const char *runs = "unnest($4::bigint[], $5::bigint[], $6::timestamptz[], $7::timestamptz[]) "
-                       "AS r(a, b, lo, hi)";
-    const char *where =
-        "EXISTS (SELECT 1 FROM l) AND o.%s BETWEEN r.a AND r.b AND o.%s BETWEEN r.lo AND r.hi";
+    static const char runs[] =
+        "unnest($4::bigint[], $5::bigint[], $6::timestamptz[], $7::timestamptz[])"
+        " AS r(a, b, lo, hi)";
     if (s->outbox->on_delivered == EF_ON_DELIVERED_MARK) {
         ef_buf_printf(&b, " UPDATE %s o SET %s = 2", l->table, l->column[EF_COL_STATUS]);
         if (l->has[EF_COL_PROCESSED_AT])
             ef_buf_printf(&b, ", %s = clock_timestamp()", l->column[EF_COL_PROCESSED_AT]);
         ef_buf_printf(&b, " FROM %s WHERE o.%s <> 2 AND ", runs, l->column[EF_COL_STATUS]);
-        ef_buf_printf(&b, where, id, created);
+        put_in_runs(&b, l);
         return finish(&b);
     }
     bool archive = s->outbox->on_delivered == EF_ON_DELIVERED_ARCHIVE;
     ef_buf_printf(&b, "%s DELETE FROM %s o USING %s WHERE ", archive ? ", d AS (" : "", l->table,
                   runs);
-    ef_buf_printf(&b, where, id, created);
+    put_in_runs(&b, l);
     if (archive)
         ef_buf_printf(
             &b,
@@ -291,7 +295,8 @@ static char *waiting_sql(const struct ef_pg_store *s)
             (long long)s->outbox->claim_timeout_ms);
     else
         ef_buf_puts(&b, "0::bigint");
-    ef_buf_printf(&b, " FROM %s o WHERE o.%s IN (1,3)", l->table, l->column[EF_COL_STATUS]);
+    ef_buf_printf(&b, ", min(o.%s)::bigint FROM %s o WHERE o.%s IN (1,3)", l->column[EF_COL_ID],
+                  l->table, l->column[EF_COL_STATUS]);
     return finish(&b);
 }
 
@@ -415,8 +420,8 @@ static char *renew_sql(const struct ef_pg_layout *l)
         " DO UPDATE SET seen_at = clock_timestamp()"
         " WHERE r.seen_at < clock_timestamp() - interval '5 seconds')"
         " SELECT (SELECT count(*) FROM r), o.paused_at IS NOT NULL, o.paused_by, o.pause_reason,"
-        " (SELECT count(*) FROM %s.command WHERE outbox_id = $1::int AND done_at IS NULL)"
-        " FROM %s.outbox o WHERE o.outbox_id = $1::int",
+        " (SELECT count(*) FROM %s.command WHERE outbox_id = $1::int AND done_at IS NULL),"
+        " pg_current_xact_id()::text FROM %s.outbox o WHERE o.outbox_id = $1::int",
         l->ours, l->ours, l->ours, l->ours);
     return finish(&b);
 }

@@ -67,6 +67,12 @@ struct ef_pg_store {
     struct ef_store_info info; /* being filled by check */
     struct ef_deferred check_later, closed_later;
     char incarnation[40];
+    /* A transaction number above all given out until then, and when it was asked for: the number of
+     * the last renewal's own transaction. (pg_snapshot_xmax is only one above the highest that has
+     * ended.) */
+    uint64_t xid_ceiling;
+    int64_t xid_ceiling_us;
+    int64_t renew_sent_us;
     int64_t dead_rows, dead_counted_us; /* last count and when; 0: never */
     char listen_sql[EF_PG_IDENT_MAX + 16];
     char registry_sql[1024]; /* check's third question */

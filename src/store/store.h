@@ -93,6 +93,7 @@ struct ef_store_info { /* what `check` found */
 struct ef_waiting {
     int64_t next_retry_ms; /* until the earliest next_retry_at of a status-3 row; -1: none waits */
     int64_t waiting_rows;
+    int64_t first_id;     /* lowest id of a waiting or foreign row; INT64_MAX: none */
     int64_t foreign_rows; /* status 1, claimed less than claim_timeout ago */
 };
 

@@ -1,0 +1,463 @@
+// SPDX-License-Identifier: MIT
+#define EF_LOG_ROOM "daemon"
+#include "daemon.h"
+
+#include <errno.h>
+#include <libpq-fe.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <sys/resource.h>
+#include <sysexits.h>
+#include <unistd.h>
+
+#include "admin/admin.h"
+#include "admin/control.h"
+#include "admin/http.h"
+#include "base/log.h"
+#include "base/str.h"
+#include "kafka/embedded.h"
+#include "kafka/producer.h"
+#include "kafka/properties.h"
+#include "kafka/version.h"
+#include "loop/resolver.h"
+#include "loop/systemd.h"
+#include "store/postgres.h"
+#include "version.h"
+
+/* Exit codes of interfaces.md that sysexits.h has under other names. */
+enum { EXIT_DEADLINE = 75, EXIT_SOCKET = 73 };
+
+struct daemon {
+    const struct ef_daemon_options *options;
+    struct ef_config *config, *former; /* relays may still borrow from the one before a reload */
+    struct ef_loop *loop;
+    struct ef_metrics *metrics;
+    struct ef_resolver *resolver;
+    struct ef_embedded *embedded;
+    struct ef_producer *producer;
+    struct ef_relay **relays;
+    int relay_count, running;
+    struct ef_view view;
+    struct ef_admin *admin;
+    struct ef_http *http;
+    struct ef_control *control;
+    struct ef_systemd *systemd;
+    struct ef_signal on_term, on_int, on_hup;
+    struct ef_timer deadline, tell_status;
+    struct ef_metric *reload_ok, *reload_bad, *reload_time, *loop_time;
+    bool stopping, gave_up;
+    int exit_code;
+};
+
+/* --- what the endpoints see --- */
+
+static int relay_count(void *arg)
+{
+    struct daemon *d = arg;
+    return d->relay_count;
+}
+
+static struct ef_relay *relay_at(void *arg, int i)
+{
+    struct daemon *d = arg;
+    return d->relays[i];
+}
+
+static void view_kafka(void *arg, struct ef_view_kafka *ret)
+{
+    struct daemon *d = arg;
+    struct ef_producer_view view;
+    *ret = (struct ef_view_kafka){.embedded = d->config->kafka.embedded};
+    ef_producer_view(d->producer, &view);
+    ret->up = view.up;
+    ret->brokers_up = view.brokers_up < 0 ? 0 : view.brokers_up;
+    snprintf(ret->reason, sizeof(ret->reason), "%s", view.reason);
+    snprintf(ret->brokers, sizeof(ret->brokers), "%s",
+             d->embedded ? ef_embedded_bootstrap(d->embedded) : d->config->kafka.brokers);
+}
+
+static void refresh(void *arg)
+{
+    (void)arg; /* everything else is kept current where it happens */
+}
+
+/* --- reload: all or nothing --- */
+
+static bool load_config(const char *path, struct ef_config **ret, struct ef_error *err)
+{
+    struct ef_config_problems problems = {0};
+    struct ef_buf text;
+    *ret = ef_config_load(path, &problems, err);
+    ef_buf_init(&text, 64 * 1024);
+    ef_config_problems_print(&problems, path, &text);
+    if (text.len)
+        fputs(text.data, stderr);
+    ef_buf_done(&text);
+    ef_config_problems_free(&problems);
+    return *ret != NULL;
+}
+
+static void log_reload(const struct ef_strings *changed, const struct ef_strings *restart,
+                       struct ef_buf *text)
+{
+    for (size_t i = 0; i < changed->count; i++) {
+        ef_info("option changed", EF_STR("option", changed->items[i]));
+        if (text)
+            ef_buf_printf(text, "changed: %s\n", changed->items[i]);
+    }
+    for (size_t i = 0; i < restart->count; i++) {
+        ef_warn("option changed in the file, but needs a restart",
+                EF_STR("option", restart->items[i]));
+        if (text)
+            ef_buf_printf(text, "needs a restart: %s\n", restart->items[i]);
+    }
+    if (text && changed->count + restart->count == 0)
+        ef_buf_puts(text, "nothing changed\n");
+}
+
+/* What a restart would need stays as it was: relays keep their own part of the former config then.
+ */
+static void apply(struct daemon *d, struct ef_config *fresh)
+{
+    ef_log_setup(fresh->log.level, fresh->log.format, fresh->log.identifiers);
+    for (int i = 0; i < d->relay_count; i++) {
+        struct ef_relay_status status;
+        ef_relay_status(d->relays[i], &status);
+        const struct ef_config_outbox *outbox = ef_config_outbox(fresh, status.name);
+        if (outbox)
+            ef_relay_reload(d->relays[i], fresh, outbox);
+    }
+    if (d->http)
+        ef_http_set_hosts(d->http, &fresh->http.hosts);
+}
+
+static bool reload(void *arg, struct ef_buf *text, struct ef_error *err)
+{
+    struct daemon *d = arg;
+    struct ef_config *fresh;
+    struct ef_strings changed = {0}, restart = {0};
+    ef_systemd_reloading(d->systemd);
+    if (!load_config(d->options->config_path, &fresh, err)) {
+        ef_metric_add(d->reload_bad, 1);
+        ef_err("reload refused, the former configuration stays", EF_ERR(err));
+        ef_systemd_ready(d->systemd);
+        return false;
+    }
+    ef_config_diff(d->config, fresh, &changed, &restart);
+    ef_info("configuration reloaded", EF_INT("changed", changed.count),
+            EF_INT("need_restart", restart.count));
+    log_reload(&changed, &restart, text);
+    if (restart.count == 0 && changed.count > 0) {
+        /* with options that need a restart nothing is applied: half of a file is no configuration
+         */
+        apply(d, fresh);
+        struct ef_config *old = d->config;
+        d->config = fresh;
+        fresh = old;
+    }
+    if (fresh != d->config && changed.count > 0 && restart.count == 0) {
+        /* stores and producer borrow from the first configuration for their whole life */
+        if (!d->former) {
+            d->former = fresh;
+            fresh = NULL;
+        }
+    }
+    if (fresh)
+        ef_config_free(fresh);
+    ef_strings_free(&changed);
+    ef_strings_free(&restart);
+    ef_metric_add(d->reload_ok, 1);
+    ef_metric_set(d->reload_time, (double)(ef_clock_wall().us / EF_S_US));
+    ef_systemd_ready(d->systemd);
+    return true;
+}
+
+static void on_hup(void *arg, int signum)
+{
+    struct daemon *d = arg;
+    struct ef_error err;
+    (void)signum;
+    if (!d->stopping && !reload(d, NULL, &err))
+        return; /* it has been logged */
+}
+
+/* --- stop --- */
+
+static void on_stopped(void *arg, struct ef_relay *relay)
+{
+    struct daemon *d = arg;
+    (void)relay;
+    if (--d->running == 0 && d->stopping)
+        ef_loop_stop(d->loop);
+}
+
+static void give_up(struct daemon *d, const char *why)
+{
+    if (d->gave_up)
+        return;
+    d->gave_up = true;
+    int64_t unsettled = 0;
+    for (int i = 0; i < d->relay_count; i++)
+        unsettled += ef_relay_unsettled(d->relays[i]);
+    ef_warn("stopping without waiting any longer", EF_STR("why", why),
+            EF_INT("unsettled_rows", unsettled));
+    if (unsettled > 0)
+        d->exit_code = EXIT_DEADLINE;
+    for (int i = 0; i < d->relay_count; i++)
+        ef_relay_stop_now(d->relays[i]);
+    ef_timer_start(&d->deadline, 2 * EF_S_US);
+}
+
+static void on_deadline(void *arg)
+{
+    struct daemon *d = arg;
+    if (d->gave_up)
+        ef_loop_stop(d->loop);
+    else
+        give_up(d, "shutdown_timeout passed");
+}
+
+static void on_stop_signal(void *arg, int signum)
+{
+    struct daemon *d = arg;
+    if (d->stopping) {
+        give_up(d, "second signal");
+        return;
+    }
+    d->stopping = true;
+    ef_info("stopping", EF_STR("signal", signum == SIGTERM ? "TERM" : "INT"));
+    ef_systemd_stopping(d->systemd);
+    ef_timer_start(&d->deadline, d->config->shutdown_timeout_ms * EF_MS_US);
+    if (d->running == 0)
+        ef_loop_stop(d->loop);
+    for (int i = 0; i < d->relay_count; i++)
+        ef_relay_stop(d->relays[i]);
+}
+
+/* --- start --- */
+
+static void limit_core_dumps(const struct ef_daemon_options *options)
+{
+    struct rlimit none = {0, 0};
+    if (!options->core_dumps && setrlimit(RLIMIT_CORE, &none) != 0)
+        ef_warn("could not switch core dumps off, ignoring", EF_STR("why", strerror(errno)));
+}
+
+static struct ef_store *make_store(void *arg, const struct ef_config_outbox *outbox,
+                                   const struct ef_store_user *user, void *user_arg)
+{
+    struct daemon *d = arg;
+    return ef_postgres_new(d->loop, d->resolver, d->config, outbox, user, user_arg);
+}
+
+static bool start_kafka(struct daemon *d, struct ef_error *err)
+{
+    struct ef_producer_params params = {
+        .loop = d->loop, .metrics = d->metrics, .config = &d->config->kafka, .cluster = "default"};
+    for (size_t i = 0; i < d->config->outbox_count; i++) {
+        const struct ef_config_outbox *o = &d->config->outboxes[i];
+        params.queue_bytes += o->window_max_bytes * 2;
+        if (o->max_payload_bytes + 256 * 1024 > params.message_max_bytes)
+            params.message_max_bytes = o->max_payload_bytes + 256 * 1024;
+    }
+    if (d->config->kafka.embedded) {
+        d->embedded = ef_embedded_new((int)d->config->kafka.embedded_partitions, err);
+        if (!d->embedded)
+            return false;
+        ef_warn("embedded Kafka broker: " EF_EMBEDDED_NOTICE,
+                EF_STR("brokers", ef_embedded_bootstrap(d->embedded)));
+        params.embedded = d->embedded;
+    }
+    d->producer = ef_producer_new(&params, err);
+    return d->producer != NULL;
+}
+
+static bool start_endpoints(struct daemon *d, struct ef_error *err)
+{
+    d->view = (struct ef_view){.arg = d,
+                               .instance = d->config->instance,
+                               .metrics = d->metrics,
+                               .relay_count = relay_count,
+                               .relay_at = relay_at,
+                               .kafka = view_kafka,
+                               .refresh = refresh,
+                               .reload = reload};
+    char libpq[32];
+    snprintf(libpq, sizeof(libpq), "%d.%d", PQlibVersion() / 10000, PQlibVersion() % 10000);
+    d->admin = ef_admin_new(&(struct ef_admin_options){
+        .loop = d->loop, .view = &d->view, .librdkafka = ef_kafka_version(), .libpq = libpq});
+    if (d->config->http.listen) {
+        d->http =
+            ef_http_start(d->loop, d->admin, d->config->http.listen, &d->config->http.hosts, err);
+        if (!d->http)
+            return false;
+        ef_info("listening for HTTP", EF_STR("address", ef_http_listening(d->http)));
+    }
+    if (d->config->control.socket && d->config->control.socket[0]) {
+        d->control = ef_control_start(d->loop, d->admin, d->config->control.socket, err);
+        if (!d->control)
+            return false;
+    }
+    return true;
+}
+
+static void start_relays(struct daemon *d)
+{
+    d->relays = ef_xcalloc(d->config->outbox_count, sizeof(struct ef_relay *));
+    for (size_t i = 0; i < d->config->outbox_count; i++) {
+        struct ef_relay_deps deps = {.loop = d->loop,
+                                     .metrics = d->metrics,
+                                     .publisher = ef_producer_publisher(d->producer),
+                                     .config = d->config,
+                                     .outbox = &d->config->outboxes[i],
+                                     .make_store = make_store,
+                                     .make_store_arg = d,
+                                     .stopped = on_stopped,
+                                     .stopped_arg = d};
+        d->relays[d->relay_count++] = ef_relay_new(&deps);
+        d->running++;
+    }
+    for (int i = 0; i < d->relay_count; i++)
+        ef_relay_start(d->relays[i]);
+}
+
+/* Addresses that were chosen at start, for scripts: "kafka=127.0.0.1:40123". Renamed into place. */
+static void write_ports(const struct daemon *d)
+{
+    char part[4096];
+    if (!d->options->port_file)
+        return;
+    snprintf(part, sizeof(part), "%s.part", d->options->port_file);
+    FILE *f = fopen(part, "we");
+    if (f) {
+        if (d->embedded)
+            fprintf(f, "kafka=%s\n", ef_embedded_bootstrap(d->embedded));
+        if (d->http)
+            fprintf(f, "http=%s\n", ef_http_listening(d->http));
+    }
+    if (!f || fclose(f) != 0 || rename(part, d->options->port_file) != 0)
+        ef_warn("could not write the port file, ignoring", EF_STR("path", d->options->port_file),
+                EF_STR("why", strerror(errno)));
+}
+
+static void observe(void *arg, const char *room, int64_t us)
+{
+    struct daemon *d = arg;
+    (void)room;
+    ef_metric_observe(d->loop_time, (double)us / 1e6);
+}
+
+static void tell_status(void *arg)
+{
+    struct daemon *d = arg;
+    int counts[EF_RELAY_STATE_COUNT] = {0};
+    struct ef_relay_status status;
+    struct ef_buf text;
+    ef_buf_init(&text, 512);
+    for (int i = 0; i < d->relay_count; i++) {
+        ef_relay_status(d->relays[i], &status);
+        counts[status.state]++;
+    }
+    for (int state = 0; state < EF_RELAY_STATE_COUNT; state++)
+        if (counts[state])
+            ef_buf_printf(&text, "%s%d %s", text.len ? ", " : "", counts[state],
+                          ef_relay_state_name((enum ef_relay_state)state));
+    ef_systemd_status(d->systemd, text.len ? text.data : "no outboxes");
+    ef_buf_done(&text);
+    ef_timer_start(&d->tell_status, 5 * EF_S_US);
+}
+
+static void make_metrics(struct daemon *d)
+{
+    static const char help[] = "Reloads of the configuration, by how they ended.";
+    d->metrics = ef_metrics_new();
+    d->reload_ok =
+        ef_metrics_get(d->metrics, EF_COUNTER, "config_reloads_total", help, "result", "ok", NULL);
+    d->reload_bad = ef_metrics_get(d->metrics, EF_COUNTER, "config_reloads_total", help, "result",
+                                   "refused", NULL);
+    d->reload_time =
+        ef_metrics_get(d->metrics, EF_GAUGE, "config_last_reload_success_timestamp_seconds",
+                       "When the configuration was last taken over.", NULL);
+    ef_metric_set(d->reload_time, (double)(ef_clock_wall().us / EF_S_US));
+    d->loop_time = ef_metrics_get(d->metrics, EF_HISTOGRAM, "loop_callback_seconds",
+                                  "Time spent in callbacks on the event loop.", NULL);
+    ef_loop_observe(d->loop, observe, d);
+}
+
+static int start(struct daemon *d)
+{
+    struct ef_error err;
+    d->loop = ef_loop_new();
+    make_metrics(d);
+    d->resolver = ef_resolver_new(d->loop);
+    d->systemd = ef_systemd_new(d->loop);
+    ef_timer_init(&d->deadline, d->loop, "daemon", on_deadline, d);
+    ef_timer_init(&d->tell_status, d->loop, "daemon", tell_status, d);
+    ef_signal_start(&d->on_term, d->loop, SIGTERM, on_stop_signal, d);
+    ef_signal_start(&d->on_int, d->loop, SIGINT, on_stop_signal, d);
+    ef_signal_start(&d->on_hup, d->loop, SIGHUP, on_hup, d);
+    if (!start_kafka(d, &err)) {
+        ef_err("could not start the Kafka producer", EF_ERR(&err));
+        return EX_CONFIG;
+    }
+    if (!start_endpoints(d, &err)) {
+        ef_err("could not open a socket", EF_ERR(&err));
+        return EXIT_SOCKET;
+    }
+    start_relays(d);
+    write_ports(d);
+    ef_systemd_ready(d->systemd);
+    tell_status(d);
+    return 0;
+}
+
+static void finish(struct daemon *d)
+{
+    if (d->control)
+        ef_control_stop(d->control);
+    if (d->http)
+        ef_http_stop(d->http);
+    if (d->admin)
+        ef_admin_free(d->admin);
+    ef_timer_stop(&d->deadline);
+    ef_timer_stop(&d->tell_status);
+    /* reports of messages that nobody waits for any more come while the producer ends */
+    ef_producer_free(d->producer);
+    for (int i = 0; i < d->relay_count; i++)
+        ef_relay_free(d->relays[i]);
+    free(d->relays);
+    ef_embedded_free(d->embedded);
+    ef_signal_stop(&d->on_term);
+    ef_signal_stop(&d->on_int);
+    ef_signal_stop(&d->on_hup);
+    ef_systemd_free(d->systemd);
+    ef_resolver_free(d->resolver);
+    ef_loop_free(d->loop);
+    ef_metrics_free(d->metrics);
+    ef_config_free(d->config);
+    ef_config_free(d->former);
+}
+
+int ef_daemon_run(const struct ef_daemon_options *options)
+{
+    struct daemon d = {.options = options};
+    struct ef_error err;
+    ef_config_use_kafka_checks(&ef_kafka_config_checks);
+    if (!load_config(options->config_path, &d.config, &err))
+        return err.class == EF_CLASS_CONFIG ? EX_CONFIG : EX_NOPERM;
+    ef_log_setup(d.config->log.level, d.config->log.format, d.config->log.identifiers);
+    signal(SIGPIPE, SIG_IGN);
+    limit_core_dumps(options);
+    ef_info("starting", EF_STR("version", EF_VERSION), EF_STR("instance", d.config->instance),
+            EF_INT("outboxes", d.config->outbox_count), EF_STR("librdkafka", ef_kafka_version()));
+    int code = start(&d);
+    if (code == 0) {
+        ef_loop_run(d.loop);
+        code = d.exit_code;
+    }
+    finish(&d);
+    ef_info("stopped", EF_INT("exit_code", code));
+    ef_log_flush();
+    return code;
+}

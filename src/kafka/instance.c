@@ -1,0 +1,278 @@
+// SPDX-License-Identifier: MIT
+/*
+ * librdkafka's life: making an instance, its events on the loop, and replacing it.
+ *
+ * The main queue's eventfd is written once per "non-polled period" (rdkafka_queue.h): read it
+ * first, then take events until there are none; a timer looks too, should a write have been lost.
+ */
+#define EF_LOG_ROOM "kafka"
+#include "kafka/producer_private.h"
+
+#include <jansson.h>
+#include <pthread.h>
+#include <stdlib.h>
+#include <sys/eventfd.h>
+#include <unistd.h>
+#include <utlist.h>
+
+#include "base/str.h"
+#include "kafka/errors.h"
+#include "kafka/properties.h"
+
+enum { STATISTICS_MS = 10000, LINGER_US = 500, EVENTS_PER_TURN = 64 };
+
+static void serve(struct instance *in);
+
+static void on_eventfd(void *arg, int events)
+{
+    struct instance *in = arg;
+    uint64_t n;
+    (void)events;
+    ssize_t got = read(in->eventfd, &n, sizeof(n));
+    (void)got; /* EAGAIN: another turn has read it */
+    serve(in);
+}
+
+bool ef_instance_start(struct ef_producer *p, struct instance *in, struct ef_error *err)
+{
+    struct ef_kafka_params params = {.config = p->params.config,
+                                     .bootstrap = p->bootstrap,
+                                     .queue_bytes = in->aside ? 0 : p->params.queue_bytes,
+                                     .message_max_bytes = p->params.message_max_bytes,
+                                     .linger_us = LINGER_US,
+                                     .statistics_ms = in->aside ? 0 : STATISTICS_MS,
+                                     .aside = in->aside};
+    rd_kafka_conf_t *conf;
+    char text[512];
+    in->producer = p;
+    if (!ef_kafka_conf_new(&params, &conf, err))
+        return false;
+    rd_kafka_conf_set_events(conf, RD_KAFKA_EVENT_DR | RD_KAFKA_EVENT_ERROR | RD_KAFKA_EVENT_STATS |
+                                       RD_KAFKA_EVENT_LOG);
+    in->rk = rd_kafka_new(RD_KAFKA_PRODUCER, conf, text, sizeof(text));
+    if (!in->rk) {
+        rd_kafka_conf_destroy(conf);
+        return ef_error_set(err, EF_CLASS_CONFIG, "could not make a Kafka producer: %s", text);
+    }
+    in->queue = rd_kafka_queue_get_main(in->rk);
+    rd_kafka_set_log_queue(in->rk, in->queue);
+    if (in->eventfd <= 0)
+        in->eventfd = eventfd(0, EFD_NONBLOCK | EFD_CLOEXEC);
+    static const uint64_t one = 1;
+    rd_kafka_queue_io_event_enable(in->queue, in->eventfd, &one, sizeof(one));
+    ef_io_init(&in->io, p->loop, "kafka", on_eventfd, in);
+    ef_io_start(&in->io, in->eventfd, EF_IO_READ);
+    return true;
+}
+
+static void *destroy(void *arg)
+{
+    rd_kafka_destroy_flags(arg, RD_KAFKA_DESTROY_F_NO_CONSUMER_CLOSE);
+    return NULL;
+}
+
+void ef_instance_stop(struct instance *in, bool wait)
+{
+    if (!in->rk)
+        return;
+    ef_io_stop(&in->io);
+    rd_kafka_queue_io_event_enable(in->queue, -1, NULL, 0);
+    rd_kafka_queue_destroy(in->queue);
+    rd_kafka_t *rk = in->rk;
+    in->rk = NULL;
+    in->queue = NULL;
+    /* ending its threads may take seconds when brokers do not answer: not on the loop */
+    pthread_t thread;
+    if (!wait && pthread_create(&thread, NULL, destroy, rk) == 0) {
+        pthread_detach(thread);
+        return;
+    }
+    destroy(rk);
+}
+
+/* --- replacing --- */
+
+static void purge(struct ef_producer *p)
+{
+    rd_kafka_purge(p->main.rk, RD_KAFKA_PURGE_F_QUEUE | RD_KAFKA_PURGE_F_INFLIGHT |
+                                   RD_KAFKA_PURGE_F_NON_BLOCKING);
+}
+
+void ef_producer_begin_reset(struct ef_producer *p, const char *reason)
+{
+    if (p->state == INSTANCE_RESETTING)
+        return;
+    p->state = INSTANCE_RESETTING;
+    p->reset_reason = reason;
+    p->reset_began_us = ef_clock_mono().us;
+    p->recreations++;
+    uint64_t suppressed;
+    if (ef_log_allow(&p->reset_limit, 5, 60 * EF_S_US, &suppressed))
+        ef_warn("replacing the Kafka producer", EF_STR("reason", reason),
+                EF_INT("in_flight", p->in_flight), EF_INT("suppressed", suppressed));
+    ef_metric_add(ef_metrics_get(p->params.metrics, EF_COUNTER, "kafka_producer_recreations_total",
+                                 "Producers replaced, by the reason.", "cluster", p->params.cluster,
+                                 "reason", reason, NULL),
+                  1);
+    struct ef_topic *topic, *next;
+    HASH_ITER (hh, p->topics, topic, next)
+        ef_topic_return_held(p, topic);
+    purge(p);
+    ef_timer_start(&p->tick, 10 * EF_MS_US);
+}
+
+static void new_instance(struct ef_producer *p)
+{
+    struct ef_error err;
+    struct ef_topic *topic, *next;
+    HASH_ITER (hh, p->topics, topic, next) {
+        rd_kafka_topic_destroy(topic->rkt);
+        topic->rkt = NULL;
+    }
+    ef_instance_stop(&p->main, false);
+    if (!ef_instance_start(p, &p->main, &err)) {
+        /* e.g. a certificate file that has gone: try again */
+        ef_err("could not replace the Kafka producer; trying again in 1 s", EF_ERR(&err));
+        ef_timer_start(&p->retry_new, EF_S_US);
+        return;
+    }
+    HASH_ITER (hh, p->topics, topic, next)
+        ef_topic_new_instance(p, topic);
+    p->state = INSTANCE_UP;
+    p->suspect.class = EF_CLASS_NONE;
+    ef_debug("Kafka producer replaced", EF_INT("took_us", ef_clock_mono().us - p->reset_began_us));
+    ef_producer_give_room(p);
+}
+
+/* Goes on once every message has been reported, and every report has been given to its user. */
+void ef_producer_continue_reset(struct ef_producer *p)
+{
+    if (p->state != INSTANCE_RESETTING || p->in_flight > 0 || p->returned ||
+        ef_timer_active(&p->retry_new))
+        return;
+    new_instance(p);
+}
+
+/* --- events --- */
+
+static void report_one(struct instance *in, const rd_kafka_message_t *rkm)
+{
+    struct ef_producer *p = in->producer;
+    struct ef_pmsg *m = rkm->_private;
+    struct ef_error err;
+    if (in->aside) {
+        p->aside_in_flight--;
+        if (rkm->err)
+            ef_kafka_error_fill(&err, rkm->err, rd_kafka_message_errstr(rkm));
+        ef_producer_report(p, m, rkm->err ? &err : NULL);
+        return;
+    }
+    p->in_flight--;
+    if (!rkm->err) {
+        ef_producer_acked(p);
+        ef_topic_reported(p, m, rkm->partition, true);
+        ef_producer_report(p, m, NULL);
+        return;
+    }
+    ef_kafka_error_fill(&err, rkm->err, rd_kafka_message_errstr(rkm));
+    if (m->topic->stuck && err.class == EF_CLASS_FATAL)
+        ef_error_set(&err, EF_CLASS_DESTINATION,
+                     "topic \"%s\" does not take messages: no answer for too long", m->topic->name);
+    ef_topic_reported(p, m, rkm->partition, false);
+    /* whatever failed, later messages of its partition may be on their way: only a new instance is
+     * sure */
+    ef_producer_begin_reset(p,
+                            err.class == EF_CLASS_FATAL ? "fatal error" : "a message was refused");
+    ef_producer_report_later(p, m, &err);
+}
+
+static void on_reports(struct instance *in, rd_kafka_event_t *event)
+{
+    const rd_kafka_message_t *rkm;
+    while ((rkm = rd_kafka_event_message_next(event)))
+        report_one(in, rkm);
+}
+
+static void on_error(struct instance *in, rd_kafka_event_t *event)
+{
+    struct ef_producer *p = in->producer;
+    struct ef_error err;
+    uint64_t suppressed;
+    rd_kafka_resp_err_t code = rd_kafka_event_error(event);
+    ef_kafka_error_fill_event(&err, code, rd_kafka_event_error_string(event));
+    if (code == RD_KAFKA_RESP_ERR__FATAL) {
+        char text[512];
+        code = rd_kafka_fatal_error(in->rk, text, sizeof(text));
+        ef_error_set(&err, EF_CLASS_FATAL, "%s", text);
+        ef_error_code(&err, code, rd_kafka_err2name(code));
+    }
+    if (err.class == EF_CLASS_FATAL && !in->aside)
+        ef_producer_begin_reset(p, "fatal error");
+    if (err.class == EF_CLASS_OUTAGE)
+        ef_producer_suspect(p, &err);
+    if (ef_log_allow(&p->event_limit, 5, 30 * EF_S_US, &suppressed))
+        ef_warn("Kafka reports trouble", EF_INT("suppressed", suppressed), EF_ERR(&err));
+}
+
+static void on_log(rd_kafka_event_t *event)
+{
+    const char *facility, *text;
+    int level;
+    if (rd_kafka_event_log(event, &facility, &text, &level) != 0)
+        return;
+    if (level <= 3)
+        ef_warn("librdkafka says", EF_STR("facility", facility), EF_STR("text", text));
+    else
+        ef_debug("librdkafka says", EF_STR("facility", facility), EF_STR("text", text));
+}
+
+static void on_statistics(struct ef_producer *p, rd_kafka_event_t *event)
+{
+    json_t *root = json_loads(rd_kafka_event_stats(event), 0, NULL);
+    json_t *broker;
+    const char *name;
+    if (!root)
+        return;
+    int up = 0;
+    json_object_foreach(json_object_get(root, "brokers"), name, broker)
+    {
+        const char *state = json_string_value(json_object_get(broker, "state"));
+        const char *source = json_string_value(json_object_get(broker, "source"));
+        up += state && strcmp(state, "UP") == 0 && source && strcmp(source, "internal") != 0;
+    }
+    p->brokers_up = up;
+    json_decref(root);
+}
+
+/* Bounded per turn so that a flood of reports does not keep the rest of the loop waiting. */
+static void serve(struct instance *in)
+{
+    struct ef_producer *p = in->producer;
+    rd_kafka_event_t *event;
+    int left = EVENTS_PER_TURN;
+    while (in->rk && left-- > 0 && (event = rd_kafka_queue_poll(in->queue, 0))) {
+        switch (rd_kafka_event_type(event)) {
+        case RD_KAFKA_EVENT_DR:
+            on_reports(in, event);
+            break;
+        case RD_KAFKA_EVENT_ERROR:
+            on_error(in, event);
+            break;
+        case RD_KAFKA_EVENT_STATS:
+            on_statistics(p, event);
+            break;
+        case RD_KAFKA_EVENT_LOG:
+            on_log(event);
+            break;
+        default:
+            break;
+        }
+        rd_kafka_event_destroy(event);
+    }
+    if (in->rk && left < 0) { /* no second write comes for what is still queued */
+        static const uint64_t one = 1;
+        ssize_t written = write(in->eventfd, &one, sizeof(one));
+        (void)written;
+    }
+    ef_producer_continue_reset(p);
+}

@@ -1,0 +1,121 @@
+// SPDX-License-Identifier: MIT
+/*
+ * The producer's inside, shared by producer.c (users, promises), instance.c (librdkafka's life and
+ * events) and topics.c (partitions: what may be sent now, what is held). Not for other files.
+ */
+#pragma once
+
+#include <librdkafka/rdkafka.h>
+#include <stdatomic.h>
+#include <uthash.h>
+
+#include "base/log.h"
+#include "kafka/producer.h"
+
+struct ef_pmsg {                 /* a message under way */
+    struct ef_pmsg *prev, *next; /* in a hold list, or in the returned list */
+    struct user *user;
+    void *opaque;
+    struct ef_topic *topic;
+    struct ef_slice key, value;  /* borrowed until the report */
+    rd_kafka_headers_t *headers; /* owned until librdkafka takes them */
+    int64_t timestamp_ms;
+    int32_t partition; /* where it goes; -1: by key, not yet known */
+    bool explicit_partition, alone, sent, aside;
+    uint64_t seq;           /* order of produce() */
+    struct ef_error *error; /* in the returned list: why */
+};
+
+struct ef_partition {
+    bool warm;   /* the broker has acknowledged a message of this instance */
+    bool lonely; /* a message that must be alone is in flight */
+    int in_flight;
+    struct ef_pmsg *held; /* in order */
+};
+
+struct ef_topic {
+    char *name;
+    rd_kafka_topic_t *rkt; /* of the current instance */
+    atomic_int seen_count; /* partitions by the library's last word (set by its threads) */
+    int count;             /* partitions we count with; 0: not known yet */
+    struct ef_partition *partitions;
+    struct ef_pmsg *held; /* while the count is unknown or changes */
+    int in_flight;        /* sent and not reported */
+    int held_count;
+    bool draining;       /* the count has changed: empty it first */
+    int64_t progress_us; /* last report, or when the first message went out */
+    bool stuck;          /* does not answer: its messages are the reset's culprits */
+    UT_hash_handle hh;
+};
+
+struct user {
+    struct ef_publisher_user base; /* first */
+    struct user *prev, *next;
+    char *name;
+    bool gone;
+    int under_way;
+    void (*release)(void *opaque);
+};
+
+enum instance_state { INSTANCE_UP, INSTANCE_RESETTING };
+
+struct instance {
+    rd_kafka_t *rk;
+    rd_kafka_queue_t *queue;
+    int eventfd;
+    struct ef_io io;
+    bool aside;
+    struct ef_producer *producer;
+};
+
+struct ef_producer {
+    struct ef_publisher pub; /* first */
+    struct ef_loop *loop;
+    struct ef_producer_params params;
+    char *bootstrap;
+    struct instance main, aside;
+    enum instance_state state;
+    struct ef_topic *topics;
+    struct user *users;
+    struct ef_pmsg *spare;
+    struct ef_pmsg *returned; /* reports to give from the loop */
+    struct ef_deferred report_later;
+    bool room_wanted, room_now;
+    struct ef_timer tick, retry_new;
+    uint64_t seq;
+    int64_t in_flight, aside_in_flight, held; /* with librdkafka; held back */
+    int64_t last_ack_us, first_wait_us, reset_began_us;
+    bool outage;
+    struct ef_error outage_error, suspect; /* suspect.class NONE: nothing suspected */
+    int64_t suspect_us;
+    int brokers_up;
+    uint64_t recreations;
+    const char *reset_reason;
+    struct ef_log_limit event_limit, reset_limit;
+};
+
+/* instance.c */
+bool ef_instance_start(struct ef_producer *p, struct instance *in, struct ef_error *err);
+void ef_instance_stop(struct instance *in, bool wait);
+void ef_producer_begin_reset(struct ef_producer *p, const char *reason);
+void ef_producer_continue_reset(struct ef_producer *p);
+
+/* producer.c */
+void ef_producer_report(struct ef_producer *p, struct ef_pmsg *m, const struct ef_error *err);
+void ef_producer_report_later(struct ef_producer *p, struct ef_pmsg *m, const struct ef_error *err);
+void ef_producer_acked(struct ef_producer *p);
+void ef_producer_suspect(struct ef_producer *p, const struct ef_error *err);
+void ef_producer_give_room(struct ef_producer *p);
+
+/* topics.c */
+struct ef_topic *ef_topic_get(struct ef_producer *p, struct ef_slice name);
+/* Send now, or hold it. False: refused at once, err says why; the message is the caller's again. */
+bool ef_topic_dispatch(struct ef_producer *p, struct ef_pmsg *m, struct ef_error *err);
+/* A report for a message of this topic came; more may go now. ok: it was an ack. */
+void ef_topic_reported(struct ef_producer *p, struct ef_pmsg *m, int32_t partition, bool ok);
+/* The instance is given up: everything held goes back to its users. */
+void ef_topic_return_held(struct ef_producer *p, struct ef_topic *topic);
+void ef_topic_new_instance(struct ef_producer *p, struct ef_topic *topic);
+void ef_topic_free(struct ef_producer *p, struct ef_topic *topic);
+int32_t ef_topic_partitioner(const rd_kafka_topic_t *rkt, const void *key, size_t key_len,
+                             int32_t count, void *topic_opaque, void *msg_opaque);

@@ -1,0 +1,286 @@
+// SPDX-License-Identifier: MIT
+/*
+ * Topics and partitions: which message may be sent now and which is held.
+ *
+ * A broker accepts any first sequence number from a producer it does not know (KAFKA-15591), so
+ * until a partition's first ack exactly one message is in flight there. While the number of
+ * partitions is unknown that is one for the whole topic. When the number changes, the topic is
+ * emptied first. A message that must be alone waits for an empty partition and keeps the others
+ * waiting.
+ */
+#define EF_LOG_ROOM "kafka"
+#include "kafka/producer_private.h"
+
+#include <stdlib.h>
+#include <utlist.h>
+
+#include "base/str.h"
+#include "kafka/embedded.h"
+#include "kafka/errors.h"
+
+struct ef_topic *ef_topic_get(struct ef_producer *p, struct ef_slice name)
+{
+    struct ef_topic *topic = NULL;
+    HASH_FIND(hh, p->topics, name.p, name.len, topic);
+    if (topic)
+        return topic;
+    topic = ef_xcalloc(1, sizeof(*topic));
+    topic->name = ef_xstrndup(name.p, name.len);
+    HASH_ADD_KEYPTR(hh, p->topics, topic->name, name.len, topic);
+    struct ef_error err;
+    if (p->params.embedded && !ef_embedded_topic(p->params.embedded, topic->name, &err))
+        ef_warn("embedded broker made no topic of its own, ignoring", EF_STR("topic", topic->name),
+                EF_ERR(&err));
+    ef_topic_new_instance(p, topic);
+    return topic;
+}
+
+/* Runs in produce(), or in a thread of librdkafka when metadata comes for a waiting message. */
+int32_t ef_topic_partitioner(const rd_kafka_topic_t *rkt, const void *key, size_t key_len,
+                             int32_t count, void *topic_opaque, void *msg_opaque)
+{
+    struct ef_topic *topic = topic_opaque;
+    struct ef_pmsg *m = msg_opaque;
+    atomic_store_explicit(&topic->seen_count, count, memory_order_release);
+    if (m->partition >= 0)
+        return m->partition; /* beyond the count: the library reports _UNKNOWN_PARTITION */
+    return rd_kafka_msg_partitioner_murmur2(rkt, key, key_len, count, NULL, NULL);
+}
+
+static rd_kafka_topic_t *make_rkt(struct ef_producer *p, struct ef_topic *topic)
+{
+    rd_kafka_topic_conf_t *conf = rd_kafka_default_topic_conf_dup(p->main.rk);
+    rd_kafka_topic_conf_set_partitioner_cb(conf, ef_topic_partitioner);
+    rd_kafka_topic_conf_set_opaque(conf, topic);
+    return rd_kafka_topic_new(p->main.rk, topic->name, conf);
+}
+
+void ef_topic_new_instance(struct ef_producer *p, struct ef_topic *topic)
+{
+    topic->rkt = make_rkt(p, topic);
+    topic->stuck = topic->draining = false;
+    topic->in_flight = 0;
+    /* how many partitions there are is asked again: the first message will tell */
+    free(topic->partitions);
+    topic->partitions = NULL;
+    topic->count = 0;
+    atomic_store(&topic->seen_count, 0);
+}
+
+void ef_topic_free(struct ef_producer *p, struct ef_topic *topic)
+{
+    HASH_DEL(p->topics, topic);
+    free(topic->partitions);
+    free(topic->name);
+    free(topic);
+}
+
+static void hold(struct ef_producer *p, struct ef_topic *topic, struct ef_pmsg **list,
+                 struct ef_pmsg *m)
+{
+    DL_APPEND(*list, m);
+    topic->held_count++;
+    p->held++;
+}
+
+static void unhold(struct ef_producer *p, struct ef_topic *topic, struct ef_pmsg **list,
+                   struct ef_pmsg *m)
+{
+    DL_DELETE(*list, m);
+    topic->held_count--;
+    p->held--;
+}
+
+/* Keyless messages are spread; within a batch's time the library's own batching does not need
+ * stickiness. */
+static int32_t choose(const struct ef_topic *topic, const struct ef_pmsg *m)
+{
+    if (m->explicit_partition)
+        return m->partition;
+    if (!m->key.p)
+        return (int32_t)(m->seq / 64 % (uint64_t)topic->count);
+    return rd_kafka_msg_partitioner_murmur2(NULL, m->key.p, m->key.len, topic->count, NULL, NULL);
+}
+
+static bool transmit(struct ef_producer *p, struct ef_pmsg *m, struct ef_error *err)
+{
+    struct ef_topic *topic = m->topic;
+    rd_kafka_resp_err_t code = rd_kafka_producev(
+        p->main.rk, RD_KAFKA_V_RKT(topic->rkt), RD_KAFKA_V_PARTITION(RD_KAFKA_PARTITION_UA),
+        RD_KAFKA_V_MSGFLAGS(0), RD_KAFKA_V_VALUE((void *)(uintptr_t)m->value.p, m->value.len),
+        RD_KAFKA_V_KEY(m->key.p, m->key.len), RD_KAFKA_V_TIMESTAMP(m->timestamp_ms),
+        RD_KAFKA_V_HEADERS(m->headers), RD_KAFKA_V_OPAQUE(m), RD_KAFKA_V_END);
+    if (code != RD_KAFKA_RESP_ERR_NO_ERROR) {
+        ef_kafka_error_fill(err, code, NULL);
+        return false;
+    }
+    m->headers = NULL;
+    m->sent = true;
+    if (topic->in_flight++ == 0)
+        topic->progress_us = ef_clock_mono().us;
+    if (p->in_flight++ == 0)
+        p->first_wait_us = topic->progress_us;
+    int seen = atomic_load_explicit(&topic->seen_count, memory_order_acquire);
+    if (topic->count > 0 && seen != topic->count)
+        topic->draining = true;
+    return true;
+}
+
+static bool may_send(const struct ef_partition *part, const struct ef_pmsg *m)
+{
+    if (part->lonely)
+        return false;
+    if (part->in_flight == 0)
+        return true;
+    return part->warm && !m->alone;
+}
+
+static bool send_to(struct ef_producer *p, struct ef_pmsg *m, struct ef_partition *part,
+                    struct ef_error *err)
+{
+    if (!transmit(p, m, err))
+        return false;
+    part->in_flight++;
+    part->lonely = m->alone;
+    return true;
+}
+
+bool ef_topic_dispatch(struct ef_producer *p, struct ef_pmsg *m, struct ef_error *err)
+{
+    struct ef_topic *topic = m->topic;
+    if (topic->count == 0 || topic->draining) {
+        if (topic->count == 0 && topic->in_flight == 0 && !topic->held)
+            return transmit(p, m, err);
+        hold(p, topic, &topic->held, m);
+        return true;
+    }
+    m->partition = choose(topic, m);
+    if (m->partition >= topic->count) {
+        ef_kafka_error_fill(err, RD_KAFKA_RESP_ERR__UNKNOWN_PARTITION, NULL);
+        return false;
+    }
+    struct ef_partition *part = &topic->partitions[m->partition];
+    if (part->held || !may_send(part, m)) {
+        hold(p, topic, &part->held, m);
+        return true;
+    }
+    if (send_to(p, m, part, err))
+        return true;
+    if (err->class != EF_CLASS_BUSY)
+        return false;
+    hold(p, topic, &part->held, m); /* the library's queue is full: a report will make room */
+    return true;
+}
+
+/* A held message was refused: those behind it must not pass. */
+static void refused_from_hold(struct ef_producer *p, struct ef_pmsg *m, const struct ef_error *err)
+{
+    ef_producer_report_later(p, m, err);
+    ef_producer_begin_reset(p, "a held message was refused");
+}
+
+static void flush_partition(struct ef_producer *p, struct ef_topic *topic,
+                            struct ef_partition *part)
+{
+    struct ef_error err;
+    while (part->held && may_send(part, part->held) && p->state == INSTANCE_UP &&
+           !topic->draining) {
+        struct ef_pmsg *m = part->held;
+        unhold(p, topic, &part->held, m);
+        if (send_to(p, m, part, &err))
+            continue;
+        if (err.class == EF_CLASS_BUSY) {
+            DL_PREPEND(part->held, m);
+            topic->held_count++;
+            p->held++;
+            return;
+        }
+        refused_from_hold(p, m, &err);
+        return;
+    }
+}
+
+static int by_seq(const struct ef_pmsg *a, const struct ef_pmsg *b)
+{
+    return a->seq < b->seq ? -1 : a->seq > b->seq;
+}
+
+static void gather_held(struct ef_topic *topic)
+{
+    for (int i = 0; i < topic->count; i++) {
+        DL_CONCAT(topic->held, topic->partitions[i].held);
+        topic->partitions[i].held = NULL;
+    }
+    DL_SORT(topic->held, by_seq);
+}
+
+/* The number of partitions is known (again): give every message its place. */
+static void adopt_count(struct ef_producer *p, struct ef_topic *topic, int count)
+{
+    gather_held(topic);
+    if (topic->count && count != topic->count)
+        ef_warn("number of partitions changed: keys may go to other partitions than before",
+                EF_STR("topic", topic->name), EF_INT("from", topic->count), EF_INT("to", count));
+    bool *warm = ef_xcalloc((size_t)count, sizeof(*warm));
+    for (int i = 0; i < count && i < topic->count; i++)
+        warm[i] = topic->partitions[i].warm;
+    free(topic->partitions);
+    topic->partitions = ef_xcalloc((size_t)count, sizeof(*topic->partitions));
+    for (int i = 0; i < count; i++)
+        topic->partitions[i].warm = warm[i];
+    free(warm);
+    topic->count = count;
+    topic->draining = false;
+    struct ef_pmsg *list = topic->held;
+    topic->held = NULL;
+    struct ef_error err;
+    while (list) {
+        struct ef_pmsg *m = list;
+        unhold(p, topic, &list, m);
+        if (p->state != INSTANCE_UP)
+            hold(p, topic, &topic->held, m);
+        else if (!ef_topic_dispatch(p, m, &err))
+            refused_from_hold(p, m, &err);
+    }
+}
+
+void ef_topic_reported(struct ef_producer *p, struct ef_pmsg *m, int32_t partition, bool ok)
+{
+    struct ef_topic *topic = m->topic;
+    int seen = atomic_load_explicit(&topic->seen_count, memory_order_acquire);
+    bool knew = topic->count > 0;
+    topic->in_flight--;
+    topic->progress_us = ef_clock_mono().us;
+    if (knew && m->partition >= 0 && m->partition < topic->count) {
+        struct ef_partition *part = &topic->partitions[m->partition];
+        part->in_flight--;
+        if (part->in_flight == 0)
+            part->lonely = false;
+        part->warm = part->warm || ok;
+    }
+    if (p->state != INSTANCE_UP || !ok)
+        return;
+    if ((!knew || topic->draining) && topic->in_flight == 0 && seen > 0) {
+        int32_t first = partition;
+        adopt_count(p, topic, seen);
+        if (!knew && first >= 0 && first < topic->count) {
+            topic->partitions[first].warm = true;
+            flush_partition(p, topic, &topic->partitions[first]);
+        }
+        return;
+    }
+    if (knew && m->partition >= 0 && m->partition < topic->count)
+        flush_partition(p, topic, &topic->partitions[m->partition]);
+}
+
+void ef_topic_return_held(struct ef_producer *p, struct ef_topic *topic)
+{
+    struct ef_error again;
+    ef_error_set(&again, EF_CLASS_FATAL, "the producer is being replaced; not sent");
+    gather_held(topic);
+    while (topic->held) {
+        struct ef_pmsg *m = topic->held;
+        unhold(p, topic, &topic->held, m);
+        ef_producer_report_later(p, m, &again);
+    }
+}

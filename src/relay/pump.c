@@ -1,0 +1,415 @@
+// SPDX-License-Identifier: MIT
+/*
+ * Rows in, messages out. One deferred call does whatever can be done now: start a read, settle,
+ * take decisions, produce. It runs after every event that may have changed that.
+ */
+#include "relay/relay_private.h"
+
+#include "base/str.h"
+
+/* A read that waits this long for room in the window is given up: its snapshot must not grow old.
+ */
+#define READ_PAUSED_MAX_US (5 * EF_S_US)
+/* First pause after a read that found less than it could have; doubles up to poll_interval. */
+#define IDLE_MIN_US EF_MS_US
+/* The doorbell is armed after a second without rows; polling goes on at the usual pace for one
+ * more, then slowly. */
+#define BELL_AFTER_US EF_S_US
+#define SLOW_AFTER_US (2 * EF_S_US)
+#define SLOW_POLL_US  EF_S_US
+enum { PRODUCE_PER_TURN = 2000 };
+
+static void try_fetch(struct ef_relay *r);
+
+void ef_relay_pump_soon(struct ef_relay *r)
+{
+    ef_defer(&r->pump_later);
+}
+
+bool ef_relay_is_owner(const struct ef_relay *r)
+{
+    return r->epoch != 0;
+}
+
+static bool may_read(const struct ef_relay *r)
+{
+    return r->state == EF_RELAY_RUNNING && ef_store_is_up(r->store) && ef_relay_lease_valid(r);
+}
+
+/* Operators may pause at any time; what is in flight is finished and settled. */
+static bool may_produce(const struct ef_relay *r)
+{
+    return r->state == EF_RELAY_RUNNING && !r->full && ef_relay_lease_valid(r);
+}
+
+static bool has_room(const struct ef_relay *r)
+{
+    const struct ef_window_stats *w = ef_window_stats(r->window);
+    int64_t in_flight = w->count[EF_ENTRY_IN_FLIGHT];
+    if (r->outage && in_flight > 0) /* one message is enough to notice that it is over */
+        return false;
+    return w->rows < r->outbox->window_max_rows && w->bytes < r->outbox->window_max_bytes;
+}
+
+/* --- reading --- */
+
+static int rows_to_ask(const struct ef_relay *r)
+{
+    const struct ef_window_stats *w = ef_window_stats(r->window);
+    int64_t room = r->outbox->window_max_rows - w->rows;
+    return (int)(room < r->outbox->batch_max_rows ? room : r->outbox->batch_max_rows);
+}
+
+static void start_fetch(struct ef_relay *r, struct ef_metric *reason)
+{
+    struct ef_fetch fetch = {.epoch = r->epoch, .max_bytes = r->outbox->batch_max_bytes};
+    ef_mono now = ef_clock_mono();
+    const struct ef_window_stats *w = ef_window_stats(r->window);
+    int64_t left = r->outbox->window_max_bytes - w->bytes;
+    fetch.max_rows = rows_to_ask(r);
+    if (fetch.max_bytes > left)
+        fetch.max_bytes = left;
+    ef_cursor_begin(&r->cursor, now, &fetch);
+    r->fetching = true;
+    r->fetch_paused = r->fetch_cancelled = r->fetch_now = false;
+    r->fetch_rows_new = 0;
+    r->fetch_began_us = now.us;
+    ef_timer_stop(&r->fetch_timer);
+    ef_metric_add(reason, 1);
+    ef_store_fetch(r->store, &fetch);
+}
+
+static void try_fetch(struct ef_relay *r)
+{
+    if (r->fetching || !may_read(r) || !has_room(r) || ef_window_barrier_wanted(r->window) ||
+        r->deciding)
+        return;
+    if (!r->fetch_now && ef_timer_active(&r->fetch_timer))
+        return;
+    /* small remainders of the window are not worth a statement while much is under way */
+    const struct ef_window_stats *w = ef_window_stats(r->window);
+    if (w->rows > 0 && rows_to_ask(r) < r->outbox->batch_max_rows / 4 &&
+        w->rows > r->outbox->window_max_rows / 2)
+        return;
+    start_fetch(r, r->fetch_now ? r->m.wake_full : r->m.wake_poll);
+}
+
+static void on_fetch_timer(void *arg)
+{
+    struct ef_relay *r = arg;
+    ef_relay_pump_soon(r);
+}
+
+/* A paused read goes on when there is room. */
+static void continue_fetch(struct ef_relay *r)
+{
+    if (!r->fetching || !r->fetch_paused || r->fetch_cancelled || !has_room(r))
+        return;
+    r->fetch_paused = false;
+    ef_timer_stop(&r->stall_timer);
+    ef_store_fetch_continue(r->store);
+}
+
+static void cancel_fetch(struct ef_relay *r)
+{
+    if (!r->fetching || r->fetch_cancelled)
+        return;
+    r->fetch_cancelled = true;
+    r->fetch_paused = false;
+    ef_timer_stop(&r->stall_timer);
+    ef_store_fetch_cancel(r->store);
+}
+
+static void on_stall(void *arg)
+{
+    struct ef_relay *r = arg;
+    ef_debug("read given up: no room for its rows", EF_STR("outbox", r->outbox->name));
+    cancel_fetch(r);
+}
+
+static void admit(struct ef_relay *r, struct ef_batch *batch, const struct ef_row *row, ef_mono now,
+                  int64_t wall_us)
+{
+    struct ef_entry *e;
+    ef_cursor_saw(&r->cursor, row->id);
+    enum ef_admitted how = ef_window_admit(r->window, batch, row, now, &e);
+    if (how == EF_ADMIT_KNOWN)
+        return;
+    if (how == EF_ADMIT_REPLACED)
+        ef_debug("an id came back as another row", EF_STR("outbox", r->outbox->name),
+                 EF_INT("id", row->id));
+    r->fetch_rows_new++;
+    r->fetched++;
+    ef_metric_add(r->m.fetched, 1);
+    if (row->status == EF_STATUS_PROCESSING)
+        ef_metric_add(r->m.reaped, 1);
+    if (wall_us > row->created_at_us)
+        ef_metric_observe(r->m.created_to_seen, (double)(wall_us - row->created_at_us) / 1e6);
+}
+
+void ef_relay_rows(void *arg, struct ef_batch *batch, bool paused)
+{
+    struct ef_relay *r = arg;
+    ef_mono now = ef_clock_mono();
+    int64_t wall_us = ef_clock_wall().us;
+    if (ef_relay_is_owner(r) && !r->fetch_cancelled)
+        for (int i = 0; i < batch->count; i++)
+            admit(r, batch, &batch->rows[i], now, wall_us);
+    ef_batch_unref(batch);
+    if (r->fetch_rows_new > 0)
+        r->last_row_us = now.us;
+    r->fetch_paused = paused && !r->fetch_cancelled;
+    if (r->fetch_paused) {
+        r->fetch_paused_us = now.us;
+        ef_timer_start(&r->stall_timer, READ_PAUSED_MAX_US);
+    }
+    ef_relay_pump_soon(r);
+}
+
+static int64_t longest_pause_us(const struct ef_relay *r, int64_t now)
+{
+    int64_t poll_us = r->outbox->poll_interval_ms * EF_MS_US;
+    bool notify = r->outbox->wake == EF_WAKE_NOTIFY && r->bell_armed;
+    if (notify && now - r->last_row_us > SLOW_AFTER_US && poll_us < SLOW_POLL_US)
+        return SLOW_POLL_US;
+    /* with a long interval the doorbell has to be trusted only once it was armed and a look came
+     * after it */
+    if (r->outbox->wake == EF_WAKE_NOTIFY && now - r->last_row_us <= SLOW_AFTER_US &&
+        poll_us > SLOW_POLL_US)
+        return SLOW_POLL_US;
+    return poll_us;
+}
+
+static void ring_or_not(struct ef_relay *r, int64_t now)
+{
+    if (r->outbox->wake != EF_WAKE_NOTIFY || !(ef_store_caps(r->store) & EF_STORE_WAKEUP))
+        return;
+    bool quiet = now - r->last_row_us > BELL_AFTER_US;
+    if (quiet == r->bell_armed)
+        return;
+    r->bell_armed = quiet;
+    ef_store_arm_wakeup(r->store, quiet);
+}
+
+static void next_poll(struct ef_relay *r, bool full)
+{
+    int64_t now = ef_clock_mono().us;
+    r->last_read_empty = r->fetch_rows_new == 0 && !full;
+    ring_or_not(r, now);
+    if (full) {
+        r->fetch_now = true;
+        r->idle_delay_us = IDLE_MIN_US;
+        return;
+    }
+    if (r->fetch_rows_new > 0)
+        r->idle_delay_us = IDLE_MIN_US;
+    int64_t longest = longest_pause_us(r, now);
+    if (r->idle_delay_us > longest)
+        r->idle_delay_us = longest;
+    ef_timer_start(&r->fetch_timer, r->idle_delay_us);
+    if (r->fetch_rows_new == 0)
+        r->idle_delay_us *= 2;
+}
+
+void ef_relay_fetched(void *arg, const struct ef_fetched *fetched, const struct ef_error *err)
+{
+    struct ef_relay *r = arg;
+    ef_mono now = ef_clock_mono();
+    r->fetching = r->fetch_paused = false;
+    ef_timer_stop(&r->stall_timer);
+    ef_window_read_ended(r->window);
+    if (!ef_relay_is_owner(r))
+        return;
+    if (err) {
+        ef_cursor_abort(&r->cursor);
+        if (err->class != EF_CLASS_BUSY) {
+            ef_relay_database_trouble(r, "could not read", err);
+            ef_timer_start(&r->fetch_timer, EF_S_US / 5);
+        }
+    } else {
+        ef_cursor_end(&r->cursor, now, fetched);
+        ef_metric_observe(r->m.fetch_duration, (double)(now.us - r->fetch_began_us) / 1e6);
+        next_poll(r, fetched->full || fetched->gaps_full);
+    }
+    ef_relay_pump_soon(r);
+}
+
+void ef_relay_wakeup(void *arg)
+{
+    struct ef_relay *r = arg;
+    if (r->state != EF_RELAY_RUNNING)
+        return;
+    ef_metric_add(r->m.wake_notify, 1);
+    r->idle_delay_us = IDLE_MIN_US;
+    r->last_row_us = ef_clock_mono().us; /* traffic: the bell is disarmed with the next read */
+    ef_timer_stop(&r->fetch_timer);
+    ef_relay_pump_soon(r);
+}
+
+/* --- producing --- */
+
+static void hand_over(struct ef_relay *r, struct ef_entry *e)
+{
+    struct ef_message msg;
+    struct ef_error err;
+    struct ef_route_config route = r->route;
+    ef_arena_reset(&r->scratch);
+    route.send_time = e->send_time;
+    if (!ef_route(&route, e->row, ef_clock_wall(), &r->scratch, &msg, &err)) {
+        ef_relay_row_failed(r, e, &err, true);
+        return;
+    }
+    switch (ef_publisher_produce(r->publisher, &msg, e, e->alone, &err)) {
+    case EF_PRODUCED_QUEUED:
+        ef_window_sent(r->window, e, ef_clock_mono());
+        ef_relay_count_produced(r, e->row->topic);
+        break;
+    case EF_PRODUCED_FULL:
+        if (e->probe) {
+            e->probe = false;
+            ef_destinations_undecided(&r->destinations, e->row->topic, ef_clock_mono());
+        }
+        r->full = true;
+        break;
+    case EF_PRODUCED_REFUSED:
+        ef_relay_row_failed(r, e, &err, true);
+        break;
+    }
+}
+
+static void produce_one(struct ef_relay *r, struct ef_entry *e)
+{
+    int64_t delay_ms = 0;
+    struct ef_error err;
+    enum ef_topic_answer answer = EF_TOPIC_OPEN;
+    if (r->destinations.count > 0)
+        answer = ef_destinations_ask(&r->destinations, e->row->topic, ef_clock_mono(), &delay_ms);
+    if (answer == EF_TOPIC_WAIT) {
+        ef_error_set(&err, EF_CLASS_DESTINATION, "topic is paused");
+        ef_relay_hold_for_topic(r, e, delay_ms, &err);
+        return;
+    }
+    e->probe = answer == EF_TOPIC_PROBE;
+    hand_over(r, e);
+}
+
+static void produce(struct ef_relay *r)
+{
+    struct ef_entry *e;
+    int left = PRODUCE_PER_TURN;
+    while (may_produce(r) && (e = ef_window_next(r->window))) {
+        if (left-- == 0) {
+            ef_relay_pump_soon(r);
+            return;
+        }
+        produce_one(r, e);
+    }
+}
+
+static void on_room(void *arg)
+{
+    struct ef_relay *r = arg;
+    r->full = false;
+    ef_relay_pump_soon(r);
+}
+
+static void on_outage(void *arg, const struct ef_error *err)
+{
+    struct ef_relay *r = arg;
+    r->outage = err != NULL;
+    if (err) {
+        snprintf(r->outage_reason, sizeof(r->outage_reason), "%.255s", err->text);
+        ef_metric_add(r->m.kafka_errors[err->class], 1);
+    }
+    ef_relay_pump_soon(r);
+}
+
+const struct ef_publisher_upcalls ef_relay_publisher_upcalls = {
+    .delivery = ef_relay_delivery, .room = on_room, .outage = on_outage};
+
+static void pump(void *arg)
+{
+    struct ef_relay *r = arg;
+    if (!ef_relay_is_owner(r))
+        return;
+    if (ef_window_barrier_wanted(r->window) && !r->deciding)
+        cancel_fetch(r);
+    continue_fetch(r);
+    try_fetch(r);
+    ef_relay_settle_step(r);
+    ef_relay_send_dead_letters(r);
+    ef_relay_barrier_step(r);
+    produce(r);
+    ef_relay_check_drained(r);
+}
+
+/* --- life --- */
+
+void ef_relay_forget(struct ef_relay *r)
+{
+    cancel_fetch(r);
+    ef_timer_stop(&r->fetch_timer);
+    ef_timer_stop(&r->stall_timer);
+    ef_timer_stop(&r->retry_timer);
+    ef_timer_stop(&r->probe_timer);
+    ef_timer_stop(&r->fate_timer);
+    ef_window_clear(r->window);
+    ef_cursor_reset(&r->cursor);
+    ef_destinations_clear(&r->destinations);
+    r->bell_armed = false;
+    r->fate_failures = 0;
+    r->fate_pause_until_us = 0;
+}
+
+void ef_relay_do_run(struct ef_relay *r)
+{
+    int64_t now = ef_clock_mono().us;
+    r->reason[0] = '\0';
+    r->idle_delay_us = IDLE_MIN_US;
+    r->last_row_us = now;
+    r->running_since_us = now;
+    r->full = false;
+    if (r->paused_mark || r->drained) {
+        ef_relay_fire(r, EF_EVENT_PAUSE);
+        return;
+    }
+    ef_relay_look_start(r);
+    ef_relay_pump_soon(r);
+}
+
+/* A pause may be long and the rows may change meanwhile: they are read again. */
+static void drop_unsent(struct ef_relay *r)
+{
+    int64_t lowest = ef_window_drop_unsent(r->window);
+    if (lowest != INT64_MAX)
+        ef_cursor_back(&r->cursor, lowest - 1);
+}
+
+void ef_relay_do_pause(struct ef_relay *r)
+{
+    ef_relay_set_reason(r, "paused by %s%s%s", r->paused_by[0] ? r->paused_by : "an operator",
+                        r->pause_reason[0] ? ": " : "", r->pause_reason);
+    cancel_fetch(r);
+    drop_unsent(r);
+    ef_relay_look_start(r);
+    ef_relay_pump_soon(r);
+}
+
+void ef_relay_do_drain(struct ef_relay *r)
+{
+    ef_relay_set_reason(r, "stopping");
+    cancel_fetch(r);
+    drop_unsent(r);
+    ef_relay_pump_soon(r);
+}
+
+void ef_relay_pump_init(struct ef_relay *r)
+{
+    r->window = ef_window_new(r->outbox->order_by == EF_ORDER_AGGREGATE_TYPE_AND_ID);
+    ef_cursor_init(&r->cursor);
+    ef_destinations_init(&r->destinations);
+    ef_arena_init(&r->scratch, 16 * 1024);
+    ef_timer_init(&r->fetch_timer, r->loop, "relay", on_fetch_timer, r);
+    ef_timer_init(&r->stall_timer, r->loop, "relay", on_stall, r);
+    ef_deferred_init(&r->pump_later, r->loop, "relay", pump, r);
+}
