@@ -221,7 +221,7 @@ static void fake_talked(void *arg, int events)
 
 /* Run the loop until talk(), which may block and must not touch the loop's objects, has returned.
  */
-static void fake_run(void (*talk)(void))
+__attribute__((unused)) static void fake_run(void (*talk)(void))
 {
     struct fake_client client = {.talk = talk, .event_fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK)};
     ck_assert_int_ge(client.event_fd, 0);
@@ -234,7 +234,7 @@ static void fake_run(void (*talk)(void))
     close(client.event_fd);
 }
 
-static int fake_scale(void)
+__attribute__((unused)) static int fake_scale(void)
 {
     const char *text = getenv("EF_TEST_TIMEOUT_SCALE");
     int scale = text ? atoi(text) : 1;
