@@ -142,6 +142,14 @@ static void check_limits(const struct place *place, const struct ef_config_outbo
     }
 }
 
+/* Kafka counts partitions from 0, in 32 bits. */
+static bool is_partition(const char *text)
+{
+    struct ef_error err;
+    int64_t number;
+    return ef_value_parse_int(text, &number, &err) && number >= 0 && number <= INT32_MAX;
+}
+
 static void check_layout(const struct place *place, const struct ef_config_outbox *outbox)
 {
     const struct ef_column_map *columns = outbox->columns;
@@ -159,6 +167,9 @@ static void check_layout(const struct place *place, const struct ef_config_outbo
             problem(place, path, "cannot be absent: without it there is no message");
             free(path);
         }
+    const char *partition = columns[EF_COL_PARTITION].value;
+    if (partition && !is_partition(partition))
+        problem(place, "columns.kafka_partition", "the constant is not a partition's number");
 }
 
 static void check_delivered(const struct place *place, struct ef_config_outbox *outbox)
@@ -247,44 +258,77 @@ static void check_outbox(const struct place *place, size_t i)
     check_wake(place, outbox);
 }
 
-static ef_property_check *property_check;
+static struct ef_config_kafka_checks kafka_checks;
 
-void ef_config_use_property_check(ef_property_check *check)
+void ef_config_use_kafka_checks(const struct ef_config_kafka_checks *checks)
 {
-    property_check = check;
+    kafka_checks = *checks;
 }
 
-/* Why a property cannot be taken; false with the reason in err. */
 static bool property_ok(const struct ef_config_kafka *kafka, const struct ef_property *property,
                         struct ef_error *err)
 {
     const char *name = property->name;
-    if (strcmp(name, "bootstrap.servers") == 0 || strcmp(name, "metadata.broker.list") == 0)
-        return ef_error_set(err, EF_CLASS_CONFIG, "the brokers belong under kafka.brokers");
-    if (strcmp(name, "client.id") == 0)
-        return ef_error_set(err, EF_CLASS_CONFIG, "it belongs under kafka.client_id");
-    if (kafka->embedded && (strncmp(name, "sasl.", 5) == 0 || strncmp(name, "ssl.", 4) == 0 ||
-                            strcmp(name, "security.protocol") == 0))
+    bool security = strncmp(name, "sasl.", 5) == 0 || strncmp(name, "ssl.", 4) == 0 ||
+                    strcmp(name, "security.protocol") == 0;
+    if (kafka->embedded && security)
         return ef_error_set(err, EF_CLASS_CONFIG,
-                            "the embedded broker has neither encryption nor authentication");
-    return !property_check || property_check(name, property->value, &kafka->allow_unsafe, err);
+                            "property \"%s\" cannot be set: the embedded broker has neither "
+                            "encryption nor authentication",
+                            name);
+    return !kafka_checks.property ||
+           kafka_checks.property(name, property->value, &kafka->allow_unsafe, err);
+}
+
+static void check_properties(struct ef_fill *fill)
+{
+    const struct ef_config_kafka *kafka = &fill->config->kafka;
+    for (size_t i = 0; i < kafka->properties.count; i++) {
+        const struct ef_property *property = &kafka->properties.items[i];
+        struct ef_error err = {0};
+        if ((property->secret && fill->no_secrets) || property_ok(kafka, property, &err))
+            continue;
+        if (property->secret && property->value[0] && strstr(err.text, property->value))
+            ef_error_set(&err, EF_CLASS_CONFIG, "property \"%s\" has a value that is not accepted",
+                         property->name);
+        ef_problems_add(fill->problems, property->line, property->column, false,
+                        "kafka.properties: %s", err.text);
+    }
+}
+
+static void check_allow_unsafe(struct ef_fill *fill, const struct ef_node *node)
+{
+    const struct ef_strings *names = &fill->config->kafka.allow_unsafe;
+    node = node ? node->children : NULL;
+    for (size_t i = 0; node && i < names->count; i++, node = node->next) {
+        struct ef_error err = {0};
+        if (kafka_checks.allow_unsafe && !kafka_checks.allow_unsafe(names->items[i], &err))
+            ef_problems_add(fill->problems, node->line, node->column, false,
+                            "kafka.allow_unsafe[%zu]: %s", i, err.text);
+    }
 }
 
 static void check_kafka(const struct place *place)
 {
     const struct ef_config_kafka *kafka = &place->fill->config->kafka;
-    for (size_t i = 0; i < kafka->properties.count; i++) {
-        const struct ef_property *property = &kafka->properties.items[i];
-        struct ef_error err = {0};
-        if (property_ok(kafka, property, &err))
-            continue;
-        bool tells = property->secret && property->value[0] && strstr(err.text, property->value);
-        ef_problems_add(place->fill->problems, property->line, property->column, false,
-                        "kafka.properties.%s: %s", property->name,
-                        tells ? "librdkafka does not accept this value" : err.text);
-    }
+    check_properties(place->fill);
+    check_allow_unsafe(place->fill, ef_node_find(place->node, "kafka.allow_unsafe"));
     if (written(place, "kafka.embedded") && !kafka->embedded)
         warning(place, "kafka.embedded", "has no effect unless brokers is embedded");
+}
+
+/* A database that nobody relays from is most likely a name that was changed in one place only. */
+static void check_used(const struct place *place, const struct ef_config_database *database)
+{
+    const struct ef_config *config = place->fill->config;
+    bool used = config->outbox_count == 0;
+    for (size_t i = 0; !used && i < config->outbox_count; i++) {
+        const char *name = config->outboxes[i].database;
+        used = !name || strcmp(name, database->name) == 0;
+    }
+    if (!used)
+        ef_problems_add(place->fill->problems, place->node->key_line, place->node->key_column, true,
+                        "%s: no outbox uses this database", place->shown);
 }
 
 void ef_check(struct ef_fill *fill, const struct ef_node *root)
@@ -298,8 +342,9 @@ void ef_check(struct ef_fill *fill, const struct ef_node *root)
     node = node ? node->children : NULL;
     for (size_t i = 0; node && i < config->database_count; i++, node = node->next) {
         char *shown = ef_xprintf("databases.%s", config->databases[i].name);
-        check_database(&(struct place){.fill = fill, .node = node, .shown = shown},
-                       &config->databases[i]);
+        struct place place = {.fill = fill, .node = node, .shown = shown};
+        check_database(&place, &config->databases[i]);
+        check_used(&place, &config->databases[i]);
         free(shown);
     }
     node = ef_node_get(root, "outboxes");

@@ -212,14 +212,16 @@ struct ef_config *ef_config_parse(const char *path, const void *data, size_t len
                                   struct ef_config_problems *problems, struct ef_error *err);
 
 /*
- * How librdkafka is asked about a property, since this room does not know it: set once at start,
- * before the first load; without it properties are taken as they are. On refusal err->text is a
- * reason that follows `kafka.properties.NAME: `; it is replaced by a general one where it repeats a
- * secret.
+ * How librdkafka is asked about properties, since this room does not know it: set once at start,
+ * before the first load; without it they are taken as they are. On refusal err->text is a sentence
+ * that names the property; it is replaced where it repeats a secret.
  */
-typedef bool ef_property_check(const char *name, const char *value,
-                               const struct ef_strings *allow_unsafe, struct ef_error *err);
-void ef_config_use_property_check(ef_property_check *check);
+struct ef_config_kafka_checks {
+    bool (*property)(const char *name, const char *value, const struct ef_strings *allow_unsafe,
+                     struct ef_error *err);
+    bool (*allow_unsafe)(const char *name, struct ef_error *err); /* an entry of allow_unsafe */
+};
+void ef_config_use_kafka_checks(const struct ef_config_kafka_checks *checks);
 
 void ef_config_free(struct ef_config *config);
 void ef_config_problems_free(struct ef_config_problems *problems);

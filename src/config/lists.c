@@ -137,8 +137,8 @@ void ef_lists_properties(struct ef_fill *fill, const struct ef_option *option, c
                 .name = ef_xstrdup(child->key),
                 .value = ef_xstrdup(value.text.data),
                 .secret = secret || value.how.secret,
-                .line = child->line,
-                .column = child->column,
+                .line = child->key_line,
+                .column = child->key_column,
             };
             ef_reading_done(&value);
         }
