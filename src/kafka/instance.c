@@ -33,6 +33,13 @@ static void on_eventfd(void *arg, int events)
     serve(in);
 }
 
+static void wake(const struct instance *in)
+{
+    static const uint64_t one = 1;
+    ssize_t written = write(in->eventfd, &one, sizeof(one));
+    (void)written; /* EAGAIN: it is awake enough */
+}
+
 bool ef_instance_start(struct ef_producer *p, struct instance *in, struct ef_error *err)
 {
     struct ef_kafka_params params = {.config = p->params.config,
@@ -62,6 +69,7 @@ bool ef_instance_start(struct ef_producer *p, struct instance *in, struct ef_err
     rd_kafka_queue_io_event_enable(in->queue, in->eventfd, &one, sizeof(one));
     ef_io_init(&in->io, p->loop, "kafka", on_eventfd, in);
     ef_io_start(&in->io, in->eventfd, EF_IO_READ);
+    wake(in); /* what was queued before the descriptor was known wrote nothing */
     return true;
 }
 
@@ -88,6 +96,42 @@ void ef_instance_stop(struct instance *in, bool wait)
         return;
     }
     destroy(rk);
+}
+
+/* --- topics not known yet --- */
+
+/*
+ * librdkafka asks for a new topic's metadata once, at once, and if no broker is connected yet then
+ * only with its next look at all topics, up to a second later. A request without waiting for its
+ * answer (timeout 0) makes the library take in what it learns, and the waiting message goes.
+ */
+enum { WARM_FIRST_US = 5000, WARM_LAST_US = 1000000 };
+
+void ef_producer_warm_soon(struct ef_producer *p)
+{
+    p->warm_delay_us = WARM_FIRST_US;
+    ef_timer_start(&p->warm, p->warm_delay_us);
+}
+
+void ef_producer_warm(struct ef_producer *p)
+{
+    struct ef_topic *topic, *next;
+    const struct rd_kafka_metadata *metadata;
+    bool any = false;
+    if (p->state != INSTANCE_UP)
+        return;
+    HASH_ITER (hh, p->topics, topic, next) {
+        if (topic->count > 0 || topic->in_flight == 0 || atomic_load(&topic->seen_count) > 0)
+            continue;
+        any = true;
+        if (rd_kafka_metadata(p->main.rk, 0, topic->rkt, &metadata, 0) ==
+            RD_KAFKA_RESP_ERR_NO_ERROR)
+            rd_kafka_metadata_destroy(metadata);
+    }
+    if (!any)
+        return;
+    p->warm_delay_us = p->warm_delay_us * 2 > WARM_LAST_US ? WARM_LAST_US : p->warm_delay_us * 2;
+    ef_timer_start(&p->warm, p->warm_delay_us);
 }
 
 /* --- replacing --- */
@@ -269,10 +313,7 @@ static void serve(struct instance *in)
         }
         rd_kafka_event_destroy(event);
     }
-    if (in->rk && left < 0) { /* no second write comes for what is still queued */
-        static const uint64_t one = 1;
-        ssize_t written = write(in->eventfd, &one, sizeof(one));
-        (void)written;
-    }
+    if (in->rk && left < 0) /* no second write comes for what is still queued */
+        wake(in);
     ef_producer_continue_reset(p);
 }

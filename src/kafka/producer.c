@@ -281,6 +281,11 @@ static void retry_new(void *arg)
     ef_producer_continue_reset(arg);
 }
 
+static void on_warm(void *arg)
+{
+    ef_producer_warm(arg);
+}
+
 struct ef_producer *ef_producer_new(const struct ef_producer_params *params, struct ef_error *err)
 {
     struct ef_producer *p = ef_xcalloc(1, sizeof(*p));
@@ -294,6 +299,7 @@ struct ef_producer *ef_producer_new(const struct ef_producer_params *params, str
     ef_deferred_init(&p->report_later, p->loop, "kafka", give_reports, p);
     ef_timer_init(&p->tick, p->loop, "kafka", on_tick, p);
     ef_timer_init(&p->retry_new, p->loop, "kafka", retry_new, p);
+    ef_timer_init(&p->warm, p->loop, "kafka", on_warm, p);
     if (!ef_instance_start(p, &p->main, err) || !ef_instance_start(p, &p->aside, err)) {
         ef_instance_stop(&p->main, true);
         free(p->bootstrap);
@@ -339,6 +345,7 @@ void ef_producer_free(struct ef_producer *p)
     }
     ef_timer_stop(&p->tick);
     ef_timer_stop(&p->retry_new);
+    ef_timer_stop(&p->warm);
     ef_deferred_cancel(&p->report_later);
     if (p->main.rk)
         rd_kafka_purge(p->main.rk, RD_KAFKA_PURGE_F_QUEUE | RD_KAFKA_PURGE_F_INFLIGHT);

@@ -81,7 +81,8 @@ struct ef_producer {
     struct ef_pmsg *returned; /* reports to give from the loop */
     struct ef_deferred report_later;
     bool room_wanted, room_now;
-    struct ef_timer tick, retry_new;
+    struct ef_timer tick, retry_new, warm;
+    int64_t warm_delay_us;
     uint64_t seq;
     int64_t in_flight, aside_in_flight, held; /* with librdkafka; held back */
     int64_t last_ack_us, first_wait_us, reset_began_us;
@@ -106,6 +107,11 @@ void ef_producer_report_later(struct ef_producer *p, struct ef_pmsg *m, const st
 void ef_producer_acked(struct ef_producer *p);
 void ef_producer_suspect(struct ef_producer *p, const struct ef_error *err);
 void ef_producer_give_room(struct ef_producer *p);
+
+/* A topic whose partitions are not known has a message waiting: see that metadata is asked for
+ * soon. */
+void ef_producer_warm_soon(struct ef_producer *p);
+void ef_producer_warm(struct ef_producer *p);
 
 /* topics.c */
 struct ef_topic *ef_topic_get(struct ef_producer *p, struct ef_slice name);

@@ -145,12 +145,20 @@ static bool send_to(struct ef_producer *p, struct ef_pmsg *m, struct ef_partitio
     return true;
 }
 
+static bool transmit_first(struct ef_producer *p, struct ef_pmsg *m, struct ef_error *err)
+{
+    if (!transmit(p, m, err))
+        return false;
+    ef_producer_warm_soon(p);
+    return true;
+}
+
 bool ef_topic_dispatch(struct ef_producer *p, struct ef_pmsg *m, struct ef_error *err)
 {
     struct ef_topic *topic = m->topic;
     if (topic->count == 0 || topic->draining) {
         if (topic->count == 0 && topic->in_flight == 0 && !topic->held)
-            return transmit(p, m, err);
+            return transmit_first(p, m, err);
         hold(p, topic, &topic->held, m);
         return true;
     }
