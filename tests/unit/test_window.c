@@ -1,0 +1,518 @@
+// SPDX-License-Identifier: MIT
+/* The window: order within aggregates, the fate barrier, settling by runs; examples, then random
+ * schedules. */
+#include "outbox/window.h"
+
+#include <check.h>
+#include <stdio.h>
+#include <stdlib.h>
+
+#include "base/rng.h"
+
+static struct ef_window *w;
+static const ef_mono now = {1000};
+
+static void setup(void)
+{
+    w = ef_window_new(false);
+}
+
+/* Reports of what is still in flight come after the window has forgotten it. */
+static void clear_and_report(void)
+{
+    enum { MAX = 4096 };
+    static struct ef_entry *orphans[MAX];
+    int count = 0;
+    for (struct ef_entry *e = ef_window_first(w, EF_ENTRY_IN_FLIGHT); e && count < MAX; e = e->next)
+        orphans[count++] = e;
+    ef_window_clear(w);
+    for (int i = 0; i < count; i++) {
+        ck_assert(orphans[i]->orphan);
+        ef_window_release(orphans[i]);
+    }
+}
+
+static void teardown(void)
+{
+    clear_and_report();
+    ef_window_free(w);
+}
+
+struct spec {
+    int64_t id;
+    const char *aggregate, *topic, *key;
+    int status;
+    int version; /* another row under the same id */
+};
+
+static struct ef_entry *put_as(struct spec s, enum ef_admitted expected)
+{
+    struct ef_batch *batch = ef_batch_new(1);
+    struct ef_row *row = &batch->rows[batch->count++];
+    char id[32];
+    int len = snprintf(id, sizeof(id), "m-%lld-%d", (long long)s.id, s.version);
+    *row = (struct ef_row){.id = s.id,
+                           .created_at_us = s.id * 10 + s.version,
+                           .topic = ef_slice_of(s.topic ? s.topic : "t"),
+                           .key = ef_slice_of(s.key),
+                           .aggregate_id = ef_slice_of(s.aggregate),
+                           .partition = -1,
+                           .status = (int16_t)s.status};
+    row->message_id = (struct ef_slice){ef_arena_copy(&batch->arena, id, (size_t)len), (size_t)len};
+    struct ef_entry *e = NULL;
+    enum ef_admitted got = ef_window_admit(w, batch, row, now, &e);
+    ef_batch_unref(batch);
+    ck_assert_int_eq(got, expected);
+    return e;
+}
+
+static struct ef_entry *put(int64_t id, const char *aggregate)
+{
+    return put_as((struct spec){.id = id, .aggregate = aggregate}, EF_ADMITTED);
+}
+
+static struct ef_entry *send_next(void)
+{
+    struct ef_entry *e = ef_window_next(w);
+    if (e)
+        ef_window_sent(w, e, now);
+    return e;
+}
+
+static void stand_still(struct ef_entry *e, enum ef_entry_fate fate)
+{
+    struct ef_error err;
+    ef_error_set(&err, EF_CLASS_TRANSIENT, "refused");
+    ef_window_failed(w, e, &err);
+    ef_window_fated(w, e, fate, 1, 100);
+}
+
+START_TEST(rows_of_one_route_are_pipelined)
+{
+    put(1, "a");
+    put(2, "a");
+    ck_assert_int_eq(send_next()->id, 1);
+    ck_assert_int_eq(send_next()->id, 2);
+    ck_assert_ptr_null(ef_window_next(w));
+}
+END_TEST
+
+START_TEST(another_topic_waits_for_the_acknowledgement)
+{
+    struct ef_entry *first = put(1, "a");
+    put_as((struct spec){.id = 2, .aggregate = "a", .topic = "other"}, EF_ADMITTED);
+    put(3, "b");
+    ck_assert_int_eq(send_next()->id, 1);
+    ck_assert_int_eq(send_next()->id, 3);
+    ck_assert_ptr_null(ef_window_next(w));
+    ef_window_delivered(w, first, now);
+    ck_assert_int_eq(send_next()->id, 2);
+}
+END_TEST
+
+START_TEST(another_key_waits_too)
+{
+    put_as((struct spec){.id = 1, .aggregate = "a", .key = "k1"}, EF_ADMITTED);
+    put_as((struct spec){.id = 2, .aggregate = "a", .key = "k2"}, EF_ADMITTED);
+    ck_assert_int_eq(send_next()->id, 1);
+    ck_assert_ptr_null(ef_window_next(w));
+}
+END_TEST
+
+START_TEST(rows_without_aggregate_have_no_order)
+{
+    struct ef_entry *a = put(1, NULL);
+    put_as((struct spec){.id = 2, .topic = "other"}, EF_ADMITTED);
+    ck_assert_ptr_eq(send_next(), a);
+    ck_assert_int_eq(send_next()->id, 2);
+}
+END_TEST
+
+START_TEST(a_late_row_goes_before_unsent_ones_of_its_aggregate)
+{
+    put(5, "a");
+    put(3, "a");
+    ck_assert_int_eq(send_next()->id, 3);
+    ck_assert_int_eq(send_next()->id, 5);
+    ck_assert_uint_eq(ef_window_stats(w)->regressions, 0);
+}
+END_TEST
+
+START_TEST(a_row_below_one_already_sent_is_counted)
+{
+    put(5, "a");
+    send_next();
+    put(3, "a");
+    ck_assert_uint_eq(ef_window_stats(w)->regressions, 1);
+    ck_assert_int_eq(send_next()->id, 3);
+}
+END_TEST
+
+START_TEST(known_ids_are_not_taken_twice)
+{
+    struct ef_entry *e = put(1, "a");
+    put_as((struct spec){.id = 1, .aggregate = "a"}, EF_ADMIT_KNOWN);
+    send_next();
+    put_as((struct spec){.id = 1, .aggregate = "a"}, EF_ADMIT_KNOWN);
+    ef_window_delivered(w, e, now);
+    put_as((struct spec){.id = 1, .aggregate = "a"}, EF_ADMIT_KNOWN);
+}
+END_TEST
+
+START_TEST(a_settled_id_is_known_until_the_open_read_has_ended)
+{
+    const struct ef_window_run *runs;
+    int rows;
+    ef_window_delivered(w, (put(1, "a"), send_next()), now);
+    ck_assert_int_eq(ef_window_settle(w, 10, &runs, &rows), 1);
+    ef_window_settled(w, true, true);
+    ck_assert_int_eq(ef_window_stats(w)->rows, 0);
+    put_as((struct spec){.id = 1, .aggregate = "a"}, EF_ADMIT_KNOWN);
+    ef_window_read_ended(w);
+    put_as((struct spec){.id = 1, .aggregate = "a"}, EF_ADMITTED);
+}
+END_TEST
+
+START_TEST(an_id_that_came_back_is_another_row_and_the_old_one_is_never_settled)
+{
+    const struct ef_window_run *runs;
+    int rows;
+    put(1, "a");
+    struct ef_entry *old = send_next();
+    struct ef_entry *fresh =
+        put_as((struct spec){.id = 1, .aggregate = "a", .version = 1}, EF_ADMIT_REPLACED);
+    ef_window_delivered(w, old, now);
+    ck_assert_int_eq(ef_window_settle(w, 10, &runs, &rows), 0);
+    ck_assert_ptr_eq(send_next(), fresh);
+    ef_window_delivered(w, fresh, now);
+    ck_assert_int_eq(ef_window_settle(w, 10, &runs, &rows), 1);
+    ck_assert_int_eq(runs[0].created_min_us, 11);
+}
+END_TEST
+
+START_TEST(runs_are_maximal_and_hold_nothing_else)
+{
+    const struct ef_window_run *runs;
+    static const int64_t ids[] = {9, 3, 4, 2, 7, 12, 8};
+    int rows;
+    for (size_t i = 0; i < sizeof(ids) / sizeof(ids[0]); i++)
+        put(ids[i], NULL);
+    while (ef_window_next(w))
+        ef_window_delivered(w, send_next(), now);
+    ck_assert_int_eq(ef_window_settle(w, 100, &runs, &rows), 3);
+    ck_assert_int_eq(rows, 7);
+    ck_assert_int_eq(runs[0].first, 2);
+    ck_assert_int_eq(runs[0].last, 4);
+    ck_assert_int_eq(runs[1].first, 7);
+    ck_assert_int_eq(runs[1].last, 9);
+    ck_assert_int_eq(runs[2].first, 12);
+    ck_assert_int_eq(runs[0].created_min_us, 20);
+    ck_assert_int_eq(runs[0].created_max_us, 40);
+}
+END_TEST
+
+START_TEST(an_unconfirmed_settle_is_repeated)
+{
+    const struct ef_window_run *runs;
+    int rows;
+    ef_window_delivered(w, (put(1, "a"), send_next()), now);
+    ck_assert_int_eq(ef_window_settle(w, 10, &runs, &rows), 1);
+    ef_window_settled(w, false, false);
+    ck_assert_int_eq(ef_window_settle(w, 10, &runs, &rows), 1);
+}
+END_TEST
+
+START_TEST(a_failed_row_stops_its_aggregate_and_nobody_else)
+{
+    put(1, "a");
+    put(2, "b");
+    put(3, "a");
+    struct ef_entry *failed = send_next();
+    stand_still(failed, EF_ENTRY_RETRY);
+    ck_assert_int_eq(send_next()->id, 2);
+    ck_assert_ptr_null(ef_window_next(w));
+}
+END_TEST
+
+START_TEST(the_barrier_waits_for_later_rows_in_flight_and_drops_unsent_ones)
+{
+    struct ef_entry *taken[4];
+    put(1, "a");
+    put(2, "a");
+    struct ef_entry *first = send_next(), *second = send_next();
+    put_as((struct spec){.id = 3, .aggregate = "a", .topic = "other"}, EF_ADMITTED);
+    stand_still(first, EF_ENTRY_RETRY);
+    ck_assert(!ef_window_barrier_wanted(w));
+    ef_window_delivered(w, second, now);
+    ck_assert(ef_window_barrier_wanted(w));
+    ck_assert_int_eq(ef_window_decide(w, taken, 4), 1);
+    ck_assert_ptr_eq(taken[0], first);
+    ck_assert_int_eq(ef_window_stats(w)->count[EF_ENTRY_HELD], 0);
+    ck_assert_int_eq(ef_window_decided(w, true), 1);
+    /* row 3 is as if it had never been read */
+    put_as((struct spec){.id = 3, .aggregate = "a", .topic = "other"}, EF_ADMITTED);
+}
+END_TEST
+
+START_TEST(an_earlier_row_that_came_back_goes_before_the_decision_on_a_later_one)
+{
+    put(1, "a");
+    put(2, "a");
+    struct ef_entry *first = send_next(), *second = send_next();
+    stand_still(second, EF_ENTRY_DEAD);
+    ef_window_returned(w, first, false);
+    ck_assert(!ef_window_barrier_wanted(w));
+    ck_assert_ptr_eq(send_next(), first);
+    ck_assert(!ef_window_barrier_wanted(w));
+    ef_window_delivered(w, first, now);
+    ck_assert(ef_window_barrier_wanted(w));
+}
+END_TEST
+
+START_TEST(a_decision_not_written_is_taken_again)
+{
+    struct ef_entry *taken[4];
+    stand_still((put(1, "a"), send_next()), EF_ENTRY_DEAD);
+    ck_assert_int_eq(ef_window_decide(w, taken, 4), 1);
+    ef_window_decided(w, false);
+    ck_assert(ef_window_barrier_wanted(w));
+    ck_assert_int_eq(ef_window_decide(w, taken, 4), 1);
+    ef_window_decided(w, true);
+    ck_assert_int_eq(ef_window_stats(w)->rows, 0);
+}
+END_TEST
+
+START_TEST(a_row_that_waited_leaves_through_the_barrier)
+{
+    struct ef_entry *taken[4];
+    put_as((struct spec){.id = 1, .aggregate = "a", .status = EF_STATUS_FAILED}, EF_ADMITTED);
+    put(2, "a");
+    struct ef_entry *e = send_next();
+    ef_window_sent(w, ef_window_next(w), now);
+    ef_window_delivered(w, e, now);
+    ck_assert_int_eq(ef_window_stats(w)->count[EF_ENTRY_DELIVERED], 0);
+    ck_assert(!ef_window_barrier_wanted(w)); /* 2 is in flight */
+    ef_window_delivered(w, ef_window_first(w, EF_ENTRY_IN_FLIGHT), now);
+    ck_assert_int_eq(ef_window_decide(w, taken, 4), 1);
+    ck_assert_int_eq(taken[0]->fate, EF_ENTRY_DELIVERED_DURABLY);
+}
+END_TEST
+
+START_TEST(a_message_that_must_be_alone_has_no_company)
+{
+    put(1, "a");
+    put(2, "a");
+    struct ef_entry *first = send_next();
+    struct ef_entry *second = send_next();
+    ef_window_returned(w, first, true);
+    ef_window_returned(w, second, true);
+    ck_assert_ptr_eq(send_next(), first);
+    ck_assert_ptr_null(ef_window_next(w));
+    ef_window_delivered(w, first, now);
+    ck_assert_ptr_eq(send_next(), second);
+}
+END_TEST
+
+START_TEST(orphans_keep_their_bytes_until_released)
+{
+    put(1, "a");
+    put(2, "b");
+    struct ef_entry *e = send_next();
+    ef_window_clear(w);
+    ck_assert_int_eq(ef_window_stats(w)->rows, 0);
+    ck_assert_int_eq(ef_window_stats(w)->bytes, 0);
+    ck_assert(e->orphan);
+    ck_assert_int_eq(e->row->id, 1);
+    ef_window_release(e);
+}
+END_TEST
+
+/* --- random schedules --- */
+
+enum { LANES = 5, STEPS = 4000 };
+
+struct model { /* what has happened, by id */
+    int lane;
+    int state; /* 0 not in the window, 1 unsent, 2 in flight, 3 acknowledged, 4 stands still */
+    const char *topic;
+};
+
+static struct model *model;
+static int64_t next_id;
+
+/* Called right before a row is sent. */
+static void check_may_be_sent(const struct ef_entry *e)
+{
+    const struct model *m = &model[e->id];
+    for (int64_t id = 1; id < e->id; id++) {
+        const struct model *before = &model[id];
+        if (before->lane != m->lane || before->state == 0 || before->state == 3)
+            continue;
+        ck_assert_msg(before->state == 2,
+                      "row %lld sent while %lld of its aggregate stands before it",
+                      (long long)e->id, (long long)id);
+        ck_assert_str_eq(before->topic, m->topic);
+    }
+}
+
+static void random_admit(struct ef_rng *rng)
+{
+    static const char *const lanes[LANES] = {"a", "b", "c", "d", "e"};
+    static const char *const topics[] = {"t", "t", "t", "other"};
+    int64_t id = next_id++;
+    model[id] = (struct model){
+        .lane = (int)ef_rng_below(rng, LANES), .state = 1, .topic = topics[ef_rng_below(rng, 4)]};
+    put_as((struct spec){.id = id, .aggregate = lanes[model[id].lane], .topic = model[id].topic},
+           EF_ADMITTED);
+}
+
+static struct ef_entry *random_of(struct ef_rng *rng, enum ef_entry_state state)
+{
+    int64_t n = ef_window_stats(w)->count[state];
+    struct ef_entry *e = ef_window_first(w, state);
+    for (int64_t i = n ? (int64_t)ef_rng_below(rng, (uint64_t)n) : 0; i > 0; i--)
+        e = e->next;
+    return e;
+}
+
+static void random_report(struct ef_rng *rng)
+{
+    struct ef_entry *e = random_of(rng, EF_ENTRY_IN_FLIGHT);
+    if (!e)
+        return;
+    uint64_t dice = ef_rng_below(rng, 10);
+    if (dice < 7) {
+        /* acks of one partition come in order: only the lane's first in flight may be acknowledged
+         */
+        for (int64_t id = 1; id < e->id; id++)
+            if (model[id].lane == model[e->id].lane && model[id].state == 2)
+                return;
+        model[e->id].state = 3;
+        ef_window_delivered(w, e, now);
+    } else if (dice < 9) {
+        model[e->id].state = 1;
+        ef_window_returned(w, e, dice == 8);
+    } else {
+        model[e->id].state = 4;
+        stand_still(e, ef_rng_below(rng, 2) ? EF_ENTRY_RETRY : EF_ENTRY_DEAD);
+    }
+}
+
+/* A row decided as dead, or waiting in the table, or dropped with it, is out of the window. */
+static void random_barrier(struct ef_rng *rng)
+{
+    struct ef_entry *taken[8];
+    if (!ef_window_barrier_wanted(w))
+        return;
+    int n = ef_window_decide(w, taken, 8);
+    ck_assert_int_gt(n, 0);
+    for (int i = 0; i < n; i++)
+        for (int64_t id = 1; id < next_id; id++)
+            if (model[id].lane == model[taken[i]->id].lane && id != taken[i]->id) {
+                ck_assert_int_ne(model[id].state, 2);
+                if (id > taken[i]->id && model[id].state == 1)
+                    model[id].state = 0;
+            }
+    bool confirmed = ef_rng_below(rng, 4) > 0;
+    for (int i = 0; i < n && confirmed; i++)
+        model[taken[i]->id].state = 0;
+    ef_window_decided(w, confirmed);
+}
+
+static void random_settle(struct ef_rng *rng)
+{
+    const struct ef_window_run *runs;
+    int rows, counted = 0;
+    int n = ef_window_settle(w, 20, &runs, &rows);
+    for (int i = 0; i < n; i++)
+        for (int64_t id = runs[i].first; id <= runs[i].last; id++, counted++)
+            ck_assert_msg(model[id].state == 3, "run holds %lld, which was not delivered",
+                          (long long)id);
+    ck_assert_int_eq(counted, rows);
+    bool confirmed = ef_rng_below(rng, 4) > 0;
+    if (confirmed)
+        for (int i = 0; i < n; i++)
+            for (int64_t id = runs[i].first; id <= runs[i].last; id++)
+                model[id].state = 0;
+    ef_window_settled(w, confirmed, ef_rng_below(rng, 2));
+    ef_window_read_ended(w);
+}
+
+static void check_counts(void)
+{
+    const struct ef_window_stats *s = ef_window_stats(w);
+    int64_t rows = 0, here = 0;
+    for (int state = 0; state < EF_ENTRY_STATES; state++)
+        if (state != EF_ENTRY_SETTLED)
+            rows += s->count[state];
+    for (int64_t id = 1; id < next_id; id++)
+        here += model[id].state != 0;
+    ck_assert_int_eq(rows, s->rows);
+    ck_assert_int_eq(rows, here);
+}
+
+START_TEST(random_schedules_keep_the_order)
+{
+    struct ef_rng rng;
+    ef_rng_seed(&rng, (uint64_t)_i + 1);
+    model = calloc(STEPS + 2, sizeof(*model));
+    next_id = 1;
+    for (int step = 0; step < STEPS; step++) {
+        uint64_t dice = ef_rng_below(&rng, 12);
+        struct ef_entry *e;
+        if (dice < 3)
+            random_admit(&rng);
+        else if (dice < 7 && (e = ef_window_next(w))) {
+            check_may_be_sent(e);
+            model[e->id].state = 2;
+            ef_window_sent(w, e, now);
+        } else if (dice < 10)
+            random_report(&rng);
+        else if (dice == 10)
+            random_barrier(&rng);
+        else
+            random_settle(&rng);
+        if (step % 64 == 0)
+            check_counts();
+    }
+    clear_and_report();
+    ck_assert_int_eq(ef_window_stats(w)->bytes, 0);
+    free(model);
+}
+END_TEST
+
+int main(void)
+{
+    Suite *suite = suite_create("window");
+    TCase *examples = tcase_create("examples");
+    tcase_add_checked_fixture(examples, setup, teardown);
+    tcase_add_test(examples, rows_of_one_route_are_pipelined);
+    tcase_add_test(examples, another_topic_waits_for_the_acknowledgement);
+    tcase_add_test(examples, another_key_waits_too);
+    tcase_add_test(examples, rows_without_aggregate_have_no_order);
+    tcase_add_test(examples, a_late_row_goes_before_unsent_ones_of_its_aggregate);
+    tcase_add_test(examples, a_row_below_one_already_sent_is_counted);
+    tcase_add_test(examples, known_ids_are_not_taken_twice);
+    tcase_add_test(examples, a_settled_id_is_known_until_the_open_read_has_ended);
+    tcase_add_test(examples, an_id_that_came_back_is_another_row_and_the_old_one_is_never_settled);
+    tcase_add_test(examples, runs_are_maximal_and_hold_nothing_else);
+    tcase_add_test(examples, an_unconfirmed_settle_is_repeated);
+    tcase_add_test(examples, a_failed_row_stops_its_aggregate_and_nobody_else);
+    tcase_add_test(examples, the_barrier_waits_for_later_rows_in_flight_and_drops_unsent_ones);
+    tcase_add_test(examples, an_earlier_row_that_came_back_goes_before_the_decision_on_a_later_one);
+    tcase_add_test(examples, a_decision_not_written_is_taken_again);
+    tcase_add_test(examples, a_row_that_waited_leaves_through_the_barrier);
+    tcase_add_test(examples, a_message_that_must_be_alone_has_no_company);
+    tcase_add_test(examples, orphans_keep_their_bytes_until_released);
+    suite_add_tcase(suite, examples);
+    TCase *random = tcase_create("random schedules");
+    tcase_add_checked_fixture(random, setup, teardown);
+    tcase_set_timeout(random, 60);
+    tcase_add_loop_test(random, random_schedules_keep_the_order, 0, 40);
+    suite_add_tcase(suite, random);
+    SRunner *runner = srunner_create(suite);
+    srunner_run_all(runner, CK_NORMAL);
+    int failed = srunner_ntests_failed(runner);
+    srunner_free(runner);
+    return failed ? EXIT_FAILURE : EXIT_SUCCESS;
+}
