@@ -142,6 +142,61 @@ def test_headers_compile_alone(house):
     assert "size_t" in done.stdout
 
 
+DAEMON = """#!/bin/sh
+case $1 in
+--print-options=schema)
+    echo '{"properties": {"outboxes": {"items": {"properties": {"max_rows": {}}}}}}' ;;
+--print-options=man) echo '.It Cm outboxes'; echo '.It Cm max_rows' ;;
+*) exit 1 ;;
+esac
+"""
+PAGE = '.\\" options begin man\n{}.\\" options end\n.Sh SEE ALSO\n'
+
+
+def options(house):
+    house.put("build/eventferryd", DAEMON)
+    os.chmod(house.root / "build/eventferryd", 0o755)
+    house.put("src/config/options.c", '{.path = "outboxes[].max_rows",\n OUTBOX(window.max_rows),\n},\n')
+    house.put("src/relay/r.c", "int ef_r(struct o *o)\n{\n    return o->window.max_rows;\n}\n")
+    house.put("man/eventferry.yaml.5", PAGE.format(".It Cm outboxes\n.It Cm max_rows\n"))
+
+
+def test_options_are_alive_and_described(house):
+    options(house)
+    for name in ("options", "documents"):
+        done = house.check(name, EF_BUILD="build")
+        assert (done.returncode, done.stdout) == (0, "")
+
+
+def test_dead_options_are_found(house):
+    options(house)
+    house.put("src/relay/r.c", "")
+    house.put("src/config/load.c", "int x = o->window.max_rows;\n")
+    done = house.check("options", EF_BUILD="build")
+    assert done.returncode == 1
+    assert 'src/config/options.c:1: nothing outside src/config reads max_rows' in done.stdout
+
+
+def test_options_that_no_page_describes_are_found(house):
+    options(house)
+    house.put("man/eventferry.yaml.5", PAGE.format(".It Cm outboxes\n.It Cm max_rows_more\n"))
+    done = house.check("options", EF_BUILD="build")
+    assert done.returncode == 1
+    assert 'does not describe the option "outboxes.max_rows"' in done.stdout
+
+
+def test_pages_that_disagree_are_found_and_mended(house):
+    options(house)
+    house.put("man/eventferry.yaml.5", PAGE.format(".It Cm outboxes\n"))
+    done = house.check("documents", EF_BUILD="build")
+    assert done.returncode == 1
+    assert "man/eventferry.yaml.5:1: does not agree" in done.stdout
+    assert house.run("scripts/update-options", EF_BUILD="build").returncode == 0
+    assert house.check("documents", EF_BUILD="build").returncode == 0
+    assert (house.root / "man/eventferry.yaml.5").read_text(encoding="utf-8") == \
+        PAGE.format(".It Cm outboxes\n.It Cm max_rows\n")
+
+
 def test_embedded_files_keep_every_byte(house):
     content = bytes(range(1, 256)) * 3 + b'??/"\\\n'
     (house.root / "sql").mkdir()
