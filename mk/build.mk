@@ -27,12 +27,7 @@ compile = $(CC) -std=gnu11 -D_GNU_SOURCE -Isrc -I$(GEN) -DEF_HAVE_SYSTEMD=$(EF_H
 link = $(CC) $(CFLAGS) $(sanitize_flags) $(HARDENING_LDFLAGS) $(LDFLAGS) $(EXTRA_LDFLAGS)
 
 .PHONY: all FORCE
-ifneq ($(and $(wildcard src/main.c),$(wildcard src/ctl/main.c)),)
 all: $(BUILD)/eventferryd $(BUILD)/eventferryctl
-else
-all: $(lib) $(ctl_lib)
-	@echo 'src/main.c or src/ctl/main.c is not there yet: libraries only'
-endif
 
 # Changed flags rebuild everything, changed lists of sources rebuild the archives.
 define write_if_changed
@@ -86,7 +81,7 @@ $(BUILD)/eventferryctl: $(BUILD)/src/ctl/main.o $(ctl_lib) $(lib)
 # For editors and clangd.
 .PHONY: compile_commands.json
 compile_commands.json: $(GEN)/version.h $(GEN)/sql_files.h
-	@{ sep='['; for file in $(lib_sources) $(ctl_sources) $(wildcard src/main.c src/ctl/main.c) \
+	@{ sep='['; for file in $(lib_sources) $(ctl_sources) src/main.c src/ctl/main.c \
 	    $(wildcard tests/*/*.c); do \
 	    printf '%s\n{"directory": "%s", "file": "%s", "command": "%s -Itests -c %s"}' \
 	        "$$sep" '$(CURDIR)' "$$file" '$(filter-out -MMD -MP,$(compile))' "$$file"; sep=,; \

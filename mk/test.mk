@@ -56,6 +56,8 @@ check: all tests
 	@$(MAKE) --no-print-directory check-packaging
 	@$(MAKE) --no-print-directory check-integration
 
+# Sanitized code is slower by some times.
+asan: export EF_TEST_TIMEOUT_SCALE ?= 4
 asan:
 	@$(MAKE) --no-print-directory BUILD=build-asan EF_SANITIZE=address,undefined all check-unit
 
