@@ -3,7 +3,6 @@
 #include "daemon.h"
 
 #include <errno.h>
-#include <libpq-fe.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -284,7 +283,8 @@ static bool start_endpoints(struct daemon *d, struct ef_error *err)
                                .refresh = refresh,
                                .reload = reload};
     char libpq[32];
-    snprintf(libpq, sizeof(libpq), "%d.%d", PQlibVersion() / 10000, PQlibVersion() % 10000);
+    int version = ef_postgres_library_version();
+    snprintf(libpq, sizeof(libpq), "%d.%d", version / 10000, version % 10000);
     d->admin = ef_admin_new(&(struct ef_admin_options){
         .loop = d->loop, .view = &d->view, .librdkafka = ef_kafka_version(), .libpq = libpq});
     if (d->config->http.listen) {
