@@ -123,9 +123,19 @@ static void check_sizes(const struct place *place, const char *larger_path, int6
     check_at_least(place, larger_path, smaller_path, a, b);
 }
 
-static void check_limits(const struct place *place, const struct ef_config_outbox *outbox)
+/* A batch that the file does not speak of follows a window made smaller. */
+static void fit_batch(const struct place *place, struct ef_config_outbox *outbox)
+{
+    if (outbox->batch_max_rows > outbox->window_max_rows && !written(place, "batch.max_rows"))
+        outbox->batch_max_rows = outbox->window_max_rows;
+    if (outbox->batch_max_bytes > outbox->window_max_bytes && !written(place, "batch.max_bytes"))
+        outbox->batch_max_bytes = outbox->window_max_bytes;
+}
+
+static void check_limits(const struct place *place, struct ef_config_outbox *outbox)
 {
     char a[EF_VALUE_TEXT_MAX], b[EF_VALUE_TEXT_MAX];
+    fit_batch(place, outbox);
     if (outbox->window_max_rows < outbox->batch_max_rows) {
         snprintf(a, sizeof(a), "%" PRId64, outbox->window_max_rows);
         snprintf(b, sizeof(b), "%" PRId64, outbox->batch_max_rows);

@@ -9,8 +9,8 @@
 #define PROBE_MAX_US (60 * EF_S_US)
 /* Rows wait for the probe's success, not for a time of their own; this only bounds it after a
  * restart. */
-#define WAIT_FACTOR 10
-#define WAIT_MIN_US (30 * EF_S_US)
+#define WAIT_FACTOR 4
+#define WAIT_MIN_US (10 * EF_S_US)
 
 struct ef_destination {
     char *topic;

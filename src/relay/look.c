@@ -40,13 +40,10 @@ static void on_retry_timer(void *arg)
 static void foreign_answer(struct ef_relay *r)
 {
     if (r->foreign_rows == 0) {
-        r->release_all_wanted = false;
         ef_relay_fire(r, EF_EVENT_FOREIGN_GONE);
-        /* rows that waited for a topic, or for a retry of a former owner, are tried at once */
-        if (r->waiting_rows > 0 && !r->releasing_topic && r->state == EF_RELAY_RUNNING) {
-            r->releasing_topic = true;
-            ef_store_release_topic(r->store, r->epoch, (struct ef_slice){NULL, 0}, 0);
-        }
+        if (r->state == EF_RELAY_RUNNING)
+            ef_relay_ask_waiting(
+                r); /* when is the first row due that a former owner put to wait? */
         return;
     }
     ef_relay_set_reason(
