@@ -58,3 +58,21 @@ bool ef_config_password(const struct ef_config_database *database, char **ret, s
     ef_buf_done(&text);
     return ok;
 }
+
+void ef_config_add_masked(struct ef_config *config, const char *path)
+{
+    struct ef_strings *masked = &config->masked;
+    masked->items = ef_xrealloc(masked->items, (masked->count + 1) * sizeof(masked->items[0]));
+    masked->items[masked->count++] = ef_xstrdup(path);
+}
+
+bool ef_config_is_masked(const struct ef_config *config, const char *path)
+{
+    size_t len = strlen(path);
+    for (size_t i = 0; i < config->masked.count; i++) {
+        const char *item = config->masked.items[i];
+        if (strncmp(item, path, len) == 0 && (item[len] == '\0' || item[len] == '['))
+            return true;
+    }
+    return false;
+}

@@ -24,3 +24,8 @@ void ef_fill_defaults(const char *scope, void *base);
 void ef_fill_root(struct ef_fill *fill, const struct ef_node *root);
 /* Frees what the options of a scope own in the struct at base. */
 void ef_fill_free(const char *scope, void *base);
+
+/* The option at this path, or an item of its list, came from a file or a credential: not to be
+ * printed. */
+void ef_config_add_masked(struct ef_config *config, const char *path);
+bool ef_config_is_masked(const struct ef_config *config, const char *path);

@@ -30,8 +30,11 @@ static void derive_defaults(struct ef_config *config)
         getenv("STATE_DIRECTORY"); /* systemd.exec(5); several are split by ':' */
     if (!config->instance)
         config->instance = default_instance();
-    if (!config->kafka.client_id)
+    if (!config->kafka.client_id) {
         config->kafka.client_id = ef_xprintf("eventferryd-%s", config->instance);
+        if (ef_config_is_masked(config, "instance"))
+            ef_config_add_masked(config, "kafka.client_id");
+    }
     if (!config->state_dir && state_dir && state_dir[0])
         config->state_dir = ef_xstrndup(state_dir, strcspn(state_dir, ":"));
     if (!config->state_dir)

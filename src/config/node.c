@@ -287,6 +287,11 @@ static struct ef_node *read_stream(struct reader *reader)
 struct ef_node *ef_node_read(struct ef_arena *arena, const void *data, size_t len,
                              struct ef_config_problems *problems)
 {
+    if (len >= 3 &&
+        memcmp(data, "\xef\xbb\xbf", 3) == 0) { /* a byte order mark, as some editors write */
+        data = (const char *)data + 3;
+        len -= 3;
+    }
     struct reader reader = {.arena = arena, .problems = problems, .data = data, .len = len};
     if (!yaml_parser_initialize(&reader.yaml)) {
         ef_problems_add(problems, 0, 0, false, "could not begin reading: out of memory");

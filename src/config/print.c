@@ -3,6 +3,7 @@
 
 #include <stdlib.h>
 
+#include "config/fill.h"
 #include "config/scalar.h"
 #include "config/url.h"
 
@@ -60,18 +61,6 @@ struct printer {
 
 static void print_children(const struct printer *printer, const char *prefix, const char *shown,
                            const void *base);
-
-/* The option, or an item of its list, came from a file or a credential. */
-static bool is_masked(const struct ef_config *config, const char *shown)
-{
-    size_t len = strlen(shown);
-    for (size_t i = 0; i < config->masked.count; i++) {
-        const char *path = config->masked.items[i];
-        if (strncmp(path, shown, len) == 0 && (path[len] == '\0' || path[len] == '['))
-            return true;
-    }
-    return false;
-}
 
 static void begin_line(const struct printer *printer, const char *name)
 {
@@ -278,7 +267,7 @@ static void print_option(const struct printer *printer, const struct ef_option *
     add_value(option, base, &value);
     if (value.len > 0)
         print_line(printer, ef_option_name(option),
-                   is_masked(printer->config, shown) ? "\"" EF_MASK "\"" : value.data);
+                   ef_config_is_masked(printer->config, shown) ? "\"" EF_MASK "\"" : value.data);
     ef_buf_done(&value);
 }
 

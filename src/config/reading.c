@@ -32,13 +32,6 @@ void ef_reading_done(struct ef_reading *value)
     ef_buf_done(&value->text);
 }
 
-static void remember_masked(struct ef_fill *fill, const char *shown)
-{
-    struct ef_strings *masked = &fill->config->masked;
-    masked->items = ef_xrealloc(masked->items, (masked->count + 1) * sizeof(masked->items[0]));
-    masked->items[masked->count++] = ef_xstrdup(shown);
-}
-
 bool ef_reading_begin(struct ef_reading *value, struct ef_fill *fill,
                       const struct ef_option *option, const char *shown, const struct ef_node *node)
 {
@@ -69,7 +62,7 @@ bool ef_reading_begin(struct ef_reading *value, struct ef_fill *fill,
         return false;
     }
     if (value->how.secret && option->type != EF_OPT_PROPERTIES)
-        remember_masked(fill, shown);
+        ef_config_add_masked(fill->config, shown);
     return true;
 }
 
