@@ -100,8 +100,7 @@ void ef_document_sample(struct ef_buf *out)
 {
     struct sample sample = {.out = out, .active = true};
     ef_buf_puts(
-        out, "# SPDX-License-Identifier: MIT\n"
-             "# Configuration of eventferryd with every option; eventferry.yaml(5) describes it.\n"
+        out, "# Configuration of eventferryd with every option; eventferry.yaml(5) describes it.\n"
              "# Lines that begin with # show defaults or examples. Try a changed file with\n"
              "#   eventferryd --check-config -c FILE\n\n");
     add_children(&sample, "");
