@@ -55,6 +55,8 @@ void ef_faults_rtt(struct ef_embedded *embedded, int rtt_ms)
 
 void ef_faults_topic_error(struct ef_embedded *embedded, const char *topic, int code)
 {
+    /* fails if it exists, which is as good */
+    rd_kafka_mock_topic_create(ef_embedded_cluster(embedded), topic, 0, 1);
     rd_kafka_mock_topic_set_error(ef_embedded_cluster(embedded), topic, (rd_kafka_resp_err_t)code);
 }
 

@@ -36,7 +36,11 @@ void ef_faults_up(struct ef_embedded *embedded);
 /* Every answer comes this much later; 0: at once. */
 void ef_faults_rtt(struct ef_embedded *embedded, int rtt_ms);
 
-/* Metadata answers for this topic carry the code; 0: none any more. Makes the topic if it is new.
+/*
+ * Metadata answers for this topic carry the code; 0: none any more. A topic that is new gets no
+ * partitions, which is how a real broker answers. For one that has partitions only
+ * UNKNOWN_TOPIC_OR_PART is safe: the mock then sends error and partitions together, and
+ * librdkafka 2.8's client crashes on that with other codes.
  */
 void ef_faults_topic_error(struct ef_embedded *embedded, const char *topic, int code);
 /* A topic with a number of partitions of its own. */

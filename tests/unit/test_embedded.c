@@ -323,6 +323,7 @@ START_TEST(a_topic_error_is_told_by_metadata)
     rd_kafka_topic_t *rkt = rd_kafka_topic_new(rk, "secret", NULL);
     ck_assert_int_eq(rd_kafka_metadata(rk, 0, rkt, &metadata, 10000), 0);
     ck_assert_int_eq(metadata->topics[0].err, RD_KAFKA_RESP_ERR_TOPIC_AUTHORIZATION_FAILED);
+    ck_assert_int_eq(metadata->topics[0].partition_cnt, 0);
     rd_kafka_metadata_destroy(metadata);
     rd_kafka_topic_destroy(rkt);
 }
