@@ -116,7 +116,9 @@ static void granted(struct ef_relay *r, const struct ef_lease *lease)
         snprintf(r->old_token, sizeof(r->old_token), "%s", r->token);
     ef_metric_add(r->m.lease_acquired, 1);
     ef_info("lease acquired", EF_STR("outbox", r->outbox->name), EF_INT("epoch", r->epoch));
-    ef_timer_start(&r->lease_timer, r->outbox->lease_ttl_ms * EF_MS_US / 3);
+    /* a third of the ttl from when it was asked for: over a slow network that may be now */
+    ef_timer_start(&r->lease_timer,
+                   r->lease_sent_us + r->outbox->lease_ttl_ms * EF_MS_US / 3 - ef_clock_mono().us);
     ef_timer_start(&r->deadline_timer, r->valid_until_us - ef_clock_mono().us);
     ef_relay_fire(r, EF_EVENT_LEASE_GRANTED);
 }

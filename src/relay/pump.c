@@ -222,7 +222,12 @@ void ef_relay_fetched(void *arg, const struct ef_fetched *fetched, const struct 
         return;
     if (err) {
         ef_cursor_abort(&r->cursor);
-        if (err->class != EF_CLASS_BUSY) {
+        if (strcmp(err->name, EF_STORE_REWRITTEN) == 0) {
+            ef_info("table was emptied or rewritten, reading it from the beginning",
+                    EF_STR("outbox", r->outbox->name));
+            ef_cursor_reset(&r->cursor);
+            r->fetch_now = true;
+        } else if (err->class != EF_CLASS_BUSY) {
             ef_relay_database_trouble(r, "could not read", err);
             ef_timer_start(&r->fetch_timer, EF_S_US / 5);
         }

@@ -50,7 +50,7 @@ static bool is_true(const PGresult *res, int row, int col)
 /* --- 1: the table --- */
 
 static const char table_sql[] =
-    "SELECT c.relkind, c.relpersistence, row_security_active(c.oid), current_user,"
+    "SELECT c.relkind, c.relpersistence, row_security_active(c.oid), current_user, c.oid,"
     " EXISTS (SELECT 1 FROM pg_index i WHERE i.indrelid = c.oid AND i.indisunique AND "
     "i.indnkeyatts = 1"
     " AND i.indkey[0] = (SELECT attnum FROM pg_attribute WHERE attrelid = c.oid AND attname = $3))"
@@ -85,7 +85,8 @@ static bool table_ok(struct ef_pg_store *s, const PGresult *res, struct ef_error
                             "ALTER ROLE \"%s\" BYPASSRLS",
                             l->table, user, l->table, user, user);
     }
-    if (!is_true(res, 0, 4))
+    l->table_oid = (unsigned)strtoul(PQgetvalue(res, 0, 4), NULL, 10);
+    if (!is_true(res, 0, 5))
         warn(s, "column %s of %s has no unique index of its own: reads and settles may be slow",
              l->column[EF_COL_ID], l->table);
     return true;

@@ -306,6 +306,10 @@ static void head_finished(struct ef_pg_conn *conn)
     req->done(req->arg, ok ? res : NULL, ok ? NULL : &err);
     request_free(req);
     PQclear(res);
+    if (!ok && conn->state == EF_PG_READY && !conn->sent && ef_pg_sqlstate_ends_session(err.name)) {
+        go_down(conn, &err);
+        return;
+    }
     /* the callback may have submitted (and so started) the next one, or stopped us */
     if (conn->state == EF_PG_READY && conn->head && !conn->sent && !conn->preparing)
         run_head(conn);

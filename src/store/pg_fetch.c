@@ -126,8 +126,12 @@ static void take_header(struct ef_pg_store *s, const PGresult *res)
     int ours = 0;
     f->header_seen = true;
     f->result.max_id = INT64_MIN;
-    sscanf(PQgetvalue(res, 0, C_META), "%d %" SCNu64 " %" SCNd64, &ours, &f->result.xmin,
-           &f->result.max_id);
+    uint64_t filenode = 0;
+    sscanf(PQgetvalue(res, 0, C_META), "%d %" SCNu64 " %" SCNu64 " %" SCNd64, &ours,
+           &f->result.xmin, &filenode, &f->result.max_id);
+    if (s->filenode != 0 && filenode != s->filenode)
+        f->rewritten = f->discard = true;
+    s->filenode = filenode;
     f->result.xmax = s->xid_ceiling;
     f->result.xmax_at_us = s->xid_ceiling_us;
     f->fenced = !ours;
@@ -211,6 +215,11 @@ static void on_done(void *arg, PGresult *res, const struct ef_error *err)
     } else if (f->out_of_order) {
         ef_error_set(&own, EF_CLASS_FATAL,
                      "rows did not come in the order of their ids; nothing was taken");
+        err = &own;
+    } else if (f->rewritten) {
+        ef_error_set(&own, EF_CLASS_BUSY,
+                     "the table was emptied or rewritten; reading it from the beginning");
+        ef_error_code(&own, 0, EF_STORE_REWRITTEN);
         err = &own;
     } else if (f->discard) {
         ef_error_set(&own, EF_CLASS_BUSY, "read given up");

@@ -101,7 +101,7 @@ void ef_pg_renew(struct ef_store *store, int64_t epoch, int64_t ttl_ms)
     char host[256];
     host_name(host, sizeof(host));
     s->renew_sent_us = ef_clock_mono().us;
-    struct ef_pg_request *req = ef_pg_request_new("ef_renew", s->sql.renew, got_renewal, s);
+    struct ef_pg_request *req = ef_pg_request_new(NULL, s->sql.renew, got_renewal, s);
     req->text = true;
     ef_pg_param_int(req, s->layout.outbox_id);
     ef_pg_param_int(req, epoch);

@@ -1,5 +1,9 @@
 // SPDX-License-Identifier: MIT
-/* Looking around and upkeep: waiting rows, lag, archive and purge, the doorbell. */
+/*
+ * Looking around and upkeep: waiting rows, lag, archive and purge, the doorbell. What may take its
+ * time goes over the settling connection: never over the lease's, where a renewal would wait behind
+ * it, nor over the reading one, where every event would.
+ */
 #define EF_LOG_ROOM "store"
 #include "store/pg_store.h"
 
@@ -35,7 +39,7 @@ void ef_pg_waiting(struct ef_store *store)
     struct ef_pg_store *s = ef_pg_store_of(store);
     struct ef_pg_request *req = ef_pg_request_new("ef_waiting", s->sql.waiting, got_waiting, s);
     req->text = true;
-    ef_pg_conn_submit(&s->lease, req);
+    ef_pg_conn_submit(&s->settle, req);
 }
 
 static void got_lag(void *arg, PGresult *res, const struct ef_error *err)
@@ -78,7 +82,7 @@ void ef_pg_lag(struct ef_store *store)
     struct ef_pg_request *req = ef_pg_request_new("ef_lag", s->sql.lag, got_lag, s);
     req->text = true;
     ef_pg_param_text(req, dead_count_due(s) ? "t" : "f");
-    ef_pg_conn_submit(&s->lease, req);
+    ef_pg_conn_submit(&s->settle, req);
 }
 
 static void got_maintained(void *arg, PGresult *res, const struct ef_error *err)
@@ -100,7 +104,7 @@ void ef_pg_maintain(struct ef_store *store, int64_t epoch)
         ef_pg_param_int(req, s->layout.outbox_id);
         ef_pg_param_int(req, s->outbox->retention_ms);
         ef_pg_param_int(req, s->outbox->archive_max_bytes);
-        ef_pg_conn_submit(&s->lease, req);
+        ef_pg_conn_submit(&s->settle, req);
         return;
     }
     struct ef_pg_request *req = ef_pg_request_new("ef_purge", s->sql.purge, got_maintained, s);

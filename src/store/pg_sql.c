@@ -160,12 +160,14 @@ static char *fetch_sql(const struct ef_pg_store *s, bool gaps)
         &b,
         "SELECT (CASE WHEN EXISTS (SELECT 1 FROM l) THEN '1' ELSE '0' END)"
         " || ' ' || pg_snapshot_xmin(pg_current_snapshot())::text"
+        " || ' ' || coalesce(pg_relation_filenode(%u), 0)::text"
         " || CASE WHEN $%d::boolean THEN coalesce(' ' || (SELECT max(%s) FROM %s)::text, '') ELSE "
         "'' END,"
         " NULL::bigint, NULL::timestamptz, NULL::%s, NULL::text, NULL::text, NULL::text, "
         "NULL::text,"
         " NULL::%s, NULL::bigint, NULL::text, NULL::text, NULL::int, NULL::smallint, NULL::int",
-        after + 2, id, l->table, l->message_id_is_uuid ? "uuid" : "text", l->payload_type);
+        l->table_oid, after + 2, id, l->table, l->message_id_is_uuid ? "uuid" : "text",
+        l->payload_type);
     if (gaps) {
         ef_buf_puts(&b, " UNION ALL (SELECT ");
         put_row(&b, s);

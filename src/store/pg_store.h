@@ -17,6 +17,7 @@ enum { EF_PG_IDENT_MAX = 136, EF_PG_TABLE_MAX = 2 * EF_PG_IDENT_MAX + 2 };
 /* What the table looks like; filled by pg_check.c. Names are quoted, ready for SQL. */
 struct ef_pg_layout {
     int outbox_id;
+    unsigned table_oid;
     char schema_name[64], table_name[64]; /* as they are */
     char table[EF_PG_TABLE_MAX];
     char archive[EF_PG_TABLE_MAX];
@@ -47,7 +48,7 @@ struct ef_pg_fetch { /* the open fetch */
     int64_t bytes_since_pause;
     int gap_rows, main_rows;
     int64_t last_id;
-    bool out_of_order, fenced;
+    bool out_of_order, fenced, rewritten;
     struct ef_fetched result;
 };
 
@@ -73,6 +74,7 @@ struct ef_pg_store {
     uint64_t xid_ceiling;
     int64_t xid_ceiling_us;
     int64_t renew_sent_us;
+    uint64_t filenode;                  /* of the table at the last read; 0: not known */
     int64_t dead_rows, dead_counted_us; /* last count and when; 0: never */
     char listen_sql[EF_PG_IDENT_MAX + 16];
     char registry_sql[1024]; /* check's third question */

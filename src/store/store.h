@@ -105,6 +105,13 @@ struct ef_lag {
     int64_t archive_partitions, archive_bytes, archive_default_rows; /* -1: no archive */
 };
 
+/*
+ * Name of a fetch's BUSY error: the table was emptied (TRUNCATE) or rewritten since the last read,
+ * so ids may have begun again; nothing was handed over. What was concluded about ids not seen yet
+ * is void.
+ */
+#define EF_STORE_REWRITTEN "TABLE_REWRITTEN"
+
 /* --- upcalls: given at creation, all mandatory --- */
 
 struct ef_store_user {

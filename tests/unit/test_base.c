@@ -544,6 +544,7 @@ int main(void)
 {
     Suite *suite = suite_create("base");
     TCase *tc = tcase_create("base");
+    tcase_set_timeout(tc, 60);
     add_tests(tc);
     suite_add_tcase(suite, tc);
     SRunner *runner = srunner_create(suite);
