@@ -194,7 +194,7 @@ static const struct error_case outbox_cases[] = {
      "f:4:64: outboxes[0].batch.max_rows: \"x\" is not a whole number\n"},
     {"window: {max_bytes: 2MiB}", ""},
     {"batch: {max_bytes: 4MiB}, window: {max_bytes: 2MiB}",
-     "f:4:91: outboxes[0].window.max_bytes: is 2MiB, less than batch.max_bytes (4MiB)\n"},
+     "f:4:92: outboxes[0].window.max_bytes: is 2MiB, less than batch.max_bytes (4MiB)\n"},
     {"max_payload: 32MiB", "f:4:59: outboxes[0].max_payload: is 32MiB, more than window.max_bytes "
                            "(16MiB, the default)\n"},
     {"retry: {base_delay: 1m}", "f:4:66: outboxes[0].retry.base_delay: is 1m, more than "
