@@ -7,8 +7,8 @@
 CREATE SCHEMA :"schema";
 COMMENT ON SCHEMA :"schema" IS 'eventferry: relays outbox tables to Kafka';
 
--- The major version of these objects: a change that an older relay cannot live with raises it, and a
--- relay refuses a number it does not know. Other changes are seen object by object.
+-- The major version of these objects: a change that an older relay cannot live with raises it,
+-- and a relay refuses a number it does not know. Other changes are seen object by object.
 --@ step: table :"schema".schema_version
 --@ unless: SELECT to_regclass(format('%I.schema_version', :'schema')) IS NOT NULL
 CREATE TABLE :"schema".schema_version (

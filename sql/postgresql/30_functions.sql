@@ -1,21 +1,23 @@
 -- SPDX-License-Identifier: MIT
 -- Partition upkeep of archives, and the doorbell's function.
 
--- Makes an archive's partitions ahead of time and drops those wholly behind the retention. It runs
--- with its owner's rights, so that the relay's role needs none on the partitions; the only tables
--- it touches are archives that the registry names, which that role cannot change.
+-- Makes an archive's partitions ahead of time and drops those wholly behind the retention. It
+-- runs with its owner's rights, so that the relay's role needs none on the partitions; the only
+-- tables it touches are archives that the registry names, which that role cannot change.
 --
--- retention  null or 0: nothing goes by age. Up to 72 hours a partition holds an hour, else a day (UTC).
+-- retention  null or 0: nothing goes by age. Up to 72 hours a partition holds an hour, else a day
+--            (UTC).
 -- max_bytes  null: no limit. Otherwise the oldest past partitions go first, whole, until it holds.
 --
 -- It never waits longer than lock_timeout for a lock. What it could not do then is counted in
--- postponed and next_due is near: calling again at next_due is the retry. Rows are never moved: those
--- that met no partition stay in the default one until the retention has passed, then go in batches.
--- Making a partition is CREATE and ATTACH, which lets inserts go on; only dropping one holds
--- them up, and comes last, so that the lock on the archive is short.
+-- postponed and next_due is near: calling again at next_due is the retry. Rows are never moved:
+-- those that met no partition stay in the default one until the retention has passed, then go in
+-- batches. Making a partition is CREATE and ATTACH, which lets inserts go on; only dropping one
+-- holds them up, and comes last, so that the lock on the archive is short.
 --@ step: function :"schema".archive_maintain(int, interval, bigint)
---@ unless: SELECT obj_description(to_regprocedure(format('%I.archive_maintain(int, interval, bigint)',
---@           :'schema')), 'pg_proc') IS NOT DISTINCT FROM :'text_id'
+--@ unless: SELECT obj_description(to_regprocedure(
+--@           format('%I.archive_maintain(int, interval, bigint)', :'schema')), 'pg_proc')
+--@           IS NOT DISTINCT FROM :'text_id'
 CREATE OR REPLACE FUNCTION :"schema".archive_maintain(
     outbox_id int, retention interval, max_bytes bigint,
     OUT created int, OUT dropped int, OUT postponed int, OUT deleted bigint,
@@ -74,7 +76,8 @@ BEGIN
         RETURN;
     END;
 
-    SELECT i.inhrelid::regclass INTO fallback FROM pg_inherits i JOIN pg_class c ON c.oid = i.inhrelid
+    SELECT i.inhrelid::regclass INTO fallback
+        FROM pg_inherits i JOIN pg_class c ON c.oid = i.inhrelid
         WHERE i.inhparent = archive AND pg_get_expr(c.relpartbound, c.oid) = 'DEFAULT';
     IF fallback IS NOT NULL THEN
         IF keep IS NOT NULL THEN
@@ -106,8 +109,8 @@ BEGIN
                        (SELECT max(b.hi) FROM unnest(los, his) b(lo, hi) WHERE b.hi <= covered));
         hi := least(date_trunc(unit, covered) + width,
                     (SELECT min(b.lo) FROM unnest(los, his) b(lo, hi) WHERE b.lo > covered));
-        partition := entry.archive_stem || '_' ||
-            to_char(lo, CASE WHEN hi = lo + interval '1 day' THEN 'YYYYMMDD' ELSE 'YYYYMMDDHH24' END);
+        partition := entry.archive_stem || '_' || to_char(
+            lo, CASE WHEN hi = lo + interval '1 day' THEN 'YYYYMMDD' ELSE 'YYYYMMDDHH24' END);
         outcome := 'made';
         BEGIN
             EXECUTE format('CREATE TABLE %I.%I (LIKE %s)', :'schema', partition, archive);
@@ -194,8 +197,8 @@ $eventferry$;
 COMMENT ON FUNCTION :"schema".archive_maintain(int) IS :'text_id';
 REVOKE ALL ON FUNCTION :"schema".archive_maintain(int) FROM PUBLIC;
 
--- Rings: the relay listens on the channel, which is the trigger's argument. It runs with the rights
--- of whoever inserts, and needs none.
+-- Rings: the relay listens on the channel, which is the trigger's argument. It runs with the
+-- rights of whoever inserts, and needs none.
 --@ step: function :"schema".bell()
 --@ unless: SELECT obj_description(to_regprocedure(format('%I.bell()', :'schema')), 'pg_proc')
 --@           IS NOT DISTINCT FROM :'text_id'

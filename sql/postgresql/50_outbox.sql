@@ -34,12 +34,14 @@ CREATE INDEX :"index_waiting" ON :"table_schema".:"table" (aggregate_id, id) WHE
 -- Nullable and without a default: the rows there are stay as they are.
 --@ step: column kafka_partition of :"table_schema".:"table"
 --@ if: old_table own_layout
---@ unless: SELECT EXISTS (SELECT FROM pg_attribute WHERE attname = 'kafka_partition' AND NOT attisdropped
---@           AND attrelid = to_regclass(format('%I.%I', :'table_schema', :'table')))
+--@ unless: SELECT EXISTS (SELECT FROM pg_attribute
+--@           WHERE attrelid = to_regclass(format('%I.%I', :'table_schema', :'table'))
+--@             AND attname = 'kafka_partition' AND NOT attisdropped)
 ALTER TABLE :"table_schema".:"table" ADD COLUMN kafka_partition int;
 
 --@ step: column last_error of :"table_schema".:"table"
 --@ if: old_table own_layout
---@ unless: SELECT EXISTS (SELECT FROM pg_attribute WHERE attname = 'last_error' AND NOT attisdropped
---@           AND attrelid = to_regclass(format('%I.%I', :'table_schema', :'table')))
+--@ unless: SELECT EXISTS (SELECT FROM pg_attribute
+--@           WHERE attrelid = to_regclass(format('%I.%I', :'table_schema', :'table'))
+--@             AND attname = 'last_error' AND NOT attisdropped)
 ALTER TABLE :"table_schema".:"table" ADD COLUMN last_error text;

@@ -3,19 +3,22 @@
 
 --@ step: USAGE on schema :"table_schema" for :"relay_role"
 --@ if: relay_role
---@ unless: SELECT has_schema_privilege(:'relay_role', to_regnamespace(quote_ident(:'table_schema')), 'USAGE')
+--@ unless: SELECT has_schema_privilege(:'relay_role',
+--@           to_regnamespace(quote_ident(:'table_schema')), 'USAGE')
 --@ verb: granted
 GRANT USAGE ON SCHEMA :"table_schema" TO :"relay_role";
 
 --@ step: USAGE on schema :"schema" for :"relay_role"
 --@ if: relay_role
---@ unless: SELECT has_schema_privilege(:'relay_role', to_regnamespace(quote_ident(:'schema')), 'USAGE')
+--@ unless: SELECT has_schema_privilege(:'relay_role',
+--@           to_regnamespace(quote_ident(:'schema')), 'USAGE')
 --@ verb: granted
 GRANT USAGE ON SCHEMA :"schema" TO :"relay_role";
 
 --@ step: SELECT, DELETE on :"table_schema".:"table" for :"relay_role"
 --@ if: relay_role
---@ unless: SELECT has_table_privilege(:'relay_role', t, 'SELECT') AND has_table_privilege(:'relay_role', t, 'DELETE')
+--@ unless: SELECT has_table_privilege(:'relay_role', t, 'SELECT')
+--@           AND has_table_privilege(:'relay_role', t, 'DELETE')
 --@           FROM CAST(to_regclass(format('%I.%I', :'table_schema', :'table')) AS oid) t
 --@ verb: granted
 GRANT SELECT, DELETE ON :"table_schema".:"table" TO :"relay_role";
@@ -71,14 +74,16 @@ GRANT INSERT ON :"schema".audit TO :"relay_role";
 
 --@ step: SELECT, INSERT on :"schema".:"archive" for :"relay_role"
 --@ if: relay_role archive
---@ unless: SELECT has_table_privilege(:'relay_role', t, 'SELECT') AND has_table_privilege(:'relay_role', t, 'INSERT')
+--@ unless: SELECT has_table_privilege(:'relay_role', t, 'SELECT')
+--@           AND has_table_privilege(:'relay_role', t, 'INSERT')
 --@           FROM CAST(to_regclass(format('%I.%I', :'schema', :'archive')) AS oid) t
 --@ verb: granted
 GRANT SELECT, INSERT ON :"schema".:"archive" TO :"relay_role";
 
 --@ step: SELECT, UPDATE on sequence :"schema".:"bell" for :"relay_role"
 --@ if: relay_role doorbell
---@ unless: SELECT has_sequence_privilege(:'relay_role', s, 'SELECT') AND has_sequence_privilege(:'relay_role', s, 'UPDATE')
+--@ unless: SELECT has_sequence_privilege(:'relay_role', s, 'SELECT')
+--@           AND has_sequence_privilege(:'relay_role', s, 'UPDATE')
 --@           FROM CAST(to_regclass(format('%I.%I', :'schema', :'bell')) AS oid) s
 --@ verb: granted
 GRANT SELECT, UPDATE ON SEQUENCE :"schema".:"bell" TO :"relay_role";
@@ -95,7 +100,8 @@ GRANT EXECUTE ON FUNCTION :"schema".archive_maintain(int),
 -- The application inserts, and that is all. The doorbell asks nothing more of it.
 --@ step: USAGE on schema :"table_schema" for :"app_role"
 --@ if: app_role
---@ unless: SELECT has_schema_privilege(:'app_role', to_regnamespace(quote_ident(:'table_schema')), 'USAGE')
+--@ unless: SELECT has_schema_privilege(:'app_role',
+--@           to_regnamespace(quote_ident(:'table_schema')), 'USAGE')
 --@ verb: granted
 GRANT USAGE ON SCHEMA :"table_schema" TO :"app_role";
 

@@ -20,7 +20,7 @@ struct ef_step {
     char *unless; /* query with one boolean: true when there is nothing to do; NULL: always do */
     char *verb;   /* "created" if the file does not say */
     char *index;  /* an index made concurrently, outside a transaction: its name; else NULL */
-    bool quiet;   /* not worth a line when there is nothing to do */
+    bool quiet;   /* corrects what a database has: not a word where there is nothing to correct */
     char *sql;    /* the statements */
 };
 

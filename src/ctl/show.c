@@ -95,7 +95,8 @@ static bool put_steps(struct show *show, const struct ef_script *script, bool co
     for (size_t i = 0; i < script->count; i++) {
         const struct ef_step *step = &script->steps[i];
         bool done;
-        if ((step->index != NULL) != concurrent || !ef_step_wanted(step, &show->vars))
+        if ((step->index != NULL) != concurrent || !ef_step_wanted(step, &show->vars) ||
+            (step->quiet && !show->pg))
             continue;
         if (!ask(show, step, step->unless, &done, err))
             return false;
