@@ -37,6 +37,12 @@ struct ef_ctl_verb {
 };
 
 int ef_ctl_migrate(struct ef_ctl *ctl, int argc, char **argv);
+/* Over the daemon's control socket. */
+int ef_ctl_status(struct ef_ctl *ctl, int argc, char **argv);
+int ef_ctl_pause(struct ef_ctl *ctl, int argc, char **argv);
+int ef_ctl_resume(struct ef_ctl *ctl, int argc, char **argv);
+int ef_ctl_drain(struct ef_ctl *ctl, int argc, char **argv);
+int ef_ctl_reload(struct ef_ctl *ctl, int argc, char **argv);
 
 /*
  * Loads the configuration (caller frees), or says on stderr what is wrong, line by line, and sets

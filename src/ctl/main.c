@@ -10,6 +10,11 @@
 static const struct ef_ctl_verb verbs[] = {
     {"migrate", "[OPTION]...", "make or complete what an outbox needs in its database",
      ef_ctl_migrate},
+    {"status", "[OUTBOX]", "show how the outboxes of a running daemon are", ef_ctl_status},
+    {"pause", "OUTBOX|--all", "stop relaying a table, whichever relay owns it", ef_ctl_pause},
+    {"resume", "OUTBOX|--all", "end a pause or a drain", ef_ctl_resume},
+    {"drain", "OUTBOX|--all", "stop reading and wait until nothing is in flight", ef_ctl_drain},
+    {"reload", "", "make the daemon read its configuration again", ef_ctl_reload},
 };
 
 enum { VERB_COUNT = sizeof(verbs) / sizeof(verbs[0]) };

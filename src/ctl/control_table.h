@@ -1,0 +1,17 @@
+// SPDX-License-Identifier: MIT
+/*
+ * The status of a daemon as people read it on a terminal: one line an outbox, aligned. Pure: JSON
+ * of admin/status_json.h in, text out; what a newer or older daemon does not say shows as "-".
+ * Thread: any one.
+ */
+#pragma once
+
+#include <jansson.h>
+
+#include "base/str.h"
+
+/* status: the object of the verb "status". colors: with the escape codes of a terminal. */
+void ef_ctl_table(const json_t *status, bool colors, struct ef_buf *out);
+
+/* Append text for a terminal: control characters become '?', line feeds stay. */
+void ef_ctl_plain(const char *text, struct ef_buf *out);
