@@ -207,7 +207,7 @@ static void report_one(struct instance *in, const rd_kafka_message_t *rkm)
     if (in->aside) {
         p->aside_in_flight--;
         if (rkm->err)
-            ef_kafka_error_fill(&err, rkm->err, rd_kafka_message_errstr(rkm));
+            ef_kafka_error_fill(&err, rkm->err, NULL);
         ef_producer_report(p, m, rkm->err ? &err : NULL);
         return;
     }
@@ -218,7 +218,8 @@ static void report_one(struct instance *in, const rd_kafka_message_t *rkm)
         ef_producer_report(p, m, NULL);
         return;
     }
-    ef_kafka_error_fill(&err, rkm->err, rd_kafka_message_errstr(rkm));
+    /* rd_kafka_message_errstr would give the message's own payload here: never into a log */
+    ef_kafka_error_fill(&err, rkm->err, NULL);
     if (m->topic->stuck && err.class == EF_CLASS_FATAL)
         ef_error_set(&err, EF_CLASS_DESTINATION,
                      "topic \"%s\" does not take messages: no answer for too long", m->topic->name);

@@ -8,6 +8,7 @@
 #include <time.h>
 
 #include "base/str.h"
+#include "base/utf8.h"
 
 enum { ARRAY_MAX_BYTES = 64 << 20 };
 
@@ -71,13 +72,18 @@ static void put_string(struct ef_buf *b, const char *s)
         ef_buf_puts(b, "NULL");
         return;
     }
+    /* an error's text may have been cut within a character, which the server would refuse */
+    struct ef_buf valid;
+    ef_buf_init(&valid, 8192);
+    ef_utf8_add(&valid, s, strlen(s));
     ef_buf_puts(b, "\"");
-    for (; *s; s++) {
-        if (*s == '"' || *s == '\\')
+    for (const char *c = valid.data; c && *c; c++) {
+        if (*c == '"' || *c == '\\')
             ef_buf_puts(b, "\\");
-        ef_buf_add(b, s, 1);
+        ef_buf_add(b, c, 1);
     }
     ef_buf_puts(b, "\"");
+    ef_buf_done(&valid);
 }
 
 static void put_fence(struct ef_pg_store *s, struct ef_pg_request *req, int64_t epoch)
