@@ -367,10 +367,13 @@ struct ef_publisher *ef_producer_publisher(struct ef_producer *p)
 
 void ef_producer_view(const struct ef_producer *p, struct ef_producer_view *ret)
 {
-    *ret = (struct ef_producer_view){.up = !p->outage,
+    bool never_reached =
+        p->last_ack_us == 0 && p->brokers_up <= 0 && p->suspect.class != EF_CLASS_NONE;
+    *ret = (struct ef_producer_view){.up = !p->outage && !never_reached,
                                      .brokers_up = p->brokers_up,
                                      .in_flight = p->in_flight + p->held,
                                      .recreations = p->recreations};
-    if (p->outage)
-        snprintf(ret->reason, sizeof(ret->reason), "%.255s", p->outage_error.text);
+    if (!ret->up)
+        snprintf(ret->reason, sizeof(ret->reason), "%.255s",
+                 p->outage ? p->outage_error.text : p->suspect.text);
 }
