@@ -136,7 +136,7 @@ static bool plan(struct run *run, struct ef_error *err)
 {
     struct ef_facts facts;
     if (!ef_facts_load(run->pg, run->migration, &facts, err))
-        return false;
+        return ef_error_prefix(err, "could not look at what is there");
     bool ok = ef_plan_make(run->migration, &facts, &run->vars, &run->result->findings, err);
     ef_facts_free(&facts);
     return ok;

@@ -75,12 +75,12 @@ static const char table_sql[] =
     " WHERE c.oid = to_regclass(format('%I.%I', :'table_schema', :'table'))";
 
 static const char columns_sql[] =
-    "SELECT attname, format_type(atttypid, NULL), attnotnull FROM pg_attribute"
+    "SELECT attname, format_type(atttypid, -1), attnotnull FROM pg_attribute"
     " WHERE attrelid = to_regclass(format('%I.%I', :'table_schema', :'table'))"
     " AND attnum > 0 AND NOT attisdropped ORDER BY attnum";
 
 static const char archive_columns_sql[] =
-    "SELECT attname, format_type(atttypid, NULL), attnotnull FROM pg_attribute"
+    "SELECT attname, format_type(atttypid, -1), attnotnull FROM pg_attribute"
     " WHERE attrelid = to_regclass(format('%I.%I', :'schema', :'archive'))"
     " AND attnum > 0 AND NOT attisdropped ORDER BY attnum";
 

@@ -11,7 +11,8 @@
 
 struct ef_fact_column {
     char *name;
-    char *type; /* without length or precision: an archive sets no limits */
+    char *type; /* without length or precision, for an archive sets no limits: bpchar, not character
+                 */
     bool not_null;
 };
 

@@ -14,6 +14,7 @@
 enum {
     DEFAULT_WAIT_MS = 30000,
     CONNECT_TIMEOUT_S = 10,
+    OLDEST_VERSION = 130000,                 /* gen_random_uuid, pg_current_snapshot */
     DEFAULT_RETENTION_MS = 24 * 3600 * 1000, /* as outboxes.*.retention */
 };
 
@@ -46,8 +47,8 @@ static void usage(FILE *out)
         "that owns the table. What is there already is never rewritten nor locked for long.\n\n"
         "  --outbox NAME        only this outbox of the configuration, not all of them\n"
         "  --table SCHEMA.TABLE this table, whatever the configuration says\n"
-        "  --url URL            connect here (as the owner) and not as the relay does; a password\n"
-        "                       is better left to PGPASSFILE or PGPASSWORD\n"
+        "  --url URL            connect here as the owner, directly and not through a pooler; a\n"
+        "                       password is better left to PGPASSFILE or PGPASSWORD\n"
         "  --print              show the SQL and run nothing: for a database with nothing in it,\n"
         "                       or with --url for what that database lacks\n"
         "  --grant-to ROLE      grant the role that eventferryd connects as what it needs\n"
@@ -306,6 +307,12 @@ static struct ef_ctl_pg *connect_to(const struct target *target, const char *url
     if (password)
         explicit_bzero(password, strlen(password));
     free(password);
+    if (pg && ef_ctl_pg_version(pg) < OLDEST_VERSION) {
+        ef_error_set(err, EF_CLASS_CONFIG, "cannot work with PostgreSQL %d: 13 or later is needed",
+                     ef_ctl_pg_version(pg) / 10000);
+        ef_ctl_pg_close(pg);
+        return NULL;
+    }
     return pg;
 }
 
@@ -334,6 +341,18 @@ static void print_outcome(const struct ef_migration *migration,
                table);
 }
 
+/* After an error. */
+static const char *what_now(const struct ef_error *err, bool indexes_missing)
+{
+    if (indexes_missing)
+        return "everything but that index is in place; run migrate again for it";
+    if (err->class == EF_CLASS_OUTAGE)
+        return "run migrate again: it makes what is not there yet";
+    if (err->class == EF_CLASS_BUSY)
+        return "nothing was changed; run migrate again, or with a longer --wait";
+    return "nothing was changed";
+}
+
 static int apply(struct ef_ctl_pg *pg, const struct ef_script *script, const struct target *target,
                  int64_t wait_ms)
 {
@@ -354,11 +373,7 @@ static int apply(struct ef_ctl_pg *pg, const struct ef_script *script, const str
         code = result.findings.warnings.count ? EF_CTL_WARNED : EF_CTL_DONE;
     } else {
         ef_ctl_complain("%s: %s", table, err.text);
-        ef_ctl_complain(result.indexes_missing
-                            ? "everything but that index is in place; run migrate again for it"
-                        : err.class == EF_CLASS_BUSY
-                            ? "nothing was changed; run migrate again, or with a longer --wait"
-                            : "nothing was changed");
+        ef_ctl_complain("%s", what_now(&err, result.indexes_missing));
         code = ef_ctl_code(&err);
     }
     ef_findings_done(&result.findings);

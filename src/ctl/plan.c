@@ -397,6 +397,12 @@ bool ef_plan_make(const struct ef_migration *migration, const struct ef_facts *f
     if (strstr(migration->schema, "$eventferry$"))
         return ef_error_set(err, EF_CLASS_CONFIG, "the name of schema '%s' cannot be used",
                             migration->schema);
+    if (migration->channel && strlen(migration->channel) > EF_PG_NAME_MAX)
+        return ef_error_set(
+            err, EF_CLASS_CONFIG,
+            "channel '%s' has over %d bytes: every INSERT would fail while the bell "
+            "is armed",
+            migration->channel, EF_PG_NAME_MAX);
     if (!facts && migration->custom)
         return ef_error_set(
             err, EF_CLASS_CONFIG,

@@ -134,7 +134,7 @@ static bool plan(struct show *show, struct ef_findings *findings, struct ef_erro
 {
     struct ef_facts facts = {0};
     if (show->pg && !ef_facts_load(show->pg, show->migration, &facts, err))
-        return false;
+        return ef_error_prefix(err, "could not look at what is there");
     bool ok = ef_plan_make(show->migration, show->pg ? &facts : NULL, &show->vars, findings, err);
     ef_facts_free(&facts);
     return ok;

@@ -360,14 +360,15 @@ def test_custom_layout(bare, configured):
     with bare.session(OWNER_ROLE) as owner:
         owner.run("CREATE TABLE public.events (seq bigserial PRIMARY KEY, uid uuid, entity text, "
                   "body bytea, state int NOT NULL DEFAULT 0, tries int, due timestamptz, "
+                  "code char(40), "
                   "secret_note text)")
     outbox = {"table": "public.events", "layout": "custom", "columns": {
         "id": "seq", "message_id": "uid", "aggregate_id": "entity", "payload": "body",
-        "status": "state", "attempts": "tries", "next_retry_at": "due",
+        "status": "state", "attempts": "tries", "next_retry_at": "due", "key": "code",
         "topic": {"value": "orders"}}}
     done = configured(bare, *GRANTS, outboxes=[outbox])
     assert columns(bare, "eventferry.archive_public_events") == [
-        "seq", "uid", "entity", "body", "state", "tries", "due", "archived_at"]
+        "seq", "uid", "entity", "code", "body", "state", "tries", "due", "archived_at"]
     assert "secret_note" not in done.stdout
     assert set(indexes(bare, "public.events")) == \
         {"events_pkey", "events_unfinished", "events_waiting"}
@@ -376,6 +377,7 @@ def test_custom_layout(bare, configured):
         application.run("INSERT INTO events (entity, body) VALUES ('a', 'x')")
     with bare.session(RELAY) as relay:
         relay.run("UPDATE events SET state = 3, tries = 1, due = now()")
+        relay.run("INSERT INTO eventferry.archive_public_events (code) VALUES (repeat('x', 40))")
     done = configured(bare, *GRANTS, outboxes=[outbox])
     assert set(lines(done).values()) == {"exists"}
 
@@ -518,6 +520,12 @@ def test_exit_codes(bare, tmp_path):
     broken = tmp_path / "broken.yaml"
     broken.write_text("outboxes: 1\n", encoding="ascii")
     assert f"{broken}:1:" in ctl("--config", str(broken), "migrate", expect=78).stderr
+    assert not has_own_schema(bare)
+
+
+def test_channel_that_would_break_inserts(bare, configured):
+    done = configured(bare, expect=1, outboxes=[{"wake": "notify", "channel": "c" * 64}])
+    assert "every INSERT would fail" in done.stderr
     assert not has_own_schema(bare)
 
 
