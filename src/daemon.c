@@ -372,8 +372,8 @@ static void make_metrics(struct daemon *d)
 {
     static const char help[] = "Reloads of the configuration, by how they ended.";
     d->metrics = ef_metrics_new();
-    d->reload_ok =
-        ef_metrics_get(d->metrics, EF_COUNTER, "config_reloads_total", help, "result", "success", NULL);
+    d->reload_ok = ef_metrics_get(d->metrics, EF_COUNTER, "config_reloads_total", help, "result",
+                                  "success", NULL);
     d->reload_bad = ef_metrics_get(d->metrics, EF_COUNTER, "config_reloads_total", help, "result",
                                    "failure", NULL);
     d->reload_time =

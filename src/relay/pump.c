@@ -275,6 +275,7 @@ static void hand_over(struct ef_relay *r, struct ef_entry *e)
             ef_destinations_undecided(&r->destinations, e->row->topic, ef_clock_mono());
         }
         r->full = true;
+        ef_timer_start(&r->full_timer, r->outbox->retry.backpressure_ms * EF_MS_US);
         break;
     case EF_PRODUCED_REFUSED:
         ef_relay_row_failed(r, e, &err, true);
@@ -311,10 +312,12 @@ static void produce(struct ef_relay *r)
     }
 }
 
+/* The publisher says when there is room, or the time of back-pressure has passed: try. */
 static void on_room(void *arg)
 {
     struct ef_relay *r = arg;
     r->full = false;
+    ef_timer_stop(&r->full_timer);
     ef_relay_pump_soon(r);
 }
 
@@ -355,6 +358,7 @@ void ef_relay_forget(struct ef_relay *r)
     cancel_fetch(r);
     ef_timer_stop(&r->fetch_timer);
     ef_timer_stop(&r->stall_timer);
+    ef_timer_stop(&r->full_timer);
     ef_timer_stop(&r->retry_timer);
     ef_timer_stop(&r->probe_timer);
     ef_timer_stop(&r->fate_timer);
@@ -416,5 +420,6 @@ void ef_relay_pump_init(struct ef_relay *r)
     ef_arena_init(&r->scratch, 16 * 1024);
     ef_timer_init(&r->fetch_timer, r->loop, "relay", on_fetch_timer, r);
     ef_timer_init(&r->stall_timer, r->loop, "relay", on_stall, r);
+    ef_timer_init(&r->full_timer, r->loop, "relay", on_room, r);
     ef_deferred_init(&r->pump_later, r->loop, "relay", pump, r);
 }

@@ -75,7 +75,7 @@ struct ef_relay {
     int64_t idle_delay_us; /* until the next poll; doubles while nothing comes */
     int64_t last_row_us;   /* when a new row was read last */
     bool last_read_empty;
-    struct ef_timer fetch_timer, stall_timer;
+    struct ef_timer fetch_timer, stall_timer, full_timer;
     struct ef_deferred pump_later;
     bool full; /* the publisher takes nothing now */
     bool outage;
