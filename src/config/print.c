@@ -3,6 +3,7 @@
 
 #include <stdlib.h>
 
+#include "base/utf8.h"
 #include "config/fill.h"
 #include "config/scalar.h"
 #include "config/url.h"
@@ -29,25 +30,61 @@ static bool is_plain(const char *text)
            text[0] != ':' && text[strlen(text) - 1] != ':' && !is_word_of_yaml(text);
 }
 
+/*
+ * Characters that YAML 1.1 takes for line ends or does not take at all (section 5.1: c-printable,
+ * b-char): in quotes they must be escaped. Returns false for all others.
+ */
+static bool add_special(const char *p, size_t len, struct ef_buf *out)
+{
+    unsigned char second = len > 1 ? (unsigned char)p[1] : 0;
+    if (len == 2 && (unsigned char)p[0] == 0xc2 && second < 0xa0)
+        return ef_buf_printf(out, "\\x%02x", second);
+    if (len != 3)
+        return false;
+    if (memcmp(p, "\xe2\x80\xa8", 3) == 0)
+        return ef_buf_puts(out, "\\u2028");
+    if (memcmp(p, "\xe2\x80\xa9", 3) == 0)
+        return ef_buf_puts(out, "\\u2029");
+    if (memcmp(p, "\xef\xbb\xbf", 3) == 0)
+        return ef_buf_puts(out, "\\ufeff");
+    if (memcmp(p, "\xef\xbf", 2) == 0 && second == 0xbf && (unsigned char)p[2] >= 0xbe)
+        return ef_buf_printf(out, "\\uff%02x", (unsigned)(p[2] & 1) + 0xfe);
+    return false;
+}
+
+/* One character inside double quotes; returns its length. */
+static size_t add_quoted(const char *p, size_t left, struct ef_buf *out)
+{
+    unsigned char c = (unsigned char)*p;
+    size_t len = ef_utf8_length(p, left);
+    if (len == 0) {
+        ef_buf_puts(out, "\\ufffd"); /* a byte that is no text: from a variable or a file */
+        return 1;
+    }
+    if (c == '"' || c == '\\')
+        ef_buf_printf(out, "\\%c", c);
+    else if (c == '\n')
+        ef_buf_puts(out, "\\n");
+    else if (c < 0x20 || c == 0x7f)
+        ef_buf_printf(out, "\\x%02x", c);
+    else if (!add_special(p, len, out))
+        ef_buf_add(out, p, len);
+    return len;
+}
+
 void ef_print_string(const char *text, bool topic, struct ef_buf *out)
 {
     if (is_plain(text)) {
         ef_buf_puts(out, text);
         return;
     }
+    const char *end = text + strlen(text);
     ef_buf_puts(out, "\"");
-    for (const char *p = text; *p; p++) {
-        unsigned char c = (unsigned char)*p;
-        if (c == '$' && p[1] == '{' && !(topic && strncmp(p, "${topic}", 8) == 0))
-            ef_buf_puts(out, "$$");
-        else if (c == '"' || c == '\\')
-            ef_buf_printf(out, "\\%c", c);
-        else if (c == '\n')
-            ef_buf_puts(out, "\\n");
-        else if (c < 0x20 || c == 0x7f)
-            ef_buf_printf(out, "\\x%02x", c);
-        else
-            ef_buf_add(out, p, 1);
+    for (const char *p = text; p < end;) {
+        bool dollar = *p == '$' && p[1] == '{';
+        if (dollar && !(topic && strncmp(p, "${topic}", 8) == 0))
+            ef_buf_puts(out, "$");
+        p += add_quoted(p, (size_t)(end - p), out);
     }
     ef_buf_puts(out, "\"");
 }

@@ -31,6 +31,10 @@ void ef_problems_add(struct ef_config_problems *problems, int line, int column, 
     if (vasprintf(&text, fmt, ap) < 0)
         text = ef_xstrdup(fmt);
     va_end(ap);
+    /* names and paths of the file stand in it as they are: none may begin a line of its own */
+    for (char *p = text; *p; p++)
+        if ((unsigned char)*p < 0x20 || *p == 0x7f)
+            *p = '?';
     append(problems, (struct ef_config_problem){
                          .line = line, .column = column, .warning = warning, .text = text});
 }
@@ -72,13 +76,7 @@ void ef_problems_quote(struct ef_buf *buf, const char *text)
         while (shown > 0 && ((unsigned char)text[shown] & 0xc0) == 0x80)
             shown--; /* never inside a character */
     }
-    ef_buf_puts(buf, "\"");
-    for (size_t i = 0; i < shown; i++) {
-        unsigned char c = (unsigned char)text[i];
-        char printable = c < 0x20 || c == 0x7f ? '?' : (char)c;
-        ef_buf_add(buf, &printable, 1);
-    }
-    ef_buf_puts(buf, shown < len ? "...\"" : "\"");
+    ef_buf_printf(buf, "\"%.*s%s\"", (int)shown, text, shown < len ? "..." : "");
 }
 
 void ef_config_problems_free(struct ef_config_problems *problems)

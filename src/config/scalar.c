@@ -4,6 +4,7 @@
 #include <inttypes.h>
 #include <stdlib.h>
 
+#include "base/utf8.h"
 #include "config/lists.h"
 #include "config/reading.h"
 #include "config/url.h"
@@ -110,12 +111,19 @@ static void fill_number(const struct ef_reading *value, void *base)
     }
 }
 
-static bool has_control(const char *text)
+/* Why a text cannot be logged, compared or printed as it is; NULL if it can. */
+static const char *not_a_line(const char *text)
 {
-    for (; *text; text++)
-        if ((unsigned char)*text < 0x20 || *text == 0x7f)
-            return true;
-    return false;
+    const char *end = text + strlen(text);
+    while (text < end) {
+        size_t len = ef_utf8_length(text, (size_t)(end - text));
+        if (len == 0)
+            return "is not UTF-8 text";
+        if (len == 1 && ((unsigned char)*text < 0x20 || *text == 0x7f))
+            return "holds a control character or a line end";
+        text += len;
+    }
+    return NULL;
 }
 
 char *ef_scalar_string(const struct ef_reading *value)
@@ -127,8 +135,8 @@ char *ef_scalar_string(const struct ef_reading *value)
     bool off = text[0] == '\0' && (value->option->flags & EF_OPT_TOPIC);
     if (ef_reading_unknown(value))
         return ef_xstrdup(text);
-    if (has_control(text)) {
-        ef_reading_complain(value, "holds a control character or a line end");
+    if (not_a_line(text)) {
+        ef_reading_complain(value, not_a_line(text));
         return NULL;
     }
     if (value->option->check && !off && !value->option->check(text, &err)) {

@@ -187,14 +187,14 @@ static const struct error_case outbox_cases[] = {
      "topic?\n"},
     {"batch: {max_rows: 30000}", "f:4:64: outboxes[0].batch.max_rows: is 30000, more than "
                                  "window.max_rows (20000, the default)\n"},
-    {"window: {max_rows: 500}", ""}, /* the default batch follows */
     {"batch: {max_rows: 600}, window: {max_rows: 500}",
      "f:4:89: outboxes[0].window.max_rows: is 500, less than batch.max_rows (600)\n"},
     {"batch: {max_rows: x}, window: {max_rows: 500}",
      "f:4:64: outboxes[0].batch.max_rows: \"x\" is not a whole number\n"},
-    {"window: {max_bytes: 2MiB}", ""},
-    {"batch: {max_bytes: 4MiB}, window: {max_bytes: 2MiB}",
-     "f:4:92: outboxes[0].window.max_bytes: is 2MiB, less than batch.max_bytes (4MiB)\n"},
+    {"window: {max_bytes: 512KiB}", "f:4:66: outboxes[0].window.max_bytes: is 512KiB, less than "
+                                    "max_payload (1MB, the default)\n"},
+    {"batch: {max_bytes: 8MiB}, window: {max_bytes: 2MiB}",
+     "f:4:92: outboxes[0].window.max_bytes: is 2MiB, less than batch.max_bytes (8MiB)\n"},
     {"max_payload: 32MiB", "f:4:59: outboxes[0].max_payload: is 32MiB, more than window.max_bytes "
                            "(16MiB, the default)\n"},
     {"retry: {base_delay: 1m}", "f:4:66: outboxes[0].retry.base_delay: is 1m, more than "
@@ -379,6 +379,19 @@ START_TEST(the_error_is_the_first_problem_and_a_count)
 }
 END_TEST
 
+START_TEST(no_message_has_a_line_end_of_its_own)
+{
+    test_config_problems(TEST_MINIMAL "\"a\\nb\": 1\n"
+                                      "instance: \"x\\ny\"\n"
+                                      "state_dir: \"${\\nx}\"\n",
+                         "f:4:1: unknown option \"a?b\"; accepted here: instance, state_dir, "
+                         "shutdown_timeout, kafka, databases, outboxes, http, control, log\n"
+                         "f:5:11: instance: \"x?y\" holds a control character or a line end\n"
+                         "f:6:12: state_dir: \"${?x}\" is not accepted here; use ${env:NAME}, "
+                         "${file:PATH} or ${credential:NAME}, or $${ for a literal ${\n");
+}
+END_TEST
+
 START_TEST(long_values_are_cut_in_messages)
 {
     test_config_problems(
@@ -404,6 +417,7 @@ int main(void)
     tcase_add_test(whole, the_number_of_problems_is_bounded);
     tcase_add_test(whole, a_file_that_is_too_large_is_refused);
     tcase_add_test(whole, the_error_is_the_first_problem_and_a_count);
+    tcase_add_test(whole, no_message_has_a_line_end_of_its_own);
     tcase_add_test(whole, long_values_are_cut_in_messages);
     suite_add_tcase(suite, whole);
     SRunner *runner = srunner_create(suite);

@@ -177,6 +177,23 @@ START_TEST(every_option_reaches_its_place)
 }
 END_TEST
 
+START_TEST(a_batch_nobody_wrote_follows_a_smaller_window)
+{
+    struct ef_config *config = test_config_good(
+        TEST_KAFKA TEST_DATABASES "outboxes: [{name: orders, database: shop, table: t, "
+                                  "window: {max_rows: 500, max_bytes: 2MiB}}]\n");
+    ck_assert_int_eq(config->outboxes[0].batch_max_rows, 500);
+    ck_assert_int_eq(config->outboxes[0].batch_max_bytes, 2097152);
+    ef_config_free(config);
+    config = test_config_good(TEST_KAFKA TEST_DATABASES
+                              "outboxes: [{name: orders, database: shop, table: t, "
+                              "window: {max_rows: 50000, max_bytes: 1GiB}}]\n");
+    ck_assert_int_eq(config->outboxes[0].batch_max_rows, 1000);
+    ck_assert_int_eq(config->outboxes[0].batch_max_bytes, 4194304);
+    ef_config_free(config);
+}
+END_TEST
+
 START_TEST(empty_sections_count_as_absent)
 {
     ef_config_free(test_config_good(TEST_DATABASES TEST_OUTBOXES "kafka:\n"
@@ -320,6 +337,24 @@ START_TEST(content_that_cannot_be_a_value)
     free(large);
     free(lines);
     free(big);
+}
+END_TEST
+
+START_TEST(bytes_that_are_no_text_are_refused_and_printed_as_such)
+{
+    setenv("EF_TEST_BYTES", "a\xff\xc3", 1);
+    test_config_problems(TEST_MINIMAL "instance: ${env:EF_TEST_BYTES}\n",
+                         "f:4:11: instance: \"${env:EF_TEST_BYTES}\" is not UTF-8 text\n");
+    /* librdkafka takes any bytes */
+    struct ef_config *config = test_config_good(TEST_DATABASES TEST_OUTBOXES
+                                                "kafka:\n"
+                                                "  brokers: embedded\n"
+                                                "  properties: {x: \"${env:EF_TEST_BYTES}\"}\n");
+    ck_assert_str_eq(config->kafka.properties.items[0].value, "a\xff\xc3");
+    char *printed = test_config_printed(config);
+    ck_assert_ptr_nonnull(strstr(printed, "    x: \"a\\ufffd\\ufffd\"\n"));
+    free(printed);
+    ef_config_free(config);
 }
 END_TEST
 
@@ -611,6 +646,7 @@ int main(void)
     TCase *files = tcase_create("files");
     tcase_add_test(files, three_lines_are_enough);
     tcase_add_test(files, every_option_reaches_its_place);
+    tcase_add_test(files, a_batch_nobody_wrote_follows_a_smaller_window);
     tcase_add_test(files, empty_sections_count_as_absent);
     tcase_add_test(files, yaml_spelled_otherwise_means_the_same);
     tcase_add_test(files, systemd_names_the_state_directory);
@@ -621,6 +657,7 @@ int main(void)
     tcase_add_test(substitution, dollars_are_taken_literally);
     tcase_add_test(substitution, references_that_cannot_be_replaced);
     tcase_add_test(substitution, content_that_cannot_be_a_value);
+    tcase_add_test(substitution, bytes_that_are_no_text_are_refused_and_printed_as_such);
     tcase_add_test(substitution, relative_paths_start_at_the_file);
     suite_add_tcase(suite, substitution);
     TCase *secrets = tcase_create("secrets");

@@ -76,16 +76,18 @@ END_TEST
 static const char *const files[] = {
     TEST_MINIMAL,
     TEST_DATABASES TEST_OUTBOXES "kafka: {brokers: embedded, embedded: {partitions: 3}}\n",
-    TEST_DATABASES TEST_OUTBOXES "kafka:\n"
-                                 "  brokers: [\"[::1]:9092\", b, SSL://c:1]\n"
-                                 "  client_id: \"#x: y, {z} [a] \\\"q\\\" \\\\ 'p'\"\n"
-                                 "  properties: {a: \"\", b: \"x\\ny\\t\\x01\\x7f\", c: "
-                                 "\"$${env:X}\", d: null-ish, e: \"null\",\n"
-                                 "               f: \"~\", g: \" lead\", h: \"- x\", i: "
-                                 "\"caf\\xe9\", j: \"$$${x}\", \"k l\": \"true\",\n"
-                                 "               m: \"a: b #c\", n: \"%\", o: \"-\", p: \":\", q: "
-                                 "\"x:\", r: \"*a\", s: \"&a\"}\n"
-                                 "  allow_unsafe: [\"a b\", acks]\n",
+    TEST_DATABASES TEST_OUTBOXES
+    "kafka:\n"
+    "  brokers: [\"[::1]:9092\", b, SSL://c:1]\n"
+    "  client_id: \"#x: y, {z} [a] \\\"q\\\" \\\\ 'p'\"\n"
+    "  properties: {a: \"\", b: \"x\\ny\\t\\x01\\x7f\", c: "
+    "\"$${env:X}\", d: null-ish, e: \"null\",\n"
+    "               f: \"~\", g: \" lead\", h: \"- x\", i: "
+    "\"caf\\xe9\", j: \"$$${x}\", \"k l\": \"true\",\n"
+    "               m: \"a: b #c\", n: \"%\", o: \"-\", p: \":\", q: "
+    "\"x:\", r: \"*a\", s: \"&a\",\n"
+    "               t: \"\\u2028 \\u2029 \\x85 \\x9f \\ufeff \\uffff \\ufffe \\U0001f600\"}\n"
+    "  allow_unsafe: [\"a b\", acks]\n",
     TEST_KAFKA TEST_DATABASES
     "outboxes:\n"
     "  - {name: a, database: shop, table: '\"My \"\"T\"', on_delivered: mark, retention: never}\n"
@@ -196,7 +198,7 @@ static const struct {
     {TEST_MINIMAL "log: {level: info, format: auto}\nshutdown_timeout: 25000ms\n", ""},
     {TEST_MINIMAL "log: {level: debug, identifiers: true}\nshutdown_timeout: 1s\n",
      "shutdown_timeout\nlog.level\nlog.identifiers\n"},
-    {TEST_MINIMAL "http: {listen: \"127.0.0.1:1\", hosts: [a]}\n", "!http.listen\n!http.hosts\n"},
+    {TEST_MINIMAL "http: {listen: \"127.0.0.1:1\", hosts: [a]}\n", "!http.listen\nhttp.hosts\n"},
     {TEST_MINIMAL "state_dir: /other\n", "!state_dir\n"},
     {TEST_DATABASES TEST_OUTBOXES "kafka: {brokers: [kafka-2:9092], properties: {a: b}}\n",
      "!kafka.brokers\n!kafka.properties\n"},
