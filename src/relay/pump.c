@@ -169,7 +169,7 @@ void ef_relay_rows(void *arg, struct ef_batch *batch, bool paused)
 static int64_t longest_pause_us(const struct ef_relay *r, int64_t now)
 {
     int64_t poll_us = r->outbox->poll_interval_ms * EF_MS_US;
-    bool notify = r->outbox->wake == EF_WAKE_NOTIFY && r->bell_armed;
+    bool notify = r->bell_armed && ef_store_wakeup_works(r->store);
     if (notify && now - r->last_row_us > SLOW_AFTER_US && poll_us < SLOW_POLL_US)
         return SLOW_POLL_US;
     /* with a long interval the doorbell has to be trusted only once it was armed and a look came
@@ -182,7 +182,7 @@ static int64_t longest_pause_us(const struct ef_relay *r, int64_t now)
 
 static void ring_or_not(struct ef_relay *r, int64_t now)
 {
-    if (r->outbox->wake != EF_WAKE_NOTIFY || !(ef_store_caps(r->store) & EF_STORE_WAKEUP))
+    if (r->outbox->wake != EF_WAKE_NOTIFY || !ef_store_wakeup_works(r->store))
         return;
     bool quiet = now - r->last_row_us > BELL_AFTER_US;
     if (quiet == r->bell_armed)

@@ -50,7 +50,8 @@ static bool is_true(const PGresult *res, int row, int col)
 /* --- 1: the table --- */
 
 static const char table_sql[] =
-    "SELECT c.relkind, c.relpersistence, row_security_active(c.oid), current_user, c.oid,"
+    "SELECT c.relkind, c.relpersistence, row_security_active(c.oid), current_user, c.oid, "
+    "pg_backend_pid(),"
     " EXISTS (SELECT 1 FROM pg_index i WHERE i.indrelid = c.oid AND i.indisunique AND "
     "i.indnkeyatts = 1"
     " AND i.indkey[0] = (SELECT attnum FROM pg_attribute WHERE attrelid = c.oid AND attname = $3))"
@@ -86,7 +87,12 @@ static bool table_ok(struct ef_pg_store *s, const PGresult *res, struct ef_error
                             l->table, user, l->table, user, user);
     }
     l->table_oid = (unsigned)strtoul(PQgetvalue(res, 0, 4), NULL, 10);
-    if (!is_true(res, 0, 5))
+    if (s->database->pooler == EF_POOLER_NONE &&
+        atoi(PQgetvalue(res, 0, 5)) != s->lease.session.backend_pid)
+        warn(s, "two statements reached two server processes: a pooler in transaction mode is in "
+                "between; set "
+                "pooler: transaction for this database");
+    if (!is_true(res, 0, 6))
         warn(s, "column %s of %s has no unique index of its own: reads and settles may be slow",
              l->column[EF_COL_ID], l->table);
     return true;

@@ -136,12 +136,34 @@ void ef_pg_arm_wakeup(struct ef_store *store, bool armed)
     ef_pg_conn_submit(&s->lease, req);
 }
 
+#define PROBE_US (2 * EF_S_US)
+
+/* Poolers accept LISTEN and keep the notifications: only what is heard counts. */
+static void probe(struct ef_pg_store *s)
+{
+    struct ef_pg_request *req =
+        ef_pg_request_new(NULL, "SELECT pg_notify($1::text, '')", got_nothing, s);
+    ef_pg_param_text(req, s->channel);
+    ef_pg_conn_submit(&s->settle, req);
+    ef_timer_start(&s->probe_timer, PROBE_US);
+}
+
+void ef_pg_probe_unheard(void *arg)
+{
+    struct ef_pg_store *s = arg;
+    ef_warn("no notification arrives (a pooler in between? then give listen_url a direct "
+            "connection); polling goes on",
+            EF_STR("outbox", s->outbox->name), EF_STR("channel", s->channel));
+}
+
 static void got_listening(void *arg, PGresult *res, const struct ef_error *err)
 {
     struct ef_pg_store *s = arg;
     (void)res;
     s->listening = !err;
-    if (err)
+    if (!err)
+        probe(s);
+    else
         ef_warn("could not LISTEN; polling goes on", EF_STR("outbox", s->outbox->name),
                 EF_ERR(err));
 }
@@ -158,8 +180,9 @@ void ef_pg_listen(struct ef_pg_store *s)
     if (!ef_pg_table_parse(s->outbox->table, &table, &ignored))
         return;
     char channel[EF_PG_IDENT_MAX];
-    ef_pg_quote_ident(channel, sizeof(channel),
-                      s->outbox->channel ? s->outbox->channel : table.table);
+    snprintf(s->channel, sizeof(s->channel), "%s",
+             s->outbox->channel ? s->outbox->channel : table.table);
+    ef_pg_quote_ident(channel, sizeof(channel), s->channel);
     snprintf(s->listen_sql, sizeof(s->listen_sql), "LISTEN %s", channel);
     ef_pg_conn_submit(conn, ef_pg_request_new(NULL, s->listen_sql, got_listening, s));
 }

@@ -48,7 +48,7 @@ static void on_down(void *arg, const struct ef_error *err)
 {
     struct ef_pg_store *s = arg;
     if (!ef_pg_conn_ready(&s->lease) && !s->use_listen_conn)
-        s->listening = false;
+        s->listening = s->store.wakeup_works = false;
     now_down(s, err);
 }
 
@@ -61,12 +61,14 @@ static void on_listen_down(void *arg, const struct ef_error *err)
 {
     struct ef_pg_store *s = arg;
     (void)err;
-    s->listening = false;
+    s->listening = s->store.wakeup_works = false;
 }
 
 static void on_notified(void *arg)
 {
     struct ef_pg_store *s = arg;
+    ef_timer_stop(&s->probe_timer);
+    s->store.wakeup_works = true;
     ef_store_did_wakeup(&s->store);
 }
 
@@ -112,6 +114,7 @@ static void close_now(void *arg)
 {
     struct ef_pg_store *s = arg;
     s->fetch.discard = true;
+    ef_timer_stop(&s->probe_timer);
     ef_pg_conn_stop(&s->read);
     ef_pg_conn_stop(&s->settle);
     ef_pg_conn_stop(&s->lease);
@@ -177,6 +180,7 @@ struct ef_store *ef_postgres_new(struct ef_loop *loop, struct ef_resolver *resol
     } else {
         s->lease.notified = on_notified;
     }
+    ef_timer_init(&s->probe_timer, loop, "store", ef_pg_probe_unheard, s);
     ef_deferred_init(&s->closed_later, loop, "store", close_now, s);
     return &s->store;
 }

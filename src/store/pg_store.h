@@ -10,6 +10,7 @@
 #pragma once
 
 #include "store/pg_conn.h"
+#include "store/pg_names.h"
 #include "store/store.h"
 
 enum { EF_PG_IDENT_MAX = 136, EF_PG_TABLE_MAX = 2 * EF_PG_IDENT_MAX + 2 };
@@ -60,7 +61,8 @@ struct ef_pg_store {
     const struct ef_config_outbox *outbox;
     struct ef_pg_conn lease, read, settle, listen;
     bool use_listen_conn, up, was_up;
-    bool listening; /* LISTEN is in force on the connection that listens */
+    bool listening;              /* LISTEN is in force on the connection that listens */
+    struct ef_timer probe_timer; /* a notification of our own must be heard before it fires */
     struct ef_pg_layout layout;
     bool layout_known;
     struct ef_pg_sql sql;
@@ -76,6 +78,7 @@ struct ef_pg_store {
     int64_t renew_sent_us;
     uint64_t filenode;                  /* of the table at the last read; 0: not known */
     int64_t dead_rows, dead_counted_us; /* last count and when; 0: never */
+    char channel[EF_PG_NAME_MAX + 1];
     char listen_sql[EF_PG_IDENT_MAX + 16];
     char registry_sql[1024]; /* check's third question */
     bool decide_failed;      /* decide = at most two statements */
@@ -122,3 +125,4 @@ void ef_pg_lag(struct ef_store *store);
 void ef_pg_maintain(struct ef_store *store, int64_t epoch);
 void ef_pg_arm_wakeup(struct ef_store *store, bool armed);
 void ef_pg_listen(struct ef_pg_store *s);
+void ef_pg_probe_unheard(void *arg);

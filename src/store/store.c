@@ -215,6 +215,11 @@ unsigned ef_store_caps(const struct ef_store *store)
     return store->ops->caps;
 }
 
+bool ef_store_wakeup_works(const struct ef_store *store)
+{
+    return store->wakeup_works;
+}
+
 bool ef_store_is_up(const struct ef_store *store)
 {
     return store->up;

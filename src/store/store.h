@@ -173,6 +173,8 @@ void ef_store_close(struct ef_store *store);
 void ef_store_free(struct ef_store *store);
 
 unsigned ef_store_caps(const struct ef_store *store);
+/* True while wake-ups are known to arrive: only then may polling slow down. */
+bool ef_store_wakeup_works(const struct ef_store *store);
 /* True between `up` and `down`. */
 bool ef_store_is_up(const struct ef_store *store);
 
@@ -229,6 +231,7 @@ struct ef_store {
     int64_t started_us[EF_VERB_COUNT];
     bool in_call; /* a verb is being started: completing now would break the contract */
     bool up, closing, closed;
+    bool wakeup_works; /* kept by the driver: a notification was heard to arrive */
 };
 
 void ef_store_init(struct ef_store *store, const struct ef_store_ops *ops, const char *name,
