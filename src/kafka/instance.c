@@ -174,6 +174,7 @@ static void new_instance(struct ef_producer *p)
         topic->rkt = NULL;
     }
     ef_instance_stop(&p->main, false);
+    p->retries_told = p->timeouts_told = 0;
     if (!ef_instance_start(p, &p->main, &err)) {
         /* e.g. a certificate file that has gone: try again */
         ef_err("could not replace the Kafka producer; trying again in 1 s", EF_ERR(&err));
@@ -271,6 +272,49 @@ static void on_log(rd_kafka_event_t *event)
         ef_debug("librdkafka says", EF_STR("facility", facility), EF_STR("text", text));
 }
 
+static void gauge(struct ef_producer *p, const char *name, const char *help, double value)
+{
+    ef_metric_set(
+        ef_metrics_get(p->params.metrics, EF_GAUGE, name, help, "cluster", p->params.cluster, NULL),
+        value);
+}
+
+static double number(const json_t *object, const char *key)
+{
+    return json_number_value(json_object_get(object, key));
+}
+
+/* Round-trip times are microseconds in the library's statistics (STATISTICS.md). */
+static void broker_rtt(struct ef_producer *p, const json_t *broker)
+{
+    static const char *const keys[] = {"p50", "p99"}, *const quantiles[] = {"0.5", "0.99"};
+    char id[24];
+    snprintf(id, sizeof(id), "%lld",
+             (long long)json_integer_value(json_object_get(broker, "nodeid")));
+    for (int i = 0; i < 2; i++)
+        ef_metric_set(ef_metrics_get(p->params.metrics, EF_GAUGE, "kafka_broker_rtt_seconds",
+                                     "Round-trip time of requests to a broker.", "cluster",
+                                     p->params.cluster, "broker", id, "quantile", quantiles[i],
+                                     NULL),
+                      number(json_object_get(broker, "rtt"), keys[i]) / 1e6);
+}
+
+/* Counters begin again with each instance: what a former one had counted is kept. */
+static void request_counters(struct ef_producer *p, double retries, double timeouts)
+{
+    struct ef_metrics *m = p->params.metrics;
+    struct ef_metric *r =
+        ef_metrics_get(m, EF_COUNTER, "kafka_request_retries_total",
+                       "Requests sent again to a broker.", "cluster", p->params.cluster, NULL);
+    struct ef_metric *t = ef_metrics_get(m, EF_COUNTER, "kafka_request_timeouts_total",
+                                         "Requests that a broker did not answer in time.",
+                                         "cluster", p->params.cluster, NULL);
+    ef_metric_add(r, retries > p->retries_told ? retries - p->retries_told : 0);
+    ef_metric_add(t, timeouts > p->timeouts_told ? timeouts - p->timeouts_told : 0);
+    p->retries_told = retries;
+    p->timeouts_told = timeouts;
+}
+
 static void on_statistics(struct ef_producer *p, rd_kafka_event_t *event)
 {
     json_t *root = json_loads(rd_kafka_event_stats(event), 0, NULL);
@@ -279,13 +323,22 @@ static void on_statistics(struct ef_producer *p, rd_kafka_event_t *event)
     if (!root)
         return;
     int up = 0;
+    double retries = 0, timeouts = 0;
     json_object_foreach(json_object_get(root, "brokers"), name, broker)
     {
         const char *state = json_string_value(json_object_get(broker, "state"));
-        const char *source = json_string_value(json_object_get(broker, "source"));
-        up += state && strcmp(state, "UP") == 0 && source && strcmp(source, "internal") != 0;
+        if (json_integer_value(json_object_get(broker, "nodeid")) < 0)
+            continue; /* not a broker but an address to begin with */
+        up += state && strcmp(state, "UP") == 0;
+        retries += number(broker, "txretries");
+        timeouts += number(broker, "req_timeouts");
+        broker_rtt(p, broker);
     }
     p->brokers_up = up;
+    gauge(p, "kafka_queue_messages", "Messages in the Kafka client.", number(root, "msg_cnt"));
+    gauge(p, "kafka_queue_bytes", "Bytes of the messages in the Kafka client.",
+          number(root, "msg_size"));
+    request_counters(p, retries, timeouts);
     json_decref(root);
 }
 

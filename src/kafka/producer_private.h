@@ -90,6 +90,7 @@ struct ef_producer {
     struct ef_error outage_error, suspect; /* suspect.class NONE: nothing suspected */
     int64_t suspect_us;
     int brokers_up;
+    double retries_told, timeouts_told; /* of the instance's statistics, as counted so far */
     uint64_t recreations;
     const char *reset_reason;
     struct ef_log_limit event_limit, reset_limit;

@@ -77,9 +77,14 @@ static void log_row(struct ef_relay *r, const char *msg, const struct ef_entry *
         return;
     snprintf(topic, sizeof(topic), "%.*s", (int)e->row->topic.len,
              e->row->topic.p ? e->row->topic.p : "");
+    char aggregate[256] = "";
+    bool named = ef_log_identifiers() && e->row->aggregate_id.p;
+    if (named)
+        snprintf(aggregate, sizeof(aggregate), "%.*s", (int)e->row->aggregate_id.len,
+                 e->row->aggregate_id.p);
     ef_warn(msg, EF_STR("outbox", r->outbox->name), EF_INT("id", e->id), EF_STR("topic", topic),
-            EF_INT("attempts", attempts), EF_INT("delay_ms", delay_ms),
-            EF_INT("suppressed", suppressed), EF_ERR(err));
+            EF_STR("aggregate_id", named ? aggregate : NULL), EF_INT("attempts", attempts),
+            EF_INT("delay_ms", delay_ms), EF_INT("suppressed", suppressed), EF_ERR(err));
 }
 
 void ef_relay_hold_for_topic(struct ef_relay *r, struct ef_entry *e, int64_t delay_ms,

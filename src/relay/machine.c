@@ -49,7 +49,7 @@ const struct ef_relay_edge ef_relay_edges[] = {
     EDGE(MISCONFIGURED, DB_DOWN, CONNECTING, NULL, "database lost"),
     EDGE(MISCONFIGURED, STOP, RELEASING, ef_relay_do_close, "relay stops"),
 
-    EDGE(STANDBY, LEASE_GRANTED, FOREIGN, ef_relay_do_look_for_foreign, "lease acquired"),
+    EDGE(STANDBY, LEASE_GRANTED, FOREIGN, ef_relay_do_look_for_foreign, "owner of the table now"),
     EDGE(STANDBY, CHECK_BAD, MISCONFIGURED, ef_relay_do_wait_for_operator,
          "outbox cannot be relayed as it is"),
     EDGE(STANDBY, DB_DOWN, CONNECTING, NULL, "database lost while standing by"),
@@ -61,7 +61,7 @@ const struct ef_relay_edge ef_relay_edges[] = {
          "outbox cannot be relayed as it is"),
     EDGE(FOREIGN, STOP, RELEASING, ef_relay_do_release, "relay stops"),
 
-    EDGE(RUNNING, PAUSE, PAUSED, ef_relay_do_pause, "paused by an operator"),
+    EDGE(RUNNING, PAUSE, PAUSED, ef_relay_do_pause, "paused"),
     EDGE(RUNNING, LEASE_LOST, STANDBY, ef_relay_do_step_down,
          "lease lost, forgetting what was read"),
     EDGE(RUNNING, CHECK_BAD, MISCONFIGURED, ef_relay_do_give_up_lease,
