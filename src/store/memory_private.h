@@ -1,0 +1,65 @@
+// SPDX-License-Identifier: MIT
+/* The inside of the memory database, shared by memory_db.c (rows, transactions) and
+ * memory_statements.c. */
+#pragma once
+
+#include "store/memory_db.h"
+
+struct ef_memory_rows {
+    struct ef_memory_row **items; /* owned, ids ascending */
+    int count, size;
+};
+
+struct ef_memory_lease {
+    int64_t epoch;
+    char owner[128], token[64], server[32];          /* "": NULL */
+    int64_t expires_us, server_seen_us, acquired_us; /* 0: NULL */
+};
+
+struct ef_memory_archived {
+    int64_t id, at_us;
+};
+
+/* What a failover may take back. */
+struct ef_memory_state {
+    struct ef_memory_rows rows;
+    struct ef_memory_archived *archive; /* owned */
+    int archive_count, archive_size;
+    struct ef_memory_lease lease;
+    int64_t last_id;
+    uint64_t next_xid;
+    bool paused;
+    char paused_by[128], pause_reason[256];
+};
+
+struct ef_memory_tx {
+    struct ef_memory *db;
+    struct ef_memory_tx *prev, *next;
+    uint64_t xid;  /* 0: none yet */
+    bool bell;     /* something was inserted while the doorbell was armed */
+    bool finished; /* by a failover */
+};
+
+struct ef_memory_listener {
+    struct ef_memory_listener *prev, *next;
+    void (*ring)(void *arg);
+    void *arg;
+};
+
+struct ef_memory {
+    struct ef_memory_settings settings;
+    struct ef_memory_state now;
+    struct ef_memory_state saved;
+    bool has_saved;
+    struct ef_memory_tx *open; /* list */
+    struct ef_memory_listener *listeners;
+    bool armed;
+    int64_t skew_us;
+    int timeline;
+    char server[32];
+};
+
+/* Index of the first row whose id is not below this. */
+int ef_memory_lower_bound(const struct ef_memory *db, int64_t id);
+void ef_memory_remove_rows(struct ef_memory *db, int first, int count);
+void ef_memory_archive_row(struct ef_memory *db, int64_t id);
