@@ -44,7 +44,7 @@ struct daemon {
     struct ef_systemd *systemd;
     struct ef_signal on_term, on_int, on_hup;
     struct ef_timer deadline, tell_status;
-    struct ef_metric *reload_ok, *reload_bad, *reload_time, *loop_time;
+    struct ef_metric *reload_ok, *reload_bad, *reload_time;
     bool stopping, gave_up;
     int exit_code;
 };
@@ -111,6 +111,8 @@ static void log_reload(const struct ef_strings *changed, const struct ef_strings
         if (text)
             ef_buf_printf(text, "needs a restart: %s\n", restart->items[i]);
     }
+    if (text && restart->count > 0)
+        ef_buf_puts(text, "nothing was applied: a file is taken over as a whole\n");
     if (text && changed->count + restart->count == 0)
         ef_buf_puts(text, "nothing changed\n");
 }
@@ -341,13 +343,6 @@ static void write_ports(const struct daemon *d)
                 EF_STR("why", strerror(errno)));
 }
 
-static void observe(void *arg, const char *room, int64_t us)
-{
-    struct daemon *d = arg;
-    (void)room;
-    ef_metric_observe(d->loop_time, (double)us / 1e6);
-}
-
 static void tell_status(void *arg)
 {
     struct daemon *d = arg;
@@ -380,9 +375,6 @@ static void make_metrics(struct daemon *d)
         ef_metrics_get(d->metrics, EF_GAUGE, "config_last_reload_success_timestamp_seconds",
                        "When the configuration was last taken over.", NULL);
     ef_metric_set(d->reload_time, (double)(ef_clock_wall().us / EF_S_US));
-    d->loop_time = ef_metrics_get(d->metrics, EF_HISTOGRAM, "loop_callback_seconds",
-                                  "Time spent in callbacks on the event loop.", NULL);
-    ef_loop_observe(d->loop, observe, d);
 }
 
 static int start(struct daemon *d)

@@ -274,8 +274,10 @@ static void add_histogram(struct ef_buf *out, const struct family *family,
     add_sample(out, family->name, "_count", series->labels, (double)count);
 }
 
-static const char *const type_names[] = {
-    [EF_COUNTER] = "counter", [EF_GAUGE] = "gauge", [EF_HISTOGRAM] = "histogram"};
+static const char *const type_names[] = {[EF_COUNTER] = "counter",
+                                         [EF_GAUGE] = "gauge",
+                                         [EF_HISTOGRAM] = "histogram",
+                                         [EF_SUMMARY] = "summary"};
 
 void ef_metrics_render(const struct ef_metrics *metrics, struct ef_buf *out)
 {

@@ -16,7 +16,8 @@
 
 struct ef_metrics;
 
-enum ef_metric_type { EF_COUNTER, EF_GAUGE, EF_HISTOGRAM };
+/* EF_SUMMARY: a quantile told by somebody else, its label is "quantile". */
+enum ef_metric_type { EF_COUNTER, EF_GAUGE, EF_HISTOGRAM, EF_SUMMARY };
 
 struct ef_metric {     /* one series; borrowed from the registry */
     double value;      /* counter, gauge */

@@ -292,7 +292,7 @@ static void broker_rtt(struct ef_producer *p, const json_t *broker)
     snprintf(id, sizeof(id), "%lld",
              (long long)json_integer_value(json_object_get(broker, "nodeid")));
     for (int i = 0; i < 2; i++)
-        ef_metric_set(ef_metrics_get(p->params.metrics, EF_GAUGE, "kafka_broker_rtt_seconds",
+        ef_metric_set(ef_metrics_get(p->params.metrics, EF_SUMMARY, "kafka_broker_rtt_seconds",
                                      "Round-trip time of requests to a broker.", "cluster",
                                      p->params.cluster, "broker", id, "quantile", quantiles[i],
                                      NULL),
