@@ -1,10 +1,22 @@
 // SPDX-License-Identifier: MIT
+#define EF_LOG_ROOM "store"
 #include "store/pg_session.h"
 
 #include <arpa/inet.h>
 #include <stdlib.h>
 
+#include "base/log.h"
 #include "base/str.h"
+
+/* libpq prints notices (and the last words of a server that ends an idle session) to stderr, in the
+ * middle of our log. */
+static void take_notice(void *arg, const char *text)
+{
+    (void)arg;
+    char line[256];
+    snprintf(line, sizeof(line), "%.*s", (int)strcspn(text, "\n"), text);
+    ef_debug("notice of the server", EF_STR("text", line));
+}
 
 static bool parse_url(const char *url, PQconninfoOption **ret, struct ef_error *err)
 {
@@ -106,7 +118,9 @@ PGconn *ef_pg_session_connect(const struct ef_config_database *database, const c
         free(password);
     }
     PQconninfoFree(options);
-    if (!pg)
+    if (pg)
+        PQsetNoticeProcessor(pg, take_notice, NULL);
+    else
         ef_error_set(err, EF_CLASS_OUTAGE, "could not connect: out of memory");
     return pg;
 }
