@@ -17,6 +17,7 @@ struct ef_memory *ef_memory_new(const struct ef_memory_settings *settings)
     struct ef_memory *db = ef_xcalloc(1, sizeof(*db));
     db->settings = *settings;
     db->now.next_xid = 700; /* any number above 3, PostgreSQL's first normal one */
+    db->now.filenode = 1;
     db->timeline = 1;
     name_server(db);
     return db;
@@ -161,6 +162,7 @@ void ef_memory_truncate(struct ef_memory *db, bool restart_ids)
 {
     assert(!db->open);
     ef_memory_remove_rows(db, 0, db->now.rows.count);
+    db->now.filenode++;
     if (restart_ids)
         db->now.last_id = 0;
 }

@@ -98,6 +98,7 @@ struct ef_memory_read {
     struct ef_batch **batches; /* owned array */
     bool *full;                /* owned array: the batch reached max_bytes */
     int count, size;
+    unsigned filenode; /* of the table: another one after each truncate */
     struct ef_fetched fetched;
 };
 bool ef_memory_fetch(struct ef_memory *db, const struct ef_fetch *fetch,

@@ -68,7 +68,8 @@ struct ef_memory_store {
     struct ef_memory_server *server;
     struct ef_memory_request requests[EF_VERB_COUNT];
     bool opened, connected;
-    bool broke; /* and `down` is still to be told */
+    unsigned filenode; /* that the last read saw; 0: there was none */
+    bool broke;        /* and `down` is still to be told */
     int64_t (*delay_us)(void *arg, enum ef_store_verb verb, bool back);
     void *delay_arg;
     bool lose[EF_VERB_COUNT];

@@ -218,10 +218,25 @@ void ef_memory_finish(struct ef_memory_request *r)
     deliver(r);
 }
 
+/* The first a store hears of a read's answer. */
+static void notice_filenode(struct ef_memory_request *r)
+{
+    struct ef_memory_store *s = r->store;
+    unsigned before = s->filenode;
+    s->filenode = r->answer.read.filenode;
+    if (before == 0 || before == s->filenode)
+        return;
+    ef_error_set(&r->err, EF_CLASS_BUSY, "the table was emptied; reading it from the beginning");
+    ef_error_code(&r->err, 0, EF_STORE_REWRITTEN);
+}
+
 void ef_memory_back(void *arg)
 {
     struct ef_memory_request *r = arg;
     struct ef_memory_read *read = &r->answer.read;
+    if (r->verb == EF_VERB_FETCH && r->err.class == EF_CLASS_NONE && !r->answer.fenced &&
+        r->next_batch == 0)
+        notice_filenode(r);
     if (r->err.class != EF_CLASS_NONE || r->next_batch == read->count) {
         ef_memory_finish(r);
         return;
@@ -247,6 +262,7 @@ void ef_memory_changed(void *arg)
         ef_error_set(&err, EF_CLASS_OUTAGE, "the connection to the database is lost");
         ef_store_did_down(&s->store, &err);
     }
+    s->store.wakeup_works = s->connected;
     if (s->connected && !s->store.up)
         ef_store_did_up(&s->store, ef_memory_server(s->server->db));
 }

@@ -27,6 +27,7 @@ struct ef_memory_state {
     int archive_count, archive_size;
     struct ef_memory_lease lease;
     int64_t last_id;
+    unsigned filenode; /* another one after each truncate */
     uint64_t next_xid;
     bool paused;
     char paused_by[128], pause_reason[256];

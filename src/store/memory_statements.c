@@ -263,6 +263,7 @@ bool ef_memory_fetch(struct ef_memory *db, const struct ef_fetch *fetch, struct 
     if (!ret->fetched.gaps_full && fetch->after < INT64_MAX)
         read_range(&view, fetch->after + 1, INT64_MAX, fetch, &rows, &bytes, ret);
     ret->fetched.full = rows >= fetch->max_rows;
+    ret->filenode = db->now.filenode;
     ret->fetched.xmin = oldest_open(db);
     ret->fetched.xmax = db->now.next_xid;
     ret->fetched.max_id = fetch->want_max_id ? max_id(db) : INT64_MIN;

@@ -100,16 +100,23 @@ START_TEST(each_verb_completes_once_and_later)
 }
 END_TEST
 
+/* Not beside: check, which finds out what the others say; acquire, which changes the epoch; decide,
+ * which is behind the fate barrier. */
+static bool may_be_beside_others(enum ef_store_verb verb)
+{
+    return verb != EF_VERB_CHECK && verb != EF_VERB_ACQUIRE && verb != EF_VERB_DECIDE;
+}
+
 START_TEST(verbs_may_be_under_way_together)
 {
     struct relay *r = start_owner();
     int before[EF_VERB_COUNT];
     memcpy(before, r->done, sizeof(before));
     for (int verb = 0; verb < EF_VERB_COUNT; verb++)
-        if (verb != EF_VERB_DECIDE && verb != EF_VERB_ACQUIRE) /* the fate barrier; the epoch */
+        if (may_be_beside_others((enum ef_store_verb)verb))
             start_verb(r, (enum ef_store_verb)verb);
     for (int verb = 0; verb < EF_VERB_COUNT; verb++)
-        if (verb != EF_VERB_DECIDE && verb != EF_VERB_ACQUIRE) {
+        if (may_be_beside_others((enum ef_store_verb)verb)) {
             until(&r->done[verb], before[verb] + 1);
             ck_assert_msg(r->err[verb].class == EF_CLASS_NONE, "verb %d: %s", verb,
                           r->err[verb].text);
@@ -159,7 +166,7 @@ START_TEST(closing_while_it_is_down)
 }
 END_TEST
 
-START_TEST(without_a_database_every_verb_ends_with_outage)
+START_TEST(without_a_database_no_verb_succeeds)
 {
     struct relay *r = start_owner();
     fixture->cut(world);
@@ -168,7 +175,11 @@ START_TEST(without_a_database_every_verb_ends_with_outage)
     ck_assert_int_eq(r->down_err.class, EF_CLASS_OUTAGE);
     for (int verb = 0; verb < EF_VERB_COUNT; verb++) {
         start_verb(r, (enum ef_store_verb)verb);
-        fails(r, (enum ef_store_verb)verb, EF_CLASS_OUTAGE);
+        until(&r->done[verb], r->done[verb] + 1);
+        /* UNCERTAIN: it went out on one of several connections that was not known to be lost */
+        ck_assert_msg(r->err[verb].class == EF_CLASS_OUTAGE ||
+                          r->err[verb].class == EF_CLASS_UNCERTAIN,
+                      "verb %d: %s", verb, r->err[verb].text);
     }
     ck_assert_int_eq(r->down, 1); /* told once, not for each attempt */
     fixture->mend(world);
@@ -220,7 +231,7 @@ void add_life_tests(Suite *suite)
     tcase_add_test(tc, closing_ends_everything_silently);
     tcase_add_test(tc, closing_a_paused_fetch);
     tcase_add_test(tc, closing_while_it_is_down);
-    tcase_add_test(tc, without_a_database_every_verb_ends_with_outage);
+    tcase_add_test(tc, without_a_database_no_verb_succeeds);
     tcase_add_test(tc, an_answer_that_is_lost_leaves_writes_uncertain);
 }
 
