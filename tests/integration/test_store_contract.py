@@ -1,0 +1,29 @@
+# SPDX-License-Identifier: MIT
+"""The store contract (tests/unit/store_suite.c) against real servers; the program is Check's."""
+
+import os
+import re
+import subprocess
+
+import pytest
+
+from harness.daemon import build_directory
+from harness.outbox import RELAY
+from harness.timing import scaled
+
+PROGRAM = os.path.join(build_directory(), "tests", "contract", "contract")
+
+
+@pytest.mark.limit(300)
+def test_store_contract(each_db):
+    done = subprocess.run(
+        [PROGRAM], stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, check=False,
+        timeout=scaled(280),
+        env={**os.environ,
+             "EF_TEST_PG_URL": each_db.url(RELAY),
+             "EF_TEST_PG_ADMIN_URL": each_db.url(),
+             "EF_TEST_PG_SERVER_URL": each_db.server.url("postgres")})
+    summary = re.search(r"Checks: (\d+), Failures: (\d+), Errors: (\d+)", done.stdout)
+    assert summary, done.stdout
+    assert done.returncode == 0, done.stdout
+    assert int(summary.group(1)) > 70
