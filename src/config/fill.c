@@ -120,6 +120,33 @@ static void report_missing(struct ef_fill *fill, const struct ef_option *option,
                     single ? example : "");
 }
 
+/* Not written, or written with nothing in it. An empty mapping is looked into: it says what it
+ * lacks. */
+static bool is_missing(const struct ef_option *option, const struct ef_node *given)
+{
+    if (!given)
+        return true;
+    if (option->type == EF_OPT_MAP)
+        return false;
+    if (ef_node_is_null(given))
+        return true;
+    bool holds_others = given->kind == EF_NODE_MAPPING || given->kind == EF_NODE_SEQUENCE;
+    return option->collection && holds_others && given->count == 0;
+}
+
+static void report_all_missing(struct ef_fill *fill, const char *prefix, const char *shown,
+                               const struct ef_node *node)
+{
+    for (size_t i = 0; i < ef_option_count; i++) {
+        const struct ef_option *option = &ef_options[i];
+        if (!(option->flags & EF_OPT_REQUIRED) || !ef_option_is_child(option, prefix))
+            continue;
+        const struct ef_node *given = ef_node_get(node, ef_option_name(option));
+        if (is_missing(option, given))
+            report_missing(fill, option, shown, given ? given : node);
+    }
+}
+
 static void fill_mapping(struct ef_fill *fill, const char *prefix, const char *shown, void *base,
                          const struct ef_node *node)
 {
@@ -136,17 +163,7 @@ static void fill_mapping(struct ef_fill *fill, const char *prefix, const char *s
             ef_suggest_option(fill->problems, prefix, shown, child);
         free(path);
     }
-    for (size_t i = 0; i < ef_option_count; i++) {
-        const struct ef_option *option = &ef_options[i];
-        if (!(option->flags & EF_OPT_REQUIRED) || !ef_option_is_child(option, prefix))
-            continue;
-        const struct ef_node *given = ef_node_get(node, ef_option_name(option));
-        if (!given || (option->type == EF_OPT_LIST || option->type == EF_OPT_TABLE
-                           ? given->kind != EF_NODE_BAD && given->count == 0 &&
-                                 (given->kind != EF_NODE_SCALAR || ef_node_is_null(given))
-                           : ef_node_is_null(given) && option->type != EF_OPT_MAP))
-            report_missing(fill, option, shown, given ? given : node);
-    }
+    report_all_missing(fill, prefix, shown, node);
 }
 
 void ef_fill_root(struct ef_fill *fill, const struct ef_node *root)

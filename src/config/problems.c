@@ -15,12 +15,17 @@ static void append(struct ef_config_problems *problems, struct ef_config_problem
 void ef_problems_add(struct ef_config_problems *problems, int line, int column, bool warning,
                      const char *fmt, ...)
 {
-    if (problems->count > EF_PROBLEMS_MAX)
+    if (problems->count > EF_PROBLEMS_MAX) {
+        /* too many warnings alone do not forbid a file */
+        if (!warning)
+            problems->items[EF_PROBLEMS_MAX].warning = false;
         return;
+    }
     if (problems->count == EF_PROBLEMS_MAX) {
         append(problems, (struct ef_config_problem){
                              .line = line,
                              .column = column,
+                             .warning = warning,
                              .text = ef_xstrdup("more problems follow; these were the first 200"),
                          });
         return;

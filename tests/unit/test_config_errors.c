@@ -349,6 +349,26 @@ START_TEST(the_number_of_problems_is_bounded)
 }
 END_TEST
 
+START_TEST(any_number_of_warnings_is_no_error)
+{
+    struct ef_buf text;
+    ef_buf_init(&text, 1 << 20);
+    ef_buf_puts(&text, TEST_KAFKA TEST_DATABASES "outboxes:\n");
+    for (int i = 0; i < 300; i++)
+        ef_buf_printf(&text, "  - {name: o%d, database: shop, table: t%d, channel: c}\n", i, i);
+    char *problems;
+    struct ef_config *config = test_config_parse(text.data, &problems);
+    ck_assert_ptr_nonnull(config);
+    ck_assert_ptr_nonnull(strstr(problems, "warning: more problems follow"));
+    ef_config_free(config);
+    free(problems);
+    ef_buf_puts(&text, "  - {name: last, database: shop, table: t0, channel: c}\n");
+    ck_assert_ptr_null(test_config_parse(text.data, &problems));
+    free(problems);
+    ef_buf_done(&text);
+}
+END_TEST
+
 START_TEST(a_file_that_is_too_large_is_refused)
 {
     struct ef_buf text;
@@ -415,6 +435,7 @@ int main(void)
     TCase *whole = tcase_create("as a whole");
     tcase_add_test(whole, all_problems_come_in_the_order_of_the_file);
     tcase_add_test(whole, the_number_of_problems_is_bounded);
+    tcase_add_test(whole, any_number_of_warnings_is_no_error);
     tcase_add_test(whole, a_file_that_is_too_large_is_refused);
     tcase_add_test(whole, the_error_is_the_first_problem_and_a_count);
     tcase_add_test(whole, no_message_has_a_line_end_of_its_own);
