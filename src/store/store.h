@@ -143,7 +143,7 @@ struct ef_store;
 
 void ef_store_open(struct ef_store *store);
 /* Table, columns, privileges, our objects. CONFIG errors say what is missing and the SQL that mends
- * it. */
+ * it. Not beside other verbs: it finds out what their statements are. */
 void ef_store_check(struct ef_store *store);
 void ef_store_acquire(struct ef_store *store, const struct ef_acquire *acquire);
 void ef_store_renew(struct ef_store *store, int64_t epoch, int64_t ttl_ms);

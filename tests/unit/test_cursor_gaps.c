@@ -18,8 +18,7 @@ static void teardown(void)
     ef_cursor_done(&cursor);
 }
 
-/* A read with this snapshot that shows these ids (0 ends the list); returns how many runs it asked
- * for. */
+/* A read with this snapshot that shows these ids (0 ends the list). */
 static void read_ids(uint64_t xmin, uint64_t xmax, const int64_t *ids)
 {
     struct ef_fetch fetch = {.max_rows = 100};
