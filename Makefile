@@ -28,7 +28,8 @@ ifndef EF_GATE_PASSED
 .PHONY: $(GATED_GOALS)
 $(GATED_GOALS):
 	@scripts/deps --ensure $(GATE_$@)
-	@$(MAKE) --no-print-directory EF_GATE_PASSED=1 $@
+	@$(MAKE) --no-print-directory $(if $(findstring jobserver,$(MAKEFLAGS)),,-j$$(nproc)) \
+	    EF_GATE_PASSED=1 $@
 FREE_GOALS += $(GATED_GOALS)
 # Two second makes must not compile into one directory at the same time.
 ifneq ($(filter $(GATED_GOALS),$(MAKECMDGOALS)),)
