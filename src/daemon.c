@@ -258,6 +258,7 @@ static bool start_kafka(struct daemon *d, struct ef_error *err)
         .loop = d->loop, .metrics = d->metrics, .config = &d->config->kafka, .cluster = "default"};
     for (size_t i = 0; i < d->config->outbox_count; i++) {
         const struct ef_config_outbox *o = &d->config->outboxes[i];
+        params.queue_messages += o->window_max_rows * 2;
         params.queue_bytes += o->window_max_bytes * 2;
         if (o->max_payload_bytes + 256 * 1024 > params.message_max_bytes)
             params.message_max_bytes = o->max_payload_bytes + 256 * 1024;

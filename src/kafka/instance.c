@@ -19,7 +19,8 @@
 #include "kafka/errors.h"
 #include "kafka/properties.h"
 
-enum { STATISTICS_MS = 10000, LINGER_US = 500, EVENTS_PER_TURN = 64 };
+/* A linger below a millisecond makes librdkafka 2.0.2 poll without waiting until it is over. */
+enum { STATISTICS_MS = 10000, LINGER_US = 1000, EVENTS_PER_TURN = 64 };
 
 static void serve(struct instance *in);
 
@@ -44,6 +45,7 @@ bool ef_instance_start(struct ef_producer *p, struct instance *in, struct ef_err
 {
     struct ef_kafka_params params = {.config = p->params.config,
                                      .bootstrap = p->bootstrap,
+                                     .queue_messages = in->aside ? 0 : p->params.queue_messages,
                                      .queue_bytes = in->aside ? 0 : p->params.queue_bytes,
                                      .message_max_bytes = p->params.message_max_bytes,
                                      .linger_us = LINGER_US,
@@ -170,7 +172,8 @@ static void new_instance(struct ef_producer *p)
     struct ef_error err;
     struct ef_topic *topic, *next;
     HASH_ITER (hh, p->topics, topic, next) {
-        rd_kafka_topic_destroy(topic->rkt);
+        if (topic->rkt) /* a second try finds none */
+            rd_kafka_topic_destroy(topic->rkt);
         topic->rkt = NULL;
     }
     ef_instance_stop(&p->main, false);
@@ -196,6 +199,25 @@ void ef_producer_continue_reset(struct ef_producer *p)
         ef_timer_active(&p->retry_new))
         return;
     new_instance(p);
+}
+
+/* Dead letters know no order: what is under way comes back as failed, and its rows wait for another
+ * try. */
+void ef_producer_replace_aside(struct ef_producer *p)
+{
+    struct ef_error err;
+    if (!p->aside_failed)
+        return;
+    if (p->aside.rk && p->aside_in_flight > 0) {
+        rd_kafka_purge(p->aside.rk, RD_KAFKA_PURGE_F_QUEUE | RD_KAFKA_PURGE_F_INFLIGHT |
+                                        RD_KAFKA_PURGE_F_NON_BLOCKING);
+        return;
+    }
+    ef_instance_stop(&p->aside, false);
+    if (ef_instance_start(p, &p->aside, &err))
+        p->aside_failed = false;
+    else
+        ef_err("could not replace the producer of dead letters; trying again", EF_ERR(&err));
 }
 
 /* --- events --- */
@@ -254,6 +276,8 @@ static void on_error(struct instance *in, rd_kafka_event_t *event)
     }
     if (err.class == EF_CLASS_FATAL && !in->aside)
         ef_producer_begin_reset(p, "fatal error");
+    if (err.class == EF_CLASS_FATAL && in->aside)
+        p->aside_failed = true;
     if (err.class == EF_CLASS_OUTAGE)
         ef_producer_suspect(p, &err);
     if (ef_log_allow(&p->event_limit, 5, 30 * EF_S_US, &suppressed))

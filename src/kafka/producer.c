@@ -158,6 +158,7 @@ static void on_tick(void *arg)
     int64_t now = ef_clock_mono().us;
     look_for_outage(p, now);
     look_for_stuck_topics(p, now);
+    ef_producer_replace_aside(p);
     if (p->state == INSTANCE_RESETTING && p->main.rk)
         rd_kafka_purge(p->main.rk, RD_KAFKA_PURGE_F_QUEUE | RD_KAFKA_PURGE_F_INFLIGHT |
                                        RD_KAFKA_PURGE_F_NON_BLOCKING);
@@ -250,6 +251,8 @@ static enum ef_produced produce_aside(struct ef_publisher_user *user, const stru
 {
     struct ef_producer *p = (struct ef_producer *)user->pub;
     struct user *u = (struct user *)user;
+    if (p->aside_failed || !p->aside.rk)
+        return EF_PRODUCED_FULL;
     struct ef_pmsg *m = make_pmsg(p, u, msg, opaque);
     char topic[256];
     m->aside = true;
@@ -268,7 +271,8 @@ static enum ef_produced produce_aside(struct ef_publisher_user *user, const stru
     ef_kafka_error_fill(err, code, NULL);
     u->under_way--;
     free_pmsg(p, m);
-    return err->class == EF_CLASS_BUSY ? EF_PRODUCED_FULL : EF_PRODUCED_REFUSED;
+    p->aside_failed = p->aside_failed || err->class == EF_CLASS_FATAL;
+    return err->class == EF_CLASS_BUSY || p->aside_failed ? EF_PRODUCED_FULL : EF_PRODUCED_REFUSED;
 }
 
 static const struct ef_publisher_ops ops = {

@@ -25,6 +25,7 @@ struct ef_producer_params {
     const struct ef_config_kafka *config;
     struct ef_embedded *embedded; /* borrowed; NULL: real brokers */
     const char *cluster;          /* label in metrics */
+    int64_t queue_messages;       /* of all windows together: they are the bound, not the library */
     int64_t queue_bytes;          /* of all windows together */
     int64_t message_max_bytes;
 };

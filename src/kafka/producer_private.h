@@ -81,6 +81,7 @@ struct ef_producer {
     struct ef_pmsg *returned; /* reports to give from the loop */
     struct ef_deferred report_later;
     bool room_wanted, room_now;
+    bool aside_failed; /* to be replaced once its messages are reported */
     struct ef_timer tick, retry_new, warm;
     int64_t warm_delay_us;
     uint64_t seq;
@@ -101,6 +102,7 @@ bool ef_instance_start(struct ef_producer *p, struct instance *in, struct ef_err
 void ef_instance_stop(struct instance *in, bool wait);
 void ef_producer_begin_reset(struct ef_producer *p, const char *reason);
 void ef_producer_continue_reset(struct ef_producer *p);
+void ef_producer_replace_aside(struct ef_producer *p);
 
 /* producer.c */
 void ef_producer_report(struct ef_producer *p, struct ef_pmsg *m, const struct ef_error *err);

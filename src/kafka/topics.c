@@ -174,8 +174,8 @@ bool ef_topic_dispatch(struct ef_producer *p, struct ef_pmsg *m, struct ef_error
     }
     if (send_to(p, m, part, err))
         return true;
-    if (err->class != EF_CLASS_BUSY)
-        return false;
+    if (err->class != EF_CLASS_BUSY || part->in_flight == 0)
+        return false; /* with nothing in flight no report would bring a held message on its way */
     hold(p, topic, &part->held, m); /* the library's queue is full: a report will make room */
     return true;
 }

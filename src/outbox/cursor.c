@@ -15,7 +15,7 @@ static const int64_t nothing = INT64_MIN;
 
 void ef_cursor_init(struct ef_cursor *c)
 {
-    *c = (struct ef_cursor){.after = nothing, .tracked = nothing};
+    *c = (struct ef_cursor){.after = nothing, .tracked = nothing, .back = INT64_MAX};
 }
 
 void ef_cursor_done(struct ef_cursor *c)
@@ -28,6 +28,7 @@ void ef_cursor_done(struct ef_cursor *c)
 void ef_cursor_reset(struct ef_cursor *c)
 {
     c->after = c->tracked = nothing;
+    c->back = INT64_MAX;
     c->gap_count = 0;
     c->reading = c->sweeping = false;
     c->sweep_next_us = 0;
@@ -168,13 +169,22 @@ static void begin_again_below(struct ef_cursor *c, int64_t max_id)
     c->regressed++;
     c->tracked = max_id;
     c->after = c->after > max_id ? max_id : c->after;
-    while (c->gap_count > 0 && c->gaps[c->gap_count - 1].last > max_id)
+    while (c->gap_count > 0 && c->gaps[c->gap_count - 1].first > max_id)
         remove_at(c, c->gap_count - 1);
+    /* a run that only spans max_id keeps its lower part: those ids may still come */
+    if (c->gap_count > 0 && c->gaps[c->gap_count - 1].last > max_id)
+        c->gaps[c->gap_count - 1].last = max_id;
 }
 
-void ef_cursor_end(struct ef_cursor *c, ef_mono now, const struct ef_fetched *f)
+static void go_back(struct ef_cursor *c)
 {
-    c->reading = false;
+    if (c->back < c->after)
+        c->after = c->back;
+    c->back = INT64_MAX;
+}
+
+static void conclude(struct ef_cursor *c, ef_mono now, const struct ef_fetched *f)
+{
     drop_old(c, f);
     if (c->sweep_asked && f->max_id != INT64_MIN && c->tracked != nothing &&
         f->max_id < c->tracked && !f->full)
@@ -191,13 +201,23 @@ void ef_cursor_end(struct ef_cursor *c, ef_mono now, const struct ef_fetched *f)
     }
 }
 
+void ef_cursor_end(struct ef_cursor *c, ef_mono now, const struct ef_fetched *f)
+{
+    c->reading = false;
+    conclude(c, now, f);
+    go_back(c);
+}
+
 void ef_cursor_abort(struct ef_cursor *c)
 {
     c->reading = false;
+    go_back(c);
 }
 
 void ef_cursor_back(struct ef_cursor *c, int64_t id)
 {
-    if (id < c->after)
-        c->after = id;
+    if (id < c->back)
+        c->back = id;
+    if (!c->reading) /* the open read moves `after` with every row: the next one goes back */
+        go_back(c);
 }

@@ -35,6 +35,7 @@ struct ef_cursor {
     int gap_count, gap_size;
     struct ef_run *runs; /* the same as a request's borrowed array */
     int run_size;
+    int64_t back; /* asked to go back to while a read is open; INT64_MAX: nowhere */
     /* the open read */
     bool reading;
     int64_t read_began_us;

@@ -36,7 +36,7 @@ static unsigned lane_or_id_hash(const void *key, size_t len)
 
 struct ef_lane {
     struct ef_entry *head, *tail; /* ascending ids */
-    int in_flight, held;
+    int in_flight, held, standing;
     UT_hash_handle hh;
     size_t key_len;
     char key[];
@@ -54,6 +54,7 @@ struct ef_window {
     struct ef_lane *lanes;
     struct ef_entry *lists[EF_ENTRY_STATES];
     struct ef_window_stats stats;
+    int64_t lowest_dropped; /* among unsent rows that decisions took out; INT64_MAX: none */
     bool unsorted;          /* READY entries are not in id order: sort before the next is given */
     struct ef_entry *spare; /* freed slots, kept */
     int spare_count;
@@ -69,14 +70,24 @@ struct ef_window *ef_window_new(bool order_by_type)
 {
     struct ef_window *w = ef_xcalloc(1, sizeof(*w));
     w->order_by_type = order_by_type;
+    w->lowest_dropped = INT64_MAX;
     ef_buf_init(&w->lane_key, LANE_KEY_MAX);
     return w;
 }
 
 /* --- entries --- */
 
+/* Nothing behind it in its lane may go. */
+static bool stands_still(enum ef_entry_state state)
+{
+    return state == EF_ENTRY_FAILED || state == EF_ENTRY_ASIDE || state == EF_ENTRY_FATED ||
+           state == EF_ENTRY_DECIDING;
+}
+
 static void set_state(struct ef_window *w, struct ef_entry *e, enum ef_entry_state state)
 {
+    if (e->lane)
+        e->lane->standing += stands_still(state) - stands_still(e->state);
     DL_DELETE(w->lists[e->state], e);
     w->stats.count[e->state]--;
     e->state = state;
@@ -170,18 +181,25 @@ static bool eligible(const struct ef_entry *e)
     return same_route(prev->row, e->row) && !prev->alone && !e->alone;
 }
 
-static void promote(struct ef_window *w, struct ef_lane *lane)
+/*
+ * Rows of the lane that may go now become READY. Only the first of the waiting ones, and then those
+ * behind it, can: where the row that just came is the only one and nothing stands still, it alone
+ * is looked at.
+ */
+static void promote(struct ef_window *w, struct ef_lane *lane, struct ef_entry *newcomer)
 {
     if (!lane || lane->held == 0)
         return;
-    for (struct ef_entry *e = lane->head; e && lane->held > 0; e = e->lane_next) {
+    bool alone = newcomer && lane->held == 1 && lane->standing == 0;
+    for (struct ef_entry *e = alone ? newcomer : lane->head; e && lane->held > 0;
+         e = e->lane_next) {
         if (e->state == EF_ENTRY_HELD) {
             if (!eligible(e))
                 return;
             lane->held--;
             set_state(w, e, EF_ENTRY_READY);
-        } else if (e->state != EF_ENTRY_READY && e->state != EF_ENTRY_IN_FLIGHT) {
-            return; /* one that stands still */
+        } else if (stands_still(e->state)) {
+            return;
         }
     }
 }
@@ -232,6 +250,7 @@ static void lane_remove(struct ef_window *w, struct ef_entry *e)
         lane->in_flight--;
     if (e->state == EF_ENTRY_HELD)
         lane->held--;
+    lane->standing -= stands_still(e->state);
     if (e->lane_prev)
         e->lane_prev->lane_next = e->lane_next;
     else
@@ -283,8 +302,8 @@ static void supersede(struct ef_window *w, struct ef_entry *old)
         w->stats.rows -= old->state != EF_ENTRY_SETTLED;
         drop_batch(w, old);
         free_entry(w, old);
-        if (lane && !last)
-            promote(w, lane);
+        if (!last)
+            promote(w, lane, NULL);
     }
 }
 
@@ -325,7 +344,7 @@ enum ef_admitted ef_window_admit(struct ef_window *w, struct ef_batch *batch,
     } else {
         lane_insert(w, lane, e);
         lane->held++;
-        promote(w, lane);
+        promote(w, lane, e);
     }
     *ret = e;
     return answer;
@@ -379,8 +398,8 @@ void ef_window_delivered(struct ef_window *w, struct ef_entry *e, ef_mono now)
         set_state(w, e, EF_ENTRY_DELIVERED);
         drop_batch(w, e);
     }
-    if (lane && !last)
-        promote(w, lane);
+    if (!last)
+        promote(w, lane, NULL);
 }
 
 void ef_window_returned(struct ef_window *w, struct ef_entry *e, bool alone)
@@ -395,7 +414,7 @@ void ef_window_returned(struct ef_window *w, struct ef_entry *e, bool alone)
         set_state(w, e, EF_ENTRY_HELD);
         lane->held++;
         demote_after(w, e);
-        promote(w, lane);
+        promote(w, lane, NULL);
     }
     w->unsorted = true;
 }
@@ -550,8 +569,11 @@ int ef_window_decide(struct ef_window *w, struct ef_entry **ret, int max)
         struct ef_entry *behind = e->lane_next;
         while (behind) { /* a later failure of the lane keeps its place; unsent rows leave */
             struct ef_entry *after = behind->lane_next;
-            if (behind->state == EF_ENTRY_HELD || behind->state == EF_ENTRY_READY)
+            if (behind->state == EF_ENTRY_HELD || behind->state == EF_ENTRY_READY) {
+                if (behind->id < w->lowest_dropped)
+                    w->lowest_dropped = behind->id;
                 drop_unsent(w, behind);
+            }
             behind = after;
         }
     }
@@ -560,7 +582,9 @@ int ef_window_decide(struct ef_window *w, struct ef_entry **ret, int max)
 
 int64_t ef_window_decided(struct ef_window *w, bool confirmed)
 {
-    int64_t lowest = INT64_MAX;
+    int64_t lowest = w->lowest_dropped; /* a late row may have stood behind one with a higher id */
+    if (confirmed)
+        w->lowest_dropped = INT64_MAX;
     while (w->lists[EF_ENTRY_DECIDING]) {
         struct ef_entry *e = w->lists[EF_ENTRY_DECIDING];
         if (e->id < lowest)
@@ -616,6 +640,7 @@ void ef_window_clear(struct ef_window *w)
         w->stats.count[state] = 0;
     }
     w->stats.rows = 0;
+    w->lowest_dropped = INT64_MAX;
     w->unsorted = false;
 }
 

@@ -30,7 +30,7 @@ static void topic_works(struct ef_relay *r, struct ef_slice topic)
     if (!ef_destinations_worked(&r->destinations, topic))
         return;
     ef_info("topic takes messages again", EF_STR("outbox", r->outbox->name), EF_STR("topic", name));
-    if (r->releasing_topic) {
+    if (r->releasing_topic || !ef_store_is_up(r->store)) {
         r->release_all_wanted = true;
         return;
     }
@@ -42,7 +42,7 @@ static void acked(struct ef_relay *r, struct ef_entry *e)
 {
     ef_mono now = ef_clock_mono();
     count_ack(r, e, now);
-    if (r->destinations.count > 0 && ef_store_is_up(r->store))
+    if (r->destinations.count > 0)
         topic_works(r, e->row->topic);
     ef_window_delivered(r->window, e, now);
 }
@@ -126,6 +126,8 @@ void ef_relay_row_failed(struct ef_relay *r, struct ef_entry *e, const struct ef
     ef_metric_add(r->m.kafka_errors[err->class], 1);
     if (ef_kafka_error_row(err->code)->flags & EF_KAFKA_SEND_TIME && err->code && !e->send_time) {
         e->send_time = true;
+        if (probe)
+            ef_destinations_undecided(&r->destinations, e->row->topic, ef_clock_mono());
         ef_window_returned(r->window, e, false);
         return;
     }
@@ -312,6 +314,16 @@ void ef_relay_decided(void *arg, int64_t rows, const struct ef_error *err)
     ef_relay_pump_soon(r);
 }
 
+void ef_relay_release_all(struct ef_relay *r)
+{
+    if (!r->release_all_wanted || r->releasing_topic || !ef_relay_is_owner(r) ||
+        !ef_store_is_up(r->store))
+        return;
+    r->release_all_wanted = false;
+    r->releasing_topic = true;
+    ef_store_release_topic(r->store, r->epoch, (struct ef_slice){NULL, 0}, 0);
+}
+
 void ef_relay_topic_released(void *arg, int64_t rows, const struct ef_error *err)
 {
     struct ef_relay *r = arg;
@@ -323,11 +335,7 @@ void ef_relay_topic_released(void *arg, int64_t rows, const struct ef_error *err
         ef_relay_database_trouble(r, "could not release waiting rows", err);
     else
         ef_relay_ask_waiting(r);
-    if (r->release_all_wanted && ef_store_is_up(r->store) && ef_relay_is_owner(r)) {
-        r->release_all_wanted = false;
-        r->releasing_topic = true;
-        ef_store_release_topic(r->store, r->epoch, (struct ef_slice){NULL, 0}, 0);
-    }
+    ef_relay_release_all(r);
 }
 
 static void on_probe_timer(void *arg)

@@ -125,7 +125,7 @@ void ef_relay_lag(void *arg, const struct ef_lag *lag, const struct ef_error *er
     if (!ef_relay_is_owner(r))
         return;
     if (err) {
-        ef_relay_database_trouble(r, "could not measure the backlog", err);
+        ef_relay_note_trouble(r, "could not measure the backlog", err);
         return;
     }
     r->lag = *lag;
@@ -140,7 +140,7 @@ void ef_relay_maintained(void *arg, int64_t rows, const struct ef_error *err)
         return;
     if (err) {
         /* the next look tries again: a lock that is held must not stop relaying */
-        ef_relay_database_trouble(r, "upkeep of delivered rows failed, ignoring", err);
+        ef_relay_note_trouble(r, "upkeep of delivered rows failed, ignoring", err);
         return;
     }
     ef_metric_add(r->m.purged, (double)rows);

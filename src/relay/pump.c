@@ -335,6 +335,14 @@ static void on_outage(void *arg, const struct ef_error *err)
 const struct ef_publisher_upcalls ef_relay_publisher_upcalls = {
     .delivery = ef_relay_delivery, .room = on_room, .outage = on_outage};
 
+/* A pause may be long and the rows may change meanwhile: they are read again. */
+static void drop_unsent(struct ef_relay *r)
+{
+    int64_t lowest = ef_window_drop_unsent(r->window);
+    if (lowest != INT64_MAX)
+        ef_cursor_back(&r->cursor, lowest - 1);
+}
+
 static void pump(void *arg)
 {
     struct ef_relay *r = arg;
@@ -342,6 +350,8 @@ static void pump(void *arg)
         return;
     if (ef_window_barrier_wanted(r->window) && !r->deciding)
         cancel_fetch(r);
+    if (r->state == EF_RELAY_PAUSED || r->state == EF_RELAY_DRAINING)
+        drop_unsent(r); /* also what came back from a replaced producer meanwhile */
     continue_fetch(r);
     try_fetch(r);
     ef_relay_settle_step(r);
@@ -382,16 +392,10 @@ void ef_relay_do_run(struct ef_relay *r)
         ef_relay_fire(r, EF_EVENT_PAUSE);
         return;
     }
+    if (r->outbox->wake == EF_WAKE_NOTIFY)
+        ef_store_arm_wakeup(r->store, false); /* a former owner may have left it armed */
     ef_relay_look_start(r);
     ef_relay_pump_soon(r);
-}
-
-/* A pause may be long and the rows may change meanwhile: they are read again. */
-static void drop_unsent(struct ef_relay *r)
-{
-    int64_t lowest = ef_window_drop_unsent(r->window);
-    if (lowest != INT64_MAX)
-        ef_cursor_back(&r->cursor, lowest - 1);
 }
 
 void ef_relay_do_pause(struct ef_relay *r)

@@ -44,10 +44,15 @@ void ef_relay_do_check(struct ef_relay *r)
 {
     if (r->state != EF_RELAY_MISCONFIGURED && r->reason[0] == '\0')
         ef_relay_set_reason(r, "looking at the table");
-    if (!ef_store_is_up(r->store))
+    if (!ef_store_is_up(r->store)) {
         ef_relay_fire(r, EF_EVENT_DB_DOWN);
-    else
-        ef_store_check(r->store);
+        return;
+    }
+    r->check_again = r->checking;
+    if (r->checking)
+        return;
+    r->checking = true;
+    ef_store_check(r->store);
 }
 
 void ef_relay_do_wait_for_operator(struct ef_relay *r)
@@ -102,6 +107,7 @@ static void on_up(void *arg, const char *server)
     r->fetch_now = true;
     ef_relay_renew_now(r);
     ef_relay_ask_waiting(r);
+    ef_relay_release_all(r);
     ef_relay_pump_soon(r);
 }
 
@@ -119,6 +125,13 @@ static void on_down(void *arg, const struct ef_error *err)
 static void on_checked(void *arg, const struct ef_store_info *info, const struct ef_error *err)
 {
     struct ef_relay *r = arg;
+    r->checking = false;
+    if (r->state != EF_RELAY_CHECKING)
+        return; /* an answer about former times */
+    if (r->check_again) {
+        ef_relay_do_check(r);
+        return;
+    }
     if (err && err->class != EF_CLASS_CONFIG) {
         /* the database answered no, or went away: not the operator's fault; look again */
         ef_relay_set_reason(r, "could not look at the table: %s", err->text);
@@ -144,17 +157,24 @@ static void on_checked(void *arg, const struct ef_store_info *info, const struct
     ef_relay_fire(r, EF_EVENT_CHECK_OK);
 }
 
-void ef_relay_database_trouble(struct ef_relay *r, const char *what, const struct ef_error *err)
+/* Counted and logged, no more: what failed is a look or upkeep, and relaying goes on without it. */
+void ef_relay_note_trouble(struct ef_relay *r, const char *what, const struct ef_error *err)
 {
     uint64_t suppressed;
     ef_metric_add(r->m.database_errors[err->class], 1);
-    if (err->class == EF_CLASS_FENCED) {
-        ef_relay_renew_now(r); /* its answer says whether the lease is really gone */
-        return;
-    }
     if (ef_log_allow(&r->trouble_limit, 5, 30 * EF_S_US, &suppressed))
         ef_warn(what, EF_STR("outbox", r->outbox->name), EF_INT("suppressed", suppressed),
                 EF_ERR(err));
+}
+
+void ef_relay_database_trouble(struct ef_relay *r, const char *what, const struct ef_error *err)
+{
+    if (err->class == EF_CLASS_FENCED) {
+        ef_metric_add(r->m.database_errors[err->class], 1);
+        ef_relay_renew_now(r); /* its answer says whether the lease is really gone */
+        return;
+    }
+    ef_relay_note_trouble(r, what, err);
     if (err->class == EF_CLASS_CONFIG) {
         ef_relay_set_reason(r, "%s: %s", what, err->text);
         ef_relay_fire(r, EF_EVENT_CHECK_BAD);

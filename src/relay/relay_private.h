@@ -45,6 +45,7 @@ struct ef_relay {
     /* the database */
     struct ef_store_info info;
     bool closed_asked;
+    bool checking, check_again; /* a check outlives the reconnect of another connection */
     struct ef_timer look_again;
     struct ef_log_limit trouble_limit, row_limit;
 
@@ -124,6 +125,7 @@ void ef_relay_fire(struct ef_relay *r, enum ef_relay_event event);
 void ef_relay_set_reason(struct ef_relay *r, const char *fmt, ...) EF_PRINTF(2, 3);
 bool ef_relay_is_owner(const struct ef_relay *r);
 /* A statement failed: count it, log it (limited), and act on FENCED and CONFIG. */
+void ef_relay_note_trouble(struct ef_relay *r, const char *what, const struct ef_error *err);
 void ef_relay_database_trouble(struct ef_relay *r, const char *what, const struct ef_error *err);
 void ef_relay_check_drained(struct ef_relay *r);
 extern const struct ef_store_user ef_relay_store_upcalls;
@@ -173,6 +175,8 @@ void ef_relay_settle_step(struct ef_relay *r);
 void ef_relay_barrier_step(struct ef_relay *r);
 void ef_relay_settled(void *arg, int64_t rows, const struct ef_error *err);
 void ef_relay_decided(void *arg, int64_t rows, const struct ef_error *err);
+/* Release every waiting row, if that was wanted while it could not be done. */
+void ef_relay_release_all(struct ef_relay *r);
 void ef_relay_topic_released(void *arg, int64_t rows, const struct ef_error *err);
 void ef_relay_send_dead_letters(struct ef_relay *r);
 

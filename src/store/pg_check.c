@@ -451,6 +451,9 @@ static void got_privileges(void *arg, PGresult *res, const struct ef_error *err)
         return;
     }
     ef_pg_sql_build(s);
+    ef_pg_conn_forget_prepared(&s->lease);
+    ef_pg_conn_forget_prepared(&s->read);
+    ef_pg_conn_forget_prepared(&s->settle);
     s->layout_known = true;
     snprintf(s->info.server, sizeof(s->info.server), "%s", s->lease.session.server);
     int v = s->lease.session.version;

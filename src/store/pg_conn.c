@@ -75,10 +75,13 @@ static void run_failed(void *arg)
         conn->failed = req->next;
         if (!conn->failed)
             conn->failed_tail = &conn->failed;
-        struct ef_error err;
-        ef_error_set(&err, EF_CLASS_OUTAGE, "no connection to database \"%s\"%s%s",
-                     conn->database->name, conn->last_error.text[0] ? ": " : "",
-                     conn->last_error.text);
+        struct ef_error err = conn->last_error;
+        if (req->uncertain)
+            err.class = EF_CLASS_UNCERTAIN;
+        else
+            ef_error_set(&err, EF_CLASS_OUTAGE, "no connection to database \"%s\"%s%s",
+                         conn->database->name, conn->last_error.text[0] ? ": " : "",
+                         conn->last_error.text);
         req->done(req->arg, NULL, &err);
         request_free(req);
     }
@@ -143,14 +146,9 @@ static void fail_requests(struct ef_pg_conn *conn, bool head_was_sent)
     struct ef_pg_request *req = conn->head;
     conn->head = NULL;
     conn->tail = &conn->head;
-    if (req && head_was_sent) {
-        struct ef_pg_request *first = req;
-        req = req->next;
-        struct ef_error err = conn->last_error;
-        err.class = EF_CLASS_UNCERTAIN;
-        first->done(first->arg, NULL, &err);
-        request_free(first);
-    }
+    /* never completed here: a send may fail inside the call that submitted it */
+    if (req)
+        req->uncertain = head_was_sent;
     while (req) {
         struct ef_pg_request *next = req->next;
         queue_failed(conn, req);
@@ -289,6 +287,7 @@ static void head_finished(struct ef_pg_conn *conn)
     ExecStatusType status = PQresultStatus(res);
     bool ok = status == PGRES_TUPLES_OK || status == PGRES_COMMAND_OK;
     ef_timer_stop(&conn->timer);
+    bool pooled = wrapped(conn);
     if (conn->preparing && ok) {
         if (conn->prepared_count < EF_PG_PREPARED_MAX)
             conn->prepared[conn->prepared_count++] = req->name;
@@ -306,7 +305,10 @@ static void head_finished(struct ef_pg_conn *conn)
     req->done(req->arg, ok ? res : NULL, ok ? NULL : &err);
     request_free(req);
     PQclear(res);
-    if (!ok && conn->state == EF_PG_READY && !conn->sent && ef_pg_sqlstate_ends_session(err.name)) {
+    /* after an error a wrapped statement's transaction is left aborted: nobody may get that session
+     */
+    bool unusable = !ok && (pooled || ef_pg_sqlstate_ends_session(err.name));
+    if (unusable && conn->state == EF_PG_READY && !conn->sent) {
         go_down(conn, &err);
         return;
     }
@@ -384,6 +386,21 @@ static void read_ready(struct ef_pg_conn *conn)
         take_notifications(conn);
     if (conn->state == EF_PG_READY)
         watch(conn);
+}
+
+static void forgotten(void *arg, PGresult *res, const struct ef_error *err)
+{
+    (void)arg;
+    (void)res;
+    (void)err; /* the connection went: then nothing is prepared either */
+}
+
+void ef_pg_conn_forget_prepared(struct ef_pg_conn *conn)
+{
+    if (conn->prepared_count == 0)
+        return;
+    conn->prepared_count = 0;
+    ef_pg_conn_submit(conn, ef_pg_request_new(NULL, "DEALLOCATE ALL", forgotten, NULL));
 }
 
 void ef_pg_conn_pause(struct ef_pg_conn *conn)

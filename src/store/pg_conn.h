@@ -28,6 +28,7 @@ struct ef_pg_request {
     const char *sql;  /* borrowed until done */
     int param_count;
     char *params[EF_PG_PARAMS_MAX]; /* text form, owned; NULL is SQL NULL */
+    bool uncertain;                 /* private: it was sent when the connection went */
     bool single_row;                /* each row goes to `row` as it comes */
     bool text;                      /* results in text form; else binary */
     void (*row)(void *arg, const PGresult *res);
@@ -101,6 +102,10 @@ void ef_pg_param_int(struct ef_pg_request *req, int64_t value);
 void ef_pg_param_text(struct ef_pg_request *req, const char *s); /* NULL allowed; copied */
 void ef_pg_param_owned(struct ef_pg_request *req, char *s);      /* takes it */
 void ef_pg_conn_submit(struct ef_pg_conn *conn, struct ef_pg_request *req);
+
+/* Statements of these names get new texts: what the server has prepared is forgotten, in its turn.
+ */
+void ef_pg_conn_forget_prepared(struct ef_pg_conn *conn);
 
 /* Stop and go on taking rows of the running single-row request. */
 void ef_pg_conn_pause(struct ef_pg_conn *conn);

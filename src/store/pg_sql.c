@@ -113,9 +113,13 @@ static void put_row(struct ef_buf *b, const struct ef_pg_store *s)
 static void put_same_aggregate(struct ef_buf *b, const struct ef_pg_store *s)
 {
     const struct ef_pg_layout *l = &s->layout;
-    ef_buf_printf(b, "e.%s = o.%s", l->column[EF_COL_AGGREGATE_ID], l->column[EF_COL_AGGREGATE_ID]);
+    if (l->has[EF_COL_AGGREGATE_ID])
+        ef_buf_printf(b, "e.%s = o.%s", l->column[EF_COL_AGGREGATE_ID],
+                      l->column[EF_COL_AGGREGATE_ID]);
+    else
+        ef_buf_puts(b, "true"); /* a constant: every row is of one aggregate */
     if (s->outbox->order_by == EF_ORDER_AGGREGATE_TYPE_AND_ID && l->has[EF_COL_AGGREGATE_TYPE])
-        ef_buf_printf(b, " AND e.%s = o.%s", l->column[EF_COL_AGGREGATE_TYPE],
+        ef_buf_printf(b, " AND e.%s IS NOT DISTINCT FROM o.%s", l->column[EF_COL_AGGREGATE_TYPE],
                       l->column[EF_COL_AGGREGATE_TYPE]);
 }
 
@@ -134,7 +138,7 @@ static void put_due(struct ef_buf *b, const struct ef_pg_store *s)
             status, l->column[EF_COL_CLAIMED_AT], l->column[EF_COL_CLAIMED_AT],
             (long long)s->outbox->claim_timeout_ms);
     ef_buf_puts(b, ")");
-    if (!l->has[EF_COL_AGGREGATE_ID])
+    if (!l->has[EF_COL_AGGREGATE_ID] && !s->outbox->columns[EF_COL_AGGREGATE_ID].value)
         return;
     ef_buf_printf(b, " AND (NOT (SELECT w.some FROM w) OR NOT EXISTS (SELECT 1 FROM %s e WHERE ",
                   l->table);
@@ -189,11 +193,15 @@ static char *fetch_sql(const struct ef_pg_store *s, bool gaps)
     return finish(&b);
 }
 
+/* A row without created_at is read as one of the epoch: its bounds must match it too. */
+#define CREATED_OF(ROW) "coalesce(" ROW ".%s, timestamptz 'epoch')"
+
 static void put_in_runs(struct ef_buf *b, const struct ef_pg_layout *l)
 {
-    ef_buf_printf(
-        b, "EXISTS (SELECT 1 FROM l) AND o.%s BETWEEN r.a AND r.b AND o.%s BETWEEN r.lo AND r.hi",
-        l->column[EF_COL_ID], l->column[EF_COL_CREATED_AT]);
+    ef_buf_printf(b,
+                  "EXISTS (SELECT 1 FROM l) AND o.%s BETWEEN r.a AND r.b AND " CREATED_OF(
+                      "o") " BETWEEN r.lo AND r.hi",
+                  l->column[EF_COL_ID], l->column[EF_COL_CREATED_AT]);
 }
 
 /* $4, $5 runs, $6, $7 their created_at bounds */
@@ -249,12 +257,13 @@ static char *decide_sql(const struct ef_pg_store *s)
                       l->column[EF_COL_PROCESSED_AT]);
     if (l->has[EF_COL_LAST_ERROR])
         ef_buf_printf(&b, ", %s = v.error", l->column[EF_COL_LAST_ERROR]);
-    ef_buf_printf(&b,
-                  " FROM unnest($4::bigint[], $5::timestamptz[], $6::smallint[], $7::int[], "
-                  "$8::bigint[], $9::text[])"
-                  " AS v(id, created, status, attempts, delay, error)"
-                  " WHERE EXISTS (SELECT 1 FROM l) AND o.%s = v.id AND o.%s = v.created",
-                  l->column[EF_COL_ID], l->column[EF_COL_CREATED_AT]);
+    ef_buf_printf(
+        &b,
+        " FROM unnest($4::bigint[], $5::timestamptz[], $6::smallint[], $7::int[], "
+        "$8::bigint[], $9::text[])"
+        " AS v(id, created, status, attempts, delay, error)"
+        " WHERE EXISTS (SELECT 1 FROM l) AND o.%s = v.id AND " CREATED_OF("o") " = v.created",
+        l->column[EF_COL_ID], l->column[EF_COL_CREATED_AT]);
     return finish(&b);
 }
 
@@ -462,7 +471,9 @@ void ef_pg_sql_build_lease(struct ef_pg_store *s)
 void ef_pg_sql_build(struct ef_pg_store *s)
 {
     struct ef_pg_sql *sql = &s->sql;
-    ef_pg_sql_free(sql);
+    ef_pg_sql_free(&s->former_sql);
+    s->former_sql = *sql;
+    *sql = (struct ef_pg_sql){0};
     ef_pg_sql_build_lease(s);
     sql->fetch = fetch_sql(s, false);
     sql->fetch_gaps = fetch_sql(s, true);

@@ -128,6 +128,7 @@ static void pg_free(struct ef_store *store)
 {
     struct ef_pg_store *s = ef_pg_store_of(store);
     ef_pg_sql_free(&s->sql);
+    ef_pg_sql_free(&s->former_sql);
     ef_pg_layout_free(&s->layout);
     free(s);
 }

@@ -65,7 +65,7 @@ struct ef_pg_store {
     struct ef_timer probe_timer; /* a notification of our own must be heard before it fires */
     struct ef_pg_layout layout;
     bool layout_known;
-    struct ef_pg_sql sql;
+    struct ef_pg_sql sql, former_sql; /* requests under way may still borrow the former texts */
     struct ef_pg_fetch fetch;
     struct ef_store_info info; /* being filled by check */
     struct ef_deferred check_later, closed_later;
