@@ -12,8 +12,7 @@ import threading
 import psycopg2
 
 from . import artifacts
-from .processes import (Process, as_root, command, free_port, listening, remove, scratch,
-                        server_account)
+from .processes import Process, as_root, command, free_port, listening, remove, scratch
 from .timing import wait_for
 
 OWNER = "test"  # superuser made by initdb; authentication is trust unless a test says otherwise
