@@ -8,6 +8,7 @@ from confluent_kafka import Producer
 
 from harness.consumer import Collector
 from harness.outbox import Outbox
+from harness.setup import relay_config
 from harness.timing import wait_for
 
 
@@ -20,7 +21,6 @@ class Address:
 
 @pytest.fixture
 def embedded(db, daemon, tmp_path):
-    from harness.setup import relay_config
     port_file = tmp_path / "ports"
     config = relay_config(db, Address("unused"), kafka={"brokers": "embedded"})
     process = daemon(config, arguments=["--port-file", str(port_file)])
@@ -52,7 +52,6 @@ def test_embedded_broker_takes_other_producers_too(embedded):
 
 
 def test_embedded_partitions_are_as_configured(db, daemon):
-    from harness.setup import relay_config
     process = daemon(relay_config(db, Address("unused"), kafka={
         "brokers": "embedded", "embedded": {"partitions": 5}})).start()
     outbox = Outbox(db, "orders")

@@ -138,7 +138,7 @@ def test_unknown_path_is_404(outbox, relay):
 
 
 @pytest.mark.parametrize("host, code", [
-    ("127.0.0.1", 200), ("localhost", 200), ("evil.example", 403), ("127.0.0.1.evil.example", 403)])
+    ("127.0.0.1", 200), ("localhost", 200), ("evil.example", 421), ("127.0.0.1.evil.example", 421)])
 def test_host_header_is_checked(outbox, relay, host, code):
     """A web page elsewhere must not read it through a name that it points at this address."""
     process = relay(outbox)

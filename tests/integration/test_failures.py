@@ -175,8 +175,7 @@ def test_dead_letter_topic_can_differ_per_topic(kafka, db, relay, collect):
     outbox = Outbox(db, first)
     parked = outbox.insert("a", {"text": "x" * 1_200_000})
     lettered = outbox.insert("b", {"text": "x" * 1_200_000}, topic=second)
-    relay(outbox, {"topics": {"overrides": [
-        {"topic": second, "dead_letter": {"topic": special}}]}})
+    relay(outbox, {"topics": {"overrides": {second: {"dead_letter": {"topic": special}}}}})
     outbox.wait_status(parked, DEAD)
     outbox.wait_status(lettered, DEAD)
     assert [m.message_id for m in collect(special).wait(1)] == [lettered]

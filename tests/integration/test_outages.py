@@ -18,7 +18,7 @@ STANDSTILL_S = 60 if LONG else 6
 
 def settled(outbox, process):
     outbox.wait_finished()
-    wait_for(lambda: process.outbox()["in_flight"]["rows"] == 0, 5, "nothing is in flight")
+    wait_for(lambda: process.outbox()["window"]["in_flight_rows"] == 0, 5, "nothing is in flight")
 
 
 @pytest.mark.real_kafka
@@ -88,7 +88,7 @@ def test_stop_during_an_outage_ends_at_the_deadline_and_says_rows_remain(breakab
     process.wait_running()
     breakable_kafka.pause()
     row = outbox.insert("a")
-    wait_for(lambda: process.outbox()["in_flight"]["rows"] == 1, 10, "the row is in flight")
+    wait_for(lambda: process.outbox()["window"]["in_flight_rows"] == 1, 10, "the row is in flight")
     began = time.monotonic()
     assert process.stop(expect=75) == 75
     assert 2.5 < time.monotonic() - began < 8

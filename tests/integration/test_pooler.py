@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: MIT
 """Through PgBouncer in transaction mode: nothing may hang on a session."""
 
+import psycopg2
 import pytest
 
 from harness.checker import assert_intact
@@ -28,7 +29,6 @@ def test_load_through_a_transaction_pooler_arrives_whole(outbox, pgbouncer, rela
 
 def test_settings_do_not_leak_to_the_application_behind_the_same_pooler(outbox, pgbouncer, relay):
     """A SET without LOCAL would stay on a server session that the application gets next."""
-    import psycopg2
     pooler = pgbouncer(outbox.database.server, pool_size=2)
     relay(outbox, **pooled(pooler)).wait_running()
     outbox.insert_many(500)

@@ -3,7 +3,8 @@
 
 import pytest
 
-from harness.outbox import DEAD, DONE, FAILED, PENDING
+from harness.outbox import DEAD, DONE, FAILED, PENDING, Outbox
+from harness.setup import migrate
 from harness.timing import stays, wait_for
 
 
@@ -47,11 +48,7 @@ def test_waiting_row_that_is_delivered_at_last_is_settled_like_any_other(outbox,
 
 
 def test_archive_without_its_table_does_not_start_and_says_what_to_do(bare_db, kafka, topic, relay):
-    bare_db.run("SET ROLE owner")
-    from harness.outbox import Outbox
-    from harness.setup import migrate
     migrate(bare_db, on_delivered="delete")
-    bare_db.run("RESET ROLE")
     bare_db.run("DROP TABLE IF EXISTS eventferry.archive_public_outbox CASCADE")
     outbox = Outbox(bare_db, topic)
     process = relay(outbox)
