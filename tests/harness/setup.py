@@ -87,7 +87,7 @@ def fresh_database(server):
 
 
 def relay_config(database, broker, outbox_settings=None, port=None, **sections):
-    """The configuration most tests begin with: one outbox named orders, quick to take over and stop."""
+    """What most tests begin with: one outbox named orders, quick to take over and to stop."""
     return merge({
         "kafka": {"brokers": broker.bootstrap.split(",")},
         "databases": {"db": {"driver": "postgres", "url": database.url(RELAY, port)}},

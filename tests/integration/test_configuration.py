@@ -129,7 +129,8 @@ def test_secret_file_that_others_may_read_is_refused(check, tmp_path):
     secret = tmp_path / "password"
     secret.write_text("s3cret\n")
     secret.chmod(0o644)
-    text = GOOD.replace("    driver: postgres", f"    driver: postgres\n    password_file: {secret}")
+    text = GOOD.replace("    driver: postgres",
+                        f"    driver: postgres\n    password_file: {secret}")
     done = check(text)
     said = done.stdout + done.stderr
     assert done.returncode in (77, 78) and str(secret) in said, said

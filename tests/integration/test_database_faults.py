@@ -178,8 +178,8 @@ def test_database_standing_still_is_survived(own_postgres, topic, relay, collect
 
 
 def test_truncate_restart_identity_under_load_loses_nothing_that_came_after(outbox, relay, collect):
-    """Ids begin again at 1 while old ones are in flight: a late settle of the old id 5 must not take
-    the new row 5 away unsent."""
+    """Ids begin again at 1 while old ones are in flight: a late settle of the old id 5 must not
+    take the new row 5 away unsent."""
     process = relay(outbox)
     process.wait_running()
     database = outbox.database

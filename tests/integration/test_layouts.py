@@ -9,6 +9,12 @@ from harness.outbox import APPLICATION, RELAY
 from harness.setup import migrate, relay_config
 from harness.timing import wait_for
 
+EVENTS = """CREATE TABLE events (
+    id bigserial PRIMARY KEY, message_id uuid DEFAULT gen_random_uuid(),
+    aggregate_type text DEFAULT 't', aggregate_id text, topic text, payload jsonb,
+    created_at timestamptz DEFAULT now(), status smallint DEFAULT 0, attempts int DEFAULT 0,
+    next_retry_at timestamptz)"""
+
 
 @pytest.fixture
 def custom(bare_db, kafka, topic, daemon):
@@ -28,9 +34,9 @@ def custom(bare_db, kafka, topic, daemon):
 def test_columns_constants_and_schema_of_another_shape(custom, collect):
     custom.database.run("SET ROLE owner; CREATE SCHEMA sales; RESET ROLE; "
                         "GRANT USAGE ON SCHEMA sales TO relay, app")
-    custom("CREATE TABLE sales.\"Events\" (seq bigserial PRIMARY KEY, event_id uuid NOT NULL DEFAULT "
-           "gen_random_uuid(), entity text, body text, meta json, happened timestamptz DEFAULT now(),"
-           " state smallint DEFAULT 0, tries int DEFAULT 0, due timestamptz)",
+    custom("CREATE TABLE sales.\"Events\" (seq bigserial PRIMARY KEY, event_id uuid NOT NULL "
+           "DEFAULT gen_random_uuid(), entity text, body text, meta json, "
+           "happened timestamptz DEFAULT now(), state smallint DEFAULT 0, tries int DEFAULT 0, due timestamptz)",
            'sales."Events"',
            {"columns": {"id": "seq", "message_id": "event_id", "aggregate_id": "entity",
                         "aggregate_type": {"value": "sale"}, "topic": {"value": custom.topic},
@@ -52,10 +58,7 @@ def test_columns_constants_and_schema_of_another_shape(custom, collect):
     ("text", "naïve\ttext", "naïve\ttext".encode(), "text/plain; charset=utf-8"),
     ("bytea", "\\x00ff10", b"\x00\xff\x10", "application/octet-stream")])
 def test_payload_types_pass_byte_for_byte(custom, collect, column, value, expected, content_type):
-    custom(f"CREATE TABLE events (id bigserial PRIMARY KEY, message_id uuid DEFAULT "
-           f"gen_random_uuid(), aggregate_type text DEFAULT 't', aggregate_id text, topic text, "
-           f"payload {column}, created_at timestamptz DEFAULT now(), status smallint DEFAULT 0, "
-           f"attempts int DEFAULT 0, next_retry_at timestamptz)", "public.events", {})
+    custom(EVENTS.replace("payload jsonb", f"payload {column}"), "public.events", {})
     custom.database.run("INSERT INTO events (aggregate_id, topic, payload) VALUES ('a', %s, %s)",
                         (custom.topic, value))
     message = collect(custom.topic).wait(1)[0]
@@ -64,10 +67,7 @@ def test_payload_types_pass_byte_for_byte(custom, collect, column, value, expect
 
 
 def test_null_aggregate_means_no_order_and_no_key(custom, collect):
-    custom("CREATE TABLE events (id bigserial PRIMARY KEY, message_id uuid DEFAULT gen_random_uuid(),"
-           " aggregate_type text DEFAULT 't', aggregate_id text, topic text, payload jsonb, "
-           "created_at timestamptz DEFAULT now(), status smallint DEFAULT 0, attempts int DEFAULT 0, "
-           "next_retry_at timestamptz)", "public.events", {})
+    custom(EVENTS, "public.events", {})
     custom.database.run("INSERT INTO events (topic, payload) SELECT %s, '{}' FROM "
                         "generate_series(1, 30)", (custom.topic,))
     messages = collect(custom.topic).wait(30)
@@ -75,11 +75,9 @@ def test_null_aggregate_means_no_order_and_no_key(custom, collect):
 
 
 def test_order_column_stands_in_for_an_id_without_order(custom, collect):
-    custom("CREATE TABLE events (id uuid PRIMARY KEY DEFAULT gen_random_uuid(), seq bigserial UNIQUE,"
-           " aggregate_type text DEFAULT 't', aggregate_id text, topic text, payload jsonb, "
-           "created_at timestamptz DEFAULT now(), status smallint DEFAULT 0, attempts int DEFAULT 0, "
-           "next_retry_at timestamptz)", "public.events",
-           {"order_column": "seq", "columns": {"message_id": "id"}})
+    custom(EVENTS.replace("id bigserial PRIMARY KEY, message_id uuid DEFAULT gen_random_uuid()",
+                          "id uuid PRIMARY KEY DEFAULT gen_random_uuid(), seq bigserial UNIQUE"),
+           "public.events", {"order_column": "seq", "columns": {"message_id": "id"}})
     custom.database.run("INSERT INTO events (aggregate_id, topic, payload) SELECT 'a', %s, "
                         "json_build_object('n', n) FROM generate_series(1, 100) n", (custom.topic,))
     messages = collect(custom.topic).wait(100)
@@ -88,10 +86,7 @@ def test_order_column_stands_in_for_an_id_without_order(custom, collect):
 
 
 def test_mapped_column_that_does_not_exist_is_named(custom):
-    process = custom("CREATE TABLE events (id bigserial PRIMARY KEY, message_id uuid, aggregate_type "
-                     "text, aggregate_id text, topic text, payload jsonb, created_at timestamptz, "
-                     "status smallint DEFAULT 0, attempts int, next_retry_at timestamptz)",
-                     "public.events", {"columns": {"key": "no_such_column"}})
+    process = custom(EVENTS, "public.events", {"columns": {"key": "no_such_column"}})
     assert "no_such_column" in process.wait_state("misconfigured")["reason"]
 
 

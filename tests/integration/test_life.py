@@ -4,11 +4,14 @@
 import os
 import signal
 import socket
+import subprocess
 import time
 
 import pytest
 
+from harness.daemon import binary
 from harness.processes import free_port
+from harness.setup import relay_config
 from harness.timing import scaled, wait_for
 
 
@@ -146,7 +149,6 @@ def test_secrets_are_not_in_the_command_line_or_title(outbox, relay):
 
 
 def test_port_zero_is_announced_in_the_port_file(outbox, daemon, kafka, tmp_path):
-    from harness.setup import relay_config
     path = tmp_path / "ports"
     process = daemon(relay_config(outbox.database, kafka, http={"listen": "127.0.0.1:0"}),
                      arguments=["--port-file", str(path)])
@@ -158,9 +160,6 @@ def test_port_zero_is_announced_in_the_port_file(outbox, daemon, kafka, tmp_path
 
 def test_closed_log_does_not_stop_the_relay(outbox, relay, collect):
     """The reader of standard error goes away or stands still: lines are dropped, rows are not."""
-    import subprocess
-
-    from harness.daemon import binary
     process = relay(outbox, start=False, log={"level": "debug"})
     reader, writer = os.pipe()
     child = subprocess.Popen([binary("eventferryd"), "--config", process.config_path],

@@ -11,7 +11,8 @@ from harness.writers import Writers
 
 def two(first, second, broker, **more):
     """A configuration with two outboxes."""
-    config = relay_config(first.database, broker, {"name": first.name, "table": first.table}, **more)
+    config = relay_config(first.database, broker,
+                          {"name": first.name, "table": first.table}, **more)
     config["outboxes"].append(merge(config["outboxes"][0],
                                     {"name": second.name, "table": second.table}))
     if second.database is not first.database:

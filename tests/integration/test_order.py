@@ -179,7 +179,7 @@ def test_growing_topic_does_not_break_the_order_of_a_partition(kafka, outbox, re
 
 
 def drain_seconds(outbox, relay, count, **rows):
-    """How long a started relay takes for a backlog, from its first fetched row to the empty table."""
+    """How long a relay takes for a backlog, from its first settled row to the empty table."""
     outbox.insert_many(count, **rows)
     process = relay(outbox, {"on_delivered": "delete"}, log={"level": "info"})
     wait_for(lambda: process.metric("rows_settled_total") > 0, 30, "the first row is settled",

@@ -18,7 +18,8 @@ def pooled(pooler, **more):
 def test_load_through_a_transaction_pooler_arrives_whole(outbox, pgbouncer, relay, collect):
     pooler = pgbouncer(outbox.database.server)
     relay(outbox, **pooled(pooler)).wait_running()
-    with Writers(lambda: outbox.database.connect("test", autocommit=False), outbox.topic) as writers:
+    with Writers(lambda: outbox.database.connect("test", autocommit=False),
+                 outbox.topic) as writers:
         wait_for(lambda: writers.count > 300, 20, "writers are at work")
         rows = writers.stop()
     collector = collect(outbox.topic)
@@ -55,7 +56,8 @@ def test_doorbell_rings_over_a_direct_connection(outbox, pgbouncer, relay, colle
     collect(outbox.topic).wait_ids([outbox.insert("a")], timeout=3)
 
 
-def test_listen_through_the_pooler_is_noticed_and_polling_goes_on(outbox, pgbouncer, relay, collect):
+def test_listen_through_the_pooler_is_noticed_and_polling_goes_on(outbox, pgbouncer, relay,
+                                                                  collect):
     pooler = pgbouncer(outbox.database.server)
     process = relay(outbox, {"wake": "notify", "poll_interval": "200ms"}, **pooled(pooler))
     process.wait_running()

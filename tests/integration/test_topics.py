@@ -5,10 +5,10 @@ import json
 
 import pytest
 
-from harness.outbox import FAILED
+from harness.checker import assert_intact
+from harness.outbox import FAILED, Outbox
 from harness.timing import wait_for
 from harness.writers import Writers
-from harness.checker import assert_intact
 
 
 @pytest.mark.real_kafka
@@ -39,7 +39,6 @@ def test_topic_created_later_is_found(kafka, outbox, relay, collect):
 @pytest.mark.limit(120)
 def test_topic_deleted_and_made_again_under_load_loses_nothing_new(kafka, db, relay, collect):
     """What was in it is gone by the operator's own hand; what was not sent waits and comes."""
-    from harness.outbox import Outbox
     topic, other = kafka.create_topic(), kafka.create_topic()
     outbox = Outbox(db, topic)
     relay(outbox)
@@ -61,7 +60,6 @@ def test_topic_deleted_and_made_again_under_load_loses_nothing_new(kafka, db, re
 
 @pytest.mark.real_kafka
 def test_many_topics_are_relayed_and_counted(kafka, db, relay, collect):
-    from harness.outbox import Outbox
     topics = [kafka.create_topic(partitions=1) for _ in range(40)]
     outbox = Outbox(db)
     for number, topic in enumerate(topics):

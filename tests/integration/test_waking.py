@@ -36,7 +36,8 @@ def test_doorbell_delivers_long_before_the_next_poll(outbox, relay, collect):
 def test_doorbell_is_disarmed_while_there_is_work(outbox, relay):
     relay(outbox, {"wake": "notify"}).wait_running()
     armed(outbox)
-    with Writers(lambda: outbox.database.connect("test", autocommit=False), outbox.topic) as writers:
+    with Writers(lambda: outbox.database.connect("test", autocommit=False),
+                 outbox.topic) as writers:
         wait_for(lambda: writers.count > 50, 10, "writers are at work")
         wait_for(lambda: bell(outbox) == 1, 5, "the bell is disarmed")
         writers.stop()
