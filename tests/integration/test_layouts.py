@@ -36,7 +36,8 @@ def test_columns_constants_and_schema_of_another_shape(custom, collect):
                         "GRANT USAGE ON SCHEMA sales TO relay, app")
     custom("CREATE TABLE sales.\"Events\" (seq bigserial PRIMARY KEY, event_id uuid NOT NULL "
            "DEFAULT gen_random_uuid(), entity text, body text, meta json, "
-           "happened timestamptz DEFAULT now(), state smallint DEFAULT 0, tries int DEFAULT 0, due timestamptz)",
+           "happened timestamptz DEFAULT now(), state smallint DEFAULT 0, "
+           "tries int DEFAULT 0, due timestamptz)",
            'sales."Events"',
            {"columns": {"id": "seq", "message_id": "event_id", "aggregate_id": "entity",
                         "aggregate_type": {"value": "sale"}, "topic": {"value": custom.topic},

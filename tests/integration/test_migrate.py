@@ -84,8 +84,8 @@ def test_printed_sql_needs_no_server_and_does_the_same(bare_db, own_postgres):
                    "--app-role", "app").stdout
     finally:
         config.discard()
-    done = subprocess.run(["psql", "-X", "-v", "ON_ERROR_STOP=1", "-q", by_hand.url(), "-f", "-"], input=text,
-               capture_output=True, text=True, check=False)
+    done = subprocess.run(["psql", "-X", "-v", "ON_ERROR_STOP=1", "-q", by_hand.url(), "-f", "-"],
+                          input=text, capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stderr
 
     def shape(database):
@@ -109,7 +109,7 @@ def test_eventferry_table_is_upgraded_by_adding_only_what_it_lacks(bare_db):
     migrate(bare_db)
     assert contents() == before, "the table was rewritten"
     indexes = {i for (i,) in bare_db.run("SELECT indexname FROM pg_indexes "
-                                         "WHERE tablename = 'outbox'")}
+                                         "WHERE schemaname = 'public' AND tablename = 'outbox'")}
     assert {"idx_outbox_ready", "idx_outbox_agg_order", "uq_outbox_message_id"} <= indexes
     assert len(indexes) <= 5
 

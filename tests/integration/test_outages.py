@@ -157,8 +157,8 @@ def test_topic_without_permission_waits_while_others_go_on(guarded_kafka, db, re
 @pytest.mark.real_kafka
 @pytest.mark.limit(240)
 def test_leader_that_moves_under_load_loses_and_reorders_nothing(db, relay, collect):
-    """Three brokers; some leaders die, come back, and others die. Requests are refused, repeated and
-    answered late."""
+    """Three brokers; some leaders die, come back, and others die. Requests are refused, repeated
+    and answered late."""
     cluster = Kafka(brokers=3)
     try:
         topic = cluster.create_topic(partitions=6, replication=3)
