@@ -206,8 +206,8 @@ static void report_one(struct instance *in, const rd_kafka_message_t *rkm)
     struct ef_error err;
     if (in->aside) {
         p->aside_in_flight--;
-        if (rkm->err)
-            ef_kafka_error_fill(&err, rkm->err, rd_kafka_message_errstr(rkm));
+        if (rkm->err) /* not rd_kafka_message_errstr(): of a producer's message it is the payload */
+            ef_kafka_error_fill(&err, rkm->err, NULL);
         ef_producer_report(p, m, rkm->err ? &err : NULL);
         return;
     }
@@ -218,7 +218,7 @@ static void report_one(struct instance *in, const rd_kafka_message_t *rkm)
         ef_producer_report(p, m, NULL);
         return;
     }
-    ef_kafka_error_fill(&err, rkm->err, rd_kafka_message_errstr(rkm));
+    ef_kafka_error_fill(&err, rkm->err, NULL);
     if (m->topic->stuck && err.class == EF_CLASS_FATAL)
         ef_error_set(&err, EF_CLASS_DESTINATION,
                      "topic \"%s\" does not take messages: no answer for too long", m->topic->name);
