@@ -37,7 +37,8 @@ def more_rows(writers, count):
 @pytest.mark.parametrize("choice", ["archive", "delete", "mark"])
 def test_sigkill_under_load_loses_and_reorders_nothing(outbox, relay, collect, load, choice):
     """A killed relay may repeat what was in flight, at most its window each time."""
-    process = relay(outbox, {"window": {"max_rows": WINDOW}, "on_delivered": choice})
+    process = relay(outbox, {"window": {"max_rows": WINDOW}, "batch": {"max_rows": 200},
+                             "on_delivered": choice})
     writers = load(threads=6, aggregates=30)
     for _ in range(KILLS):
         more_rows(writers, 60)

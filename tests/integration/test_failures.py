@@ -68,12 +68,13 @@ def test_row_the_broker_finds_too_large_is_singled_out_of_its_batch(kafka, db, r
     row = outbox.insert("a-3", {"text": "".join(map(chr, range(0x4E00, 0x9000)))})
     outbox.insert_many(40, start=40)
     good = outbox.expected(f"message_id <> '{row}'")
-    relay(outbox)
+    process = relay(outbox)
     messages = collect(topic).wait_ids([r.message_id for r in good], timeout=30)
     outbox.wait_status(row, DEAD)
     outbox.wait_finished()
     assert_intact(good, messages)
-    assert outbox.row(row, "last_error")[0]
+    assert "too large" in outbox.row(row, "last_error")[0]
+    assert "\u4e00\u4e01" not in outbox.row(row, "last_error")[0] + process.log_text()
 
 
 def test_without_a_dead_letter_topic_the_row_is_parked(outbox, relay, collect):

@@ -72,13 +72,13 @@ def test_owner_asleep_past_its_lease_can_only_repeat(outbox, relay, collect):
     """SIGSTOP under load: another relay takes over; when the first wakes, it changes no row and
     sends nothing new out of turn."""
     window = 200
-    sleeper = relay(outbox, {"window": {"max_rows": window}})
+    sleeper = relay(outbox, {"window": {"max_rows": window}, "batch": {"max_rows": 100}})
     sleeper.wait_running()
     with writers_of(outbox, pause_s=(0.0, 0.01), aggregates=20) as writers:
         wait_for(lambda: sleeper.metric("messages_delivered_total") > 100, 20, "it is at work",
                  interval=0.005)
         sleeper.pause()
-        successor = relay(outbox, {"window": {"max_rows": window}})
+        successor = relay(outbox, {"window": {"max_rows": window}, "batch": {"max_rows": 100}})
         successor.wait_running(timeout=LEASE_S + 3)
         before = writers.count
         wait_for(lambda: writers.count > before + 100, 20, "the successor is at work")
