@@ -58,6 +58,14 @@ static const char table_sql[] =
     " FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace WHERE n.nspname = $1 AND "
     "c.relname = $2";
 
+/* A direct connection has one server process, and that one serves nobody else. */
+static bool is_pooled(const struct ef_pg_store *s, int pid_now)
+{
+    int lease = s->lease.session.backend_pid, read = s->read.session.backend_pid;
+    int settle = s->settle.session.backend_pid;
+    return pid_now != lease || lease == read || lease == settle || read == settle;
+}
+
 static bool table_ok(struct ef_pg_store *s, const PGresult *res, struct ef_error *err)
 {
     struct ef_pg_layout *l = &s->layout;
@@ -87,11 +95,10 @@ static bool table_ok(struct ef_pg_store *s, const PGresult *res, struct ef_error
                             l->table, user, l->table, user, user);
     }
     l->table_oid = (unsigned)strtoul(PQgetvalue(res, 0, 4), NULL, 10);
-    if (s->database->pooler == EF_POOLER_NONE &&
-        atoi(PQgetvalue(res, 0, 5)) != s->lease.session.backend_pid)
-        warn(s, "two statements reached two server processes: a pooler in transaction mode is in "
-                "between; set "
-                "pooler: transaction for this database");
+    if (s->database->pooler == EF_POOLER_NONE && is_pooled(s, atoi(PQgetvalue(res, 0, 5))))
+        warn(s, "a pooler in transaction mode is in between (statements of one connection reach "
+                "several server processes, or several connections one); set pooler: transaction "
+                "for this database");
     if (!is_true(res, 0, 6))
         warn(s, "column %s of %s has no unique index of its own: reads and settles may be slow",
              l->column[EF_COL_ID], l->table);
