@@ -1,8 +1,10 @@
 // SPDX-License-Identifier: MIT
 #include "config/syntax.h"
 
+#include <arpa/inet.h>
 #include <stdlib.h>
 #include <string.h>
+#include <strings.h>
 #include <sys/un.h>
 
 #include "base/str.h"
@@ -83,6 +85,22 @@ bool ef_syntax_broker(const char *text, struct ef_error *err)
     return true;
 }
 
+/* What can be listened on without asking a name server (admin/http_host.c takes the same). */
+static bool is_address(const char *text, size_t len)
+{
+    char host[INET6_ADDRSTRLEN];
+    unsigned char bytes[sizeof(struct in6_addr)];
+    bool brackets = text[0] == '[';
+    const char *begin = text + brackets;
+    len -= brackets ? 2 : 0;
+    if (len >= sizeof(host))
+        return false;
+    memcpy(host, begin, len);
+    host[len] = '\0';
+    return inet_pton(brackets ? AF_INET6 : AF_INET, host, bytes) == 1 ||
+           (!brackets && strcasecmp(host, "localhost") == 0);
+}
+
 bool ef_syntax_listen(const char *text, struct ef_error *err)
 {
     size_t host_len;
@@ -90,8 +108,8 @@ bool ef_syntax_listen(const char *text, struct ef_error *err)
     if (only(text, "0123456789") && text[0])
         return refuse(err, "has no address; write 127.0.0.1:PORT for this machine only, "
                            "0.0.0.0:PORT for every network");
-    if (!split_host(text, &host_len, &port) || host_len == 0 || !port || !is_port(port, 0) ||
-        memchr(text, '*', host_len))
+    if (!split_host(text, &host_len, &port) || !port || !is_port(port, 0) ||
+        !is_address(text, host_len))
         return refuse(err, "is not an address and port; write 127.0.0.1:9464, [::1]:9464 or "
                            "0.0.0.0:9464");
     return true;

@@ -169,15 +169,16 @@ static char *fetch_sql(const struct ef_pg_store *s, bool gaps)
         l->table_oid, after + 2, id, l->table, l->message_id_is_uuid ? "uuid" : "text",
         l->payload_type);
     if (gaps) {
-        ef_buf_puts(&b, " UNION ALL (SELECT ");
+        /* a run at a time by the index: as a join the planner would read all unfinished rows */
+        ef_buf_puts(&b, " UNION ALL (SELECT q.* FROM unnest($4::bigint[], $5::bigint[]) AS g(a, b)"
+                        " CROSS JOIN LATERAL (SELECT ");
         put_row(&b, s);
         ef_buf_printf(&b,
-                      " FROM unnest($4::bigint[], $5::bigint[]) AS g(a, b) JOIN %s o ON o.%s "
-                      "BETWEEN g.a AND g.b"
-                      " WHERE EXISTS (SELECT 1 FROM l) AND ",
+                      " FROM %s o WHERE EXISTS (SELECT 1 FROM l) AND o.%s BETWEEN g.a AND g.b AND ",
                       l->table, id);
         put_due(&b, s);
-        ef_buf_printf(&b, " ORDER BY o.%s LIMIT $%d::int)", id, after + 1);
+        ef_buf_printf(&b, " ORDER BY o.%s LIMIT $%d::int) q ORDER BY 2 LIMIT $%d::int)", id,
+                      after + 1, after + 1);
     }
     ef_buf_puts(&b, " UNION ALL (SELECT ");
     put_row(&b, s);

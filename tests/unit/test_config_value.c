@@ -207,7 +207,7 @@ END_TEST
 
 struct syntax_case {
     bool (*check)(const char *text, struct ef_error *err);
-    const char *accepted[8], *refused[12];
+    const char *accepted[8], *refused[16];
 };
 
 static const struct syntax_case syntax_cases[] = {
@@ -226,8 +226,8 @@ static const struct syntax_case syntax_cases[] = {
       "[]:1", "[::1]9092", "*:9092", "::1"}},
     {ef_syntax_listen,
      {"127.0.0.1:9464", "0.0.0.0:0", "[::1]:9464", "localhost:80", "[::]:65535"},
-     {"", "9464", ":9464", "127.0.0.1", "127.0.0.1:", "127.0.0.1:65536", "*:9464", "::1:9464",
-      "a b:1", "127.0.0.1:x"}},
+     {"", "9464", ":9464", "relay.example:9464", "[relay]:1", "127.1:80", "127.0.0.1",
+      "127.0.0.1:", "127.0.0.1:65536", "*:9464", "::1:9464", "a b:1", "127.0.0.1:x"}},
     {ef_syntax_host,
      {"relay.example", "localhost", "10.0.0.1", "[::1]", "relay:9464"},
      {"", "*.example", "a/b", "a b", "relay:0"}},
