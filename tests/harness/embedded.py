@@ -10,8 +10,8 @@ from .timing import scaled, wait_for
 
 
 class EmbeddedBroker(Topics):
-    """A process of its own with `brokers: embedded`. Its topics come to be when first asked for, all
-    with the same number of partitions, and cannot be deleted or grown; it keeps nothing on disk."""
+    """A process of its own with `brokers: embedded`. Its topics come to be when first asked for,
+    all with the same number of partitions, and cannot be deleted or grown; nothing is on disk."""
 
     real = False
 

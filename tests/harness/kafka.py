@@ -18,6 +18,12 @@ from .timing import scaled, wait_for
 CLUSTER_ID = "ZXZlbnRmZXJyeS10ZXN0cw"
 JAVA_OPTIONS = ["-Xms256m", "-Xmx256m", "-XX:+UseSerialGC", "-XX:TieredStopAtLevel=1",
                 "-Xshare:auto", "-Dlog4j2.level=WARN"]
+LOGINS = {
+    "sasl.enabled.mechanisms": "PLAIN",
+    "listener.name.sasl_plaintext.plain.sasl.jaas.config":
+        'org.apache.kafka.common.security.plain.PlainLoginModule required user_relay="relay";',
+    "authorizer.class.name": "org.apache.kafka.metadata.authorizer.StandardAuthorizer",
+    "super.users": "User:ANONYMOUS"}
 
 
 def java():
@@ -98,10 +104,15 @@ class Topics:
 
 class Kafka(Topics):
     """A cluster of n combined broker-controllers on loopback. Topics are never made by themselves:
-    a missing topic is a case of its own here."""
+    a missing topic is a case of its own here.
 
-    def __init__(self, brokers=1, **settings):
+    With sasl=True there is a second listener (sasl_bootstrap) where user "relay" logs in with the
+    password "relay" and may do only what allow() grants; the first one stays open for the test."""
+
+    def __init__(self, brokers=1, sasl=False, **settings):
         super().__init__()
+        self.sasl_ports = [free_port() for _ in range(brokers)] if sasl else []
+        self.sasl_bootstrap = ",".join(f"127.0.0.1:{port}" for port in self.sasl_ports)
         self.jars = artifacts.kafka_jars()
         self.java = java()
         self.directory = scratch("ef-kafka-")
@@ -124,11 +135,14 @@ class Kafka(Topics):
         count = len(self.ports)
         copies = min(count, 3)
         listener = f"PLAINTEXT://127.0.0.1:{self.ports[number]}"
+        if self.sasl_ports:
+            listener += f",SASL_PLAINTEXT://127.0.0.1:{self.sasl_ports[number]}"
         voters = ",".join(f"{n}@127.0.0.1:{port}" for n, port in enumerate(self.controllers))
         return {
             "process.roles": "broker,controller", "node.id": number,
             "controller.quorum.voters": voters, "controller.listener.names": "CONTROLLER",
-            "listener.security.protocol.map": "CONTROLLER:PLAINTEXT,PLAINTEXT:PLAINTEXT",
+            "listener.security.protocol.map": "CONTROLLER:PLAINTEXT,PLAINTEXT:PLAINTEXT,"
+                                              "SASL_PLAINTEXT:SASL_PLAINTEXT",
             "listeners": f"{listener},CONTROLLER://127.0.0.1:{self.controllers[number]}",
             "advertised.listeners": listener, "inter.broker.listener.name": "PLAINTEXT",
             "log.dirs": self._file(number, "data"), "auto.create.topics.enable": "false",
@@ -140,7 +154,8 @@ class Kafka(Topics):
             "broker.session.timeout.ms": 3000,
             "broker.heartbeat.interval.ms": 500,
             "controller.quorum.election.timeout.ms": 500, "log.segment.bytes": 64 * 1024 * 1024,
-            "log.cleaner.dedupe.buffer.size": 4 * 1024 * 1024, **self.settings}
+            "log.cleaner.dedupe.buffer.size": 4 * 1024 * 1024,
+            **(LOGINS if self.sasl_ports else {}), **self.settings}
 
     def _format(self):
         """Writes each broker's settings and its empty log directory; the JVMs run side by side."""
@@ -224,6 +239,15 @@ class Kafka(Topics):
 
     def log_tail(self):
         return "\n".join(p.log_tail(20) for p in self.processes if p is not None)
+
+    def allow(self, user, topic):
+        """Grants what a relay needs on a topic: Write and Describe."""
+        subprocess.run(
+            command([self.java, "-Xmx128m", "-XX:TieredStopAtLevel=1", "-cp", f"{self.jars}/*",
+                     "org.apache.kafka.tools.AclCommand", "--bootstrap-server", self.bootstrap,
+                     "--add", "--allow-principal", f"User:{user}", "--operation", "Write",
+                     "--operation", "Describe", "--topic", topic]),
+            stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, check=True)
 
     def leader(self, topic, partition=0):
         return self.admin.list_topics(topic, timeout=scaled(10)).topics[topic] \

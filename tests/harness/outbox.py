@@ -12,6 +12,12 @@ APPLICATION = "app"  # the role that may only INSERT
 RELAY = "relay"  # the role the daemon connects as
 OWNER_ROLE = "owner"  # the role that runs migrations
 NOTHING = object()
+DEFAULT_PAYLOAD = '{"n": 1}'
+
+
+def _json(payload):
+    """None is SQL's NULL, a tombstone; everything else is JSON."""
+    return None if payload is None else json.dumps(payload)
 
 
 class Outbox:
@@ -29,7 +35,7 @@ class Outbox:
         whose transaction the caller ends. Returns what must arrive."""
         values = {"message_id": str(uuid.uuid4()), "aggregate_type": "order",
                   "aggregate_id": aggregate, "topic": self.topic,
-                  "payload": json.dumps({"n": 1} if payload is NOTHING else payload), **columns}
+                  "payload": DEFAULT_PAYLOAD if payload is NOTHING else _json(payload), **columns}
         names = ", ".join(f'"{name}"' for name in values)
         marks = ", ".join(["%s"] * len(values))
         sql = f"INSERT INTO {self.table} ({names}) VALUES ({marks})"

@@ -16,6 +16,7 @@ class PgBouncer:
         if binary is None:
             raise FileNotFoundError("pgbouncer is not installed")
         self.directory = scratch("ef-pgb-", for_server=True)
+        self.process = None
         self.port = free_port()
         user_file = os.path.join(self.directory, "users.txt")
         with open(user_file, "w", encoding="utf-8") as out:
@@ -27,9 +28,17 @@ class PgBouncer:
                       f"listen_port = {self.port}\nunix_socket_dir =\nauth_type = trust\n"
                       f"auth_file = {user_file}\npool_mode = transaction\n"
                       f"default_pool_size = {pool_size}\nmax_client_conn = 200\n")
-        self.process = Process([binary, settings], os.path.join(self.directory, "pgbouncer.log"),
+        self._command = [binary, settings]
+        self.start()
+
+    def start(self):
+        self.process = Process(self._command, os.path.join(self.directory, "pgbouncer.log"),
                                drop_root=True, death_signal="INT")
         wait_for(lambda: listening(self.port), 10, "PgBouncer answers")
+
+    def restart(self):
+        self.process.stop()
+        self.start()
 
     def discard(self):
         self.process.stop()

@@ -12,8 +12,8 @@ import threading
 import psycopg2
 
 from . import artifacts
-from .processes import (Process, as_root, command, free_port, listening, remove, scratch,
-                        server_account)
+from .processes import (Process, as_root, children_of, command, free_port, listening, remove,
+                        scratch)
 from .timing import wait_for
 
 OWNER = "test"  # superuser made by initdb; authentication is trust unless a test says otherwise
@@ -137,10 +137,16 @@ class Postgres:
         self.process.kill()
 
     def pause(self):
+        """Stops the postmaster first, so that no new backend slips through, then every backend."""
         self.process.pause()
+        for pid in children_of(self.process.pid):
+            os.kill(pid, signal.SIGSTOP)
 
     def resume(self):
-        self.process.resume()
+        if self.process.running:
+            for pid in children_of(self.process.pid):
+                os.kill(pid, signal.SIGCONT)
+            self.process.resume()
 
     def discard(self):
         if self.process is not None and self.process.running:

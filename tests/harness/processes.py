@@ -141,6 +141,12 @@ class Process:
         return "\n".join(self.log().splitlines()[-lines:])
 
 
+def children_of(pid):
+    """The ids of a process's children (PostgreSQL's backends are sessions of their own)."""
+    with open(f"/proc/{pid}/task/{pid}/children", encoding="ascii") as children:
+        return [int(child) for child in children.read().split()]
+
+
 def listening(port):
     with socket.socket() as probe:
         probe.settimeout(1)

@@ -106,6 +106,12 @@ class Proxy:
             asyncio.start_server(self._accept, "127.0.0.1", self.port))
         self._ready.set()
         self._loop.run_forever()
+        self._server.close()
+        tasks = asyncio.all_tasks(self._loop)
+        for task in tasks:
+            task.cancel()
+        self._loop.run_until_complete(asyncio.gather(*tasks, return_exceptions=True))
+        self._loop.close()
 
     async def _accept(self, reader, writer):
         self.attempts.append(time.monotonic())
@@ -165,10 +171,5 @@ class Proxy:
         return sum(1 for at in self.attempts if at >= moment)
 
     def discard(self):
-        def end():
-            self._server.close()
-            for connection in list(self._connections):
-                connection.abort()
-        self._call(end)
         self._loop.call_soon_threadsafe(self._loop.stop)
         self._thread.join(10)

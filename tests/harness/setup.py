@@ -11,13 +11,13 @@ LONG = os.environ.get("EF_LONG") == "1"  # the long forms of some tests
 ROLES = (OWNER_ROLE, RELAY, APPLICATION)
 
 
-def migrate(database, *arguments, table="public.outbox", on_delivered="archive", expect=0):
-    """Runs eventferryctl migrate as the owner role, granting the relay's and application's rights."""
+def migrate(database, *arguments, table="public.outbox", expect=0, **settings):
+    """Runs eventferryctl migrate as the owner role, granting the relay's and application's rights;
+    settings are further ones of the outbox."""
     config = Daemon({
         "kafka": {"brokers": ["127.0.0.1:1"]},
         "databases": {"db": {"driver": "postgres", "url": database.url(OWNER_ROLE)}},
-        "outboxes": [{"name": "orders", "database": "db", "table": table,
-                      "on_delivered": on_delivered}]})
+        "outboxes": [{"name": "orders", "database": "db", "table": table, **settings}]})
     try:
         return ctl("--config", config.config_path, "migrate", "--grant-to", RELAY,
                    "--app-role", APPLICATION, *arguments, expect=expect)
@@ -87,7 +87,7 @@ def fresh_database(server):
 
 
 def relay_config(database, broker, outbox_settings=None, port=None, **sections):
-    """The configuration most tests begin with: one outbox named orders, quick to take over and stop."""
+    """What most tests begin with: one outbox named orders, quick to take over and to stop."""
     return merge({
         "kafka": {"brokers": broker.bootstrap.split(",")},
         "databases": {"db": {"driver": "postgres", "url": database.url(RELAY, port)}},

@@ -12,7 +12,8 @@ NOT_TEXT = {"true", "false", "yes", "no", "on", "off", "null", "y", "n", "."}
 def dump(value, indent=0):
     pad = "  " * indent
     if isinstance(value, dict) and value:
-        return "".join(f"{pad}{_scalar(key)}:{_nested(item, indent)}" for key, item in value.items())
+        return "".join(f"{pad}{_scalar(key)}:{_nested(item, indent)}"
+                       for key, item in value.items())
     if isinstance(value, list) and value:
         lines = []
         for item in value:

@@ -1,8 +1,9 @@
 # SPDX-License-Identifier: MIT
-"""Fixtures over tests/harness. Servers live for the whole session, databases and topics for one test.
+"""Fixtures over tests/harness. Servers live for the whole session, databases and topics for a test.
 
-Environment: EF_BUILD (build directory), EF_KAFKA_LIBS (Kafka's jars), EF_REQUIRE_KAFKA=1 (real Kafka
-or failure), EF_PG18_BIN, EF_TEST_TIMEOUT_SCALE, EF_LONG=1 (the long forms of some tests)."""
+Environment: EF_BUILD (build directory), EF_KAFKA_LIBS (Kafka's jars), EF_REQUIRE_KAFKA=1 (real
+Kafka and PostgreSQL 18, or failure), EF_PG18_BIN, EF_TEST_TIMEOUT_SCALE, EF_LONG=1 (the long forms
+of some tests)."""
 
 import os
 import signal
@@ -22,13 +23,14 @@ from harness.setup import (ROLES, empty_database, forget_template, fresh_databas
                            relay_config, retire)
 from harness.timing import scaled
 
+REQUIRED = os.environ.get("EF_REQUIRE_KAFKA") == "1"
 TEST_LIMIT_S = 60
 CLEAN_EXITS = (None, 0, 75)  # not running, drained, or the stop deadline passed
 
 
 def pytest_configure(config):
     config.ef_real_kafka, config.ef_why_not = have_real_kafka()
-    if not config.ef_real_kafka and os.environ.get("EF_REQUIRE_KAFKA") == "1":
+    if not config.ef_real_kafka and REQUIRED:
         raise pytest.UsageError(f"EF_REQUIRE_KAFKA=1, but no real Kafka: {config.ef_why_not}")
 
 
@@ -97,7 +99,13 @@ def system_postgres():
 
 @pytest.fixture(scope="session")
 def postgres18():
-    server = Postgres(18)
+    """Where it cannot be had its tests are skipped, unless the real servers are required."""
+    try:
+        server = Postgres(18)
+    except artifacts.Missing as reason:
+        if REQUIRED:
+            raise
+        pytest.skip(f"no PostgreSQL 18: {reason}")
     yield server
     server.discard()
     pg.forget_copies()

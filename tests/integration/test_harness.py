@@ -172,7 +172,7 @@ def test_proxy_loses_one_reply(system_postgres, proxy):
     with pytest.raises(psycopg2.OperationalError), connection.cursor() as cursor:
         cursor.execute("INSERT INTO x VALUES (1)")
     assert between.lost_replies == 1
-    wait_for(lambda: database.one("SELECT count(*) FROM x") == 1, 5, "the row is there all the same")
+    wait_for(lambda: database.one("SELECT count(*) FROM x") == 1, 5, "the row is there")
     database.drop()
 
 
