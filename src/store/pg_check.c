@@ -86,13 +86,11 @@ static bool table_ok(struct ef_pg_store *s, const PGresult *res, struct ef_error
             l->table, l->table);
     if (is_true(res, 0, 2)) {
         const char *user = PQgetvalue(res, 0, 3);
-        return ef_error_set(err, EF_CLASS_CONFIG,
-                            "row-level security hides rows of %s from role \"%s\"; run CREATE "
-                            "POLICY eventferry_relay "
-                            "ON %s TO \"%s\" USING (true) (and GRANT as `eventferryctl migrate "
-                            "--grant-to` does), or "
-                            "ALTER ROLE \"%s\" BYPASSRLS",
-                            l->table, user, l->table, user, user);
+        return ef_error_set(
+            err, EF_CLASS_CONFIG,
+            "row-level security is in force on %s for role \"%s\": rows could be hidden from the "
+            "relay; run ALTER ROLE \"%s\" BYPASSRLS",
+            l->table, user, user);
     }
     l->table_oid = (unsigned)strtoul(PQgetvalue(res, 0, 4), NULL, 10);
     if (s->database->pooler == EF_POOLER_NONE && is_pooled(s, atoi(PQgetvalue(res, 0, 5))))
