@@ -1,0 +1,314 @@
+# SPDX-License-Identifier: MIT
+"""The test stand: PostgreSQL, Kafka, the two helper programs, and a fresh place for each run."""
+
+import contextlib
+import datetime
+import json
+import os
+import shlex
+import subprocess
+import time
+
+import usage
+from harness.daemon import Daemon, merge
+from harness.kafka import Kafka
+from harness.outbox import OWNER_ROLE
+from harness.postgres import Postgres, Session
+from harness.processes import Process, command, remove, scratch
+from harness.setup import forget_template, fresh_database, relay_config, retire
+from harness.timing import wait_for
+
+HERE = os.path.dirname(os.path.abspath(__file__))
+TABLE = "public.outbox"
+# None of this is tuning for the benchmark's sake: buffers that hold the table, and no checkpoint or
+# vacuum by chance in one run and not in the other (what vacuum costs is measured by itself).
+SETTINGS = {"shared_buffers": "256MB", "wal_level": "replica", "max_wal_size": "4GB",
+            "checkpoint_timeout": "30min", "autovacuum_naptime": "1h"}
+
+
+class Failed(Exception):
+    """The benchmark cannot go on; the text is for people."""
+
+
+class InDaemon:
+    """The broker embedded in the daemon under test. It keeps 5 MiB of a partition (librdkafka's
+    rdkafka_mock.c), so that it takes many partitions to find everything there afterwards."""
+
+    real = False
+    partitions = 64
+    bootstrap = "127.0.0.1:1"  # until the daemon has told its port
+
+
+class Place:
+    """One run's database and topic."""
+
+    def __init__(self, stand, database, topic, broker):
+        self.stand, self.database, self.topic, self.broker = stand, database, topic, broker
+        self.watch = database.session()  # our own look-ups; its CPU is left out
+        self.watch_pid = self.watch.one("SELECT pg_backend_pid()")
+
+    def postgres_cpu(self, exact=False):
+        measure = usage.exact_tree_cpu if exact else usage.tree_cpu
+        return measure(self.stand.postgres.process.pid, without=(self.watch_pid,))
+
+    def kafka_cpu(self):
+        return self.stand.kafka_cpu() if self.broker.real else 0.0
+
+
+class Stand:
+    def __init__(self, options):
+        self.options = options
+        self.directory = scratch("ef-bench-")
+        self.postgres = self._kafka = None
+        self.runs = 0
+        try:
+            self._compile()
+            self.postgres = Postgres(options.postgres, **self.postgres_settings())
+        except BaseException:
+            self.discard()
+            raise
+
+    def postgres_settings(self):
+        settings = {**SETTINGS, "fsync": "on" if self.options.fsync else "off",
+                    "full_page_writes": "on" if self.options.fsync else "off"}
+        settings.update(item.split("=", 1) for item in self.options.pg)
+        return settings
+
+    def postgres_version(self):
+        with Session(self.postgres, "postgres") as session:
+            return session.one("SHOW server_version")
+
+    @property
+    def kafka(self):
+        """Started when first wanted, and warmed by nothing: run() does that with rows of its own."""
+        if self._kafka is None:
+            self._kafka = Kafka()
+        return self._kafka
+
+    def kafka_cpu(self):
+        return sum(usage.process_cpu(p.pid) for p in self.kafka.processes)
+
+    def _compile(self):
+        """The reader and the writer, with the system's compiler and pkg-config."""
+        for name, package in (("reader", "rdkafka"), ("writer", "libpq")):
+            flags = subprocess.run(["pkg-config", "--cflags", "--libs", package], check=True,
+                                   capture_output=True, text=True).stdout
+            done = subprocess.run(
+                [os.environ.get("CC", "cc"), "-std=gnu11", "-D_GNU_SOURCE", "-O2", "-o",
+                 self.program(name), os.path.join(HERE, name + ".c"), *shlex.split(flags)],
+                stderr=subprocess.PIPE, text=True, check=False)
+            if done.returncode != 0:
+                raise Failed(f"could not compile bench/{name}.c:\n{done.stderr}")
+
+    def program(self, name):
+        return os.path.join(self.directory, name)
+
+    @contextlib.contextmanager
+    def place(self, partitions=3, broker=None):
+        """A fresh database and topic. The broker stamps messages with its own time: first and last
+        append are read from them."""
+        self.runs += 1
+        broker = broker or self.kafka
+        database = fresh_database(self.postgres)
+        name = f"bench-{self.runs}"
+        config = {"message.timestamp.type": "LogAppendTime"} if broker.real else None
+        if broker.real:
+            broker.create_topic(name, partitions, config=config)
+        place = Place(self, database, name, broker)
+        try:
+            yield place
+        finally:
+            place.watch.close()
+            retire(database)
+            if broker.real:
+                broker.delete_topic(name)
+
+    @contextlib.contextmanager
+    def realtime(self, *more):
+        """With --realtime: the servers, whatever is started meanwhile and the processes in more run
+        in the round-robin real-time class, so that other work on the machine takes little part."""
+        if not self.options.realtime:
+            yield
+            return
+        servers = [self.postgres.process.pid]
+        if self._kafka is not None:
+            servers += [process.pid for process in self._kafka.processes]
+        pids = [os.getpid(), *servers, *more]
+        _schedule(pids, os.SCHED_RR, 1)
+        try:
+            yield
+        finally:
+            _schedule(pids, os.SCHED_OTHER, 0)
+
+    def reader(self, place, expected, skip=1, seconds=120):
+        return Reader(self, place, expected, skip, seconds)
+
+    def discard(self):
+        if self._kafka is not None:
+            self._kafka.discard()
+        if self.postgres is not None:
+            forget_template(self.postgres)
+            self.postgres.discard()
+        remove(self.directory)
+
+
+def _schedule(pids, policy, priority):
+    """All threads of the processes and of those below them."""
+    for pid in pids:
+        for each in [pid] if pid == os.getpid() else usage.descendants(pid):
+            for thread in usage.threads(each):
+                with contextlib.suppress(ProcessLookupError):
+                    os.sched_setscheduler(thread, policy, os.sched_param(priority))
+
+
+class Reader:
+    """The checking consumer."""
+
+    def __init__(self, stand, place, expected, skip, seconds):
+        self.child = subprocess.Popen(
+            command([stand.program("reader"), place.broker.bootstrap, place.topic, expected, skip,
+                     seconds]), stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+
+    @property
+    def pid(self):
+        return self.child.pid
+
+    def wait_ready(self):
+        line = self.child.stdout.readline()
+        if line != "ready\n":
+            raise Failed(f"the reader did not start: {line}{self.child.stderr.read()}")
+
+    def result(self):
+        out, err = self.child.communicate()
+        if self.child.returncode != 0:
+            raise Failed(f"the reader failed: {err}")
+        return json.loads(out.splitlines()[-1])
+
+    def end(self):
+        if self.child.poll() is None:
+            self.child.kill()
+            self.child.wait()
+
+
+def fill(place, rows, aggregates, payload_bytes):
+    """Rows with numbers 1 to rows, as many aggregates in turn; payloads are exactly so long."""
+    with place.database.session(OWNER_ROLE) as session:
+        session.run(
+            f"INSERT INTO {TABLE} (aggregate_type, aggregate_id, topic, payload, trace_id) "
+            "SELECT 'order', 'order-' || n %% %s, %s, ('{\"e\": \"' || rpad('#n:' || n || ';a:' || "
+            "n %% %s || ';t:0#', %s, 'x') || '\"}')::jsonb, lpad(n::text, 32, '0') "
+            "FROM generate_series(1, %s) n",
+            (aggregates, place.topic, aggregates, payload_bytes - len('{"e": ""}'), rows))
+    place.watch.run(f"VACUUM (ANALYZE) {TABLE}")
+    place.watch.run("CHECKPOINT")
+
+
+class OurRelay:
+    """eventferryd of one build directory."""
+
+    def __init__(self, name, build, settings=None, kafka=None, env=None):
+        self.name = name
+        self.build = build
+        self.settings = settings or {}
+        self.kafka = kafka or {}
+        self.env = env or {}
+        self.start_cost_s = 0.0
+        self.daemon = None
+        self.ends_by = "settled"
+
+    def with_settings(self, **settings):
+        changed = OurRelay(self.name, self.build, merge(settings, self.settings), self.kafka,
+                           self.env)
+        changed.start_cost_s = self.start_cost_s
+        return changed
+
+    def prepare(self, place):
+        os.environ["EF_BUILD"] = self.build
+        sections = {"kafka": self.kafka, "log": {"level": "info"}, "shutdown_timeout": "10s"}
+        if not place.broker.real:
+            sections["kafka"] = {**self.kafka, "brokers": "embedded",
+                                 "embedded": {"partitions": place.broker.partitions}}
+        config = relay_config(place.database, place.broker,
+                              merge({"lease_ttl": "10s"}, self.settings), **sections)
+        self.daemon = Daemon(config, env=self.env)
+
+    def start(self):
+        self.daemon.launch()
+        return self.daemon.pid
+
+    def running_at(self):
+        """time.time() when it began to read, from its log."""
+        for line in self.daemon.log(outbox="orders"):
+            if line.get("to") == "running" and "ts" in line:
+                return datetime.datetime.fromisoformat(
+                    line["ts"].replace("Z", "+00:00")).timestamp()
+        return None
+
+    def stop(self):
+        code = self.daemon.stop(expect=None)
+        text = self.daemon.log_text()
+        self.daemon.discard()
+        if code != 0:
+            raise Failed(f"eventferryd ended with {code}:\n{text[-4000:]}")
+
+    def discard(self):
+        if self.daemon is not None:
+            self.daemon.discard()
+
+
+class OtherRelay:
+    """Any program that relays the same table: a command line with {url} and the like in it."""
+
+    def __init__(self, text, ends_by):
+        self.name = os.path.basename(shlex.split(text)[0])
+        self.text = text
+        self.ends_by = ends_by
+        self.start_cost_s = 0.0
+        self.directory = self.process = self.args = None
+
+    def with_settings(self, **_settings):
+        return self
+
+    def prepare(self, place):
+        server = place.stand.postgres
+        self.directory = scratch("ef-other-")
+        values = {"url": place.database.url(), "host": "127.0.0.1", "port": server.port,
+                  "database": place.database.name, "user": "test", "table": TABLE,
+                  "brokers": place.broker.bootstrap, "topic": place.topic,
+                  "directory": self.directory}
+        self.args = [part.format(**values) for part in shlex.split(self.text)]
+
+    def start(self):
+        self.process = Process(self.args, os.path.join(self.directory, "log"), cwd=self.directory)
+        return self.process.pid
+
+    def running_at(self):
+        return None
+
+    def stop(self):
+        self.process.stop()
+
+    def discard(self):
+        if self.process is not None and self.process.running:
+            self.process.kill()
+        if self.directory is not None:
+            remove(self.directory)
+            self.directory = None
+
+
+def wait_running(relay, timeout=30):
+    """Until our relay has the table; another one is given until its process has come to rest."""
+    if isinstance(relay, OurRelay):
+        relay.daemon.wait_running(timeout=timeout)
+        return
+    pid = relay.process.pid
+    last, calm_since = usage.tree_cpu(pid), time.monotonic()
+
+    def calm():
+        nonlocal last, calm_since
+        now = usage.tree_cpu(pid)
+        if now - last > 0.02:
+            last, calm_since = now, time.monotonic()
+        return time.monotonic() - calm_since > 2
+
+    wait_for(calm, timeout, "the relay is at rest", interval=0.2)

@@ -1,0 +1,97 @@
+# SPDX-License-Identifier: MIT
+"""What processes use, read from /proc: CPU seconds of a process with all its children, and memory."""
+
+import os
+
+TICKS = os.sysconf("SC_CLK_TCK")
+
+
+def _stat(pid):
+    """The fields of /proc/PID/stat after the name; None when the process has ended."""
+    try:
+        with open(f"/proc/{pid}/stat", encoding="utf-8", errors="replace") as text:
+            return text.read().rpartition(")")[2].split()
+    except (FileNotFoundError, ProcessLookupError):
+        return None
+
+
+def descendants(pid):
+    """The process itself and all below it."""
+    children = {}
+    for name in os.listdir("/proc"):
+        if name.isdigit():
+            fields = _stat(name)
+            if fields:
+                children.setdefault(int(fields[1]), []).append(int(name))
+    found, waiting = [], [pid]
+    while waiting:
+        current = waiting.pop()
+        found.append(current)
+        waiting += children.get(current, [])
+    return found
+
+
+def process_cpu(pid):
+    """User and system seconds of one process, all its threads, without its children."""
+    fields = _stat(pid)
+    return (int(fields[11]) + int(fields[12])) / TICKS if fields else 0.0
+
+
+def tree_cpu(pid, without=()):
+    """Of a process and all below it, those that have ended and were waited for included: what a
+    server that forks has used. The processes in without are left out."""
+    total = 0.0
+    for each in descendants(pid):
+        fields = _stat(each)
+        if fields and each not in without:
+            total += sum(int(value) for value in fields[11:15]) / TICKS
+    return total
+
+
+def threads(pid):
+    try:
+        return [int(name) for name in os.listdir(f"/proc/{pid}/task")]
+    except (FileNotFoundError, ProcessLookupError):
+        return []
+
+
+def exact_cpu(pid):
+    """As process_cpu, in nanoseconds of the scheduler instead of ticks: for nearly idle processes.
+    Threads that have ended are missing."""
+    total = 0
+    for thread in threads(pid):
+        try:
+            with open(f"/proc/{pid}/task/{thread}/schedstat", encoding="ascii") as text:
+                total += int(text.read().split()[0])
+        except (FileNotFoundError, ProcessLookupError):
+            continue
+    return total / 1e9
+
+
+def exact_tree_cpu(pid, without=()):
+    """Of the processes that are there now; one that ended since the last look is missing."""
+    total = 0.0
+    for each in descendants(pid):
+        if each not in without:
+            total += exact_cpu(each)
+    return total
+
+
+def _memory(pid, name):
+    try:
+        with open(f"/proc/{pid}/status", encoding="ascii", errors="replace") as text:
+            for line in text:
+                if line.startswith(name + ":"):
+                    return int(line.split()[1]) * 1024
+    except (FileNotFoundError, ProcessLookupError):
+        pass
+    return 0
+
+
+def resident_bytes(pid):
+    return sum(_memory(each, "VmRSS") for each in descendants(pid))
+
+
+def peak_bytes(pid):
+    """The most that was resident since the process began; for several, the sum of their peaks."""
+    return sum(_memory(each, "VmHWM") for each in descendants(pid))
