@@ -57,6 +57,10 @@ static const struct rule rules[] = {
      "more than 5 requests in flight cannot be kept in order",
      {"1", "2", "3", "4", "5"}},
     {{"queuing.strategy"}, false, "newer events would go before older ones", {"fifo"}},
+    {{"sticky.partitioning.linger.ms"},
+     true,
+     "messages without a key would go elsewhere than the relay decided",
+     {"0"}},
     {{"partitioner"},
      false,
      "keys would go to other partitions than with other clients, and events in flight with an "
@@ -252,6 +256,8 @@ static const struct setting both[] = {
     {"acks", "all", false},
     {"max.in.flight", "5", false},
     {"queuing.strategy", "fifo", false},
+    /* else the library never asks ef_topic_partitioner about messages without a key */
+    {"sticky.partitioning.linger.ms", "0", false},
     {"log.queue", "true", false},
     {"reconnect.backoff.ms", "100", false},
     {"reconnect.backoff.max.ms", "1000", false},

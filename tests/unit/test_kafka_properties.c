@@ -188,6 +188,7 @@ START_TEST(the_main_producer_has_the_guarantees)
     assert_value(conf, "message.timeout.ms", "0");
     assert_value(conf, "max.in.flight", "5");
     assert_value(conf, "queuing.strategy", "fifo");
+    assert_value(conf, "sticky.partitioning.linger.ms", "0");
     assert_value(conf, "bootstrap.servers", "a:9092,b:9092");
     assert_value(conf, "client.id", "eventferryd-test");
     assert_value(conf, "client.software.name", "eventferryd");
