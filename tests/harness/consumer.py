@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: MIT
 """Reads topics from their first message to their end, with everything a message carries."""
 
+import threading
 import time
 from dataclasses import dataclass, field
 
@@ -61,7 +62,10 @@ class Collector:
         self.close()
 
     def close(self):
-        self._consumer.close()
+        """librdkafka 2.0 now and then never ends one of its threads in close(): not waited for."""
+        closing = threading.Thread(target=self._consumer.close, name="close", daemon=True)
+        closing.start()
+        closing.join(scaled(5))
 
     def follow(self, topic):
         self._topics.append(topic)

@@ -175,7 +175,8 @@ class Kafka(Topics):
             if run.returncode != 0:
                 raise RuntimeError("could not format Kafka's storage:\n" + output)
 
-    def _launch(self, number):
+    def launch(self, number):
+        """Starts one broker and waits for nothing."""
         self.processes[number] = Process(
             [self.java, *JAVA_OPTIONS, "-cp", f"{self.jars}/*", "kafka.Kafka",
              self._file(number, "server.properties")],
@@ -186,7 +187,7 @@ class Kafka(Topics):
         numbers = range(len(self.ports)) if number is None else [number]
         for each in numbers:
             if self.processes[each] is None or not self.processes[each].running:
-                self._launch(each)
+                self.launch(each)
         for each in numbers:
             self._wait_up(each)
 

@@ -28,7 +28,12 @@ TEST_LIMIT_S = 60
 CLEAN_EXITS = (None, 0, 75)  # not running, drained, or the stop deadline passed
 
 
+def _end(_number, _frame):
+    raise KeyboardInterrupt
+
+
 def pytest_configure(config):
+    signal.signal(signal.SIGTERM, _end)  # servers and directories go away then, too
     config.ef_real_kafka, config.ef_why_not = have_real_kafka()
     if not config.ef_real_kafka and REQUIRED:
         raise pytest.UsageError(f"EF_REQUIRE_KAFKA=1, but no real Kafka: {config.ef_why_not}")
