@@ -46,13 +46,16 @@ def drain(stand, relay, case):
 
 
 def _measure(stand, relay, case, place):
+    usage.wait_calm(stand.options.patience)
     with stand.realtime():
         before = place.postgres_cpu(), place.kafka_cpu()
+        others = usage.Others(place.all_postgres_cpu, place.kafka_cpu)
         launched_at = time.time()
         pid = relay.start()
         reader = _wait_end(stand, relay, case, place)
         ended_at = time.time()
         daemon_s = usage.tree_cpu(pid)
+        others_cores = max(0.0, others.cores() - daemon_s / (ended_at - launched_at))
         after = place.postgres_cpu(), place.kafka_cpu()
         peak_bytes = usage.peak_bytes(pid)
     if reader is None:
@@ -74,7 +77,7 @@ def _measure(stand, relay, case, place):
         "daemon_us": (daemon_s - relay.start_cost_s) * 1e6 / case.rows,
         "postgres_us": (after[0] - before[0]) * 1e6 / case.rows,
         "kafka_us": (after[1] - before[1]) * 1e6 / case.rows if place.broker.real else None,
-        "peak_mib": peak_bytes / MIB, "vacuum_us": _vacuum(place) * 1e6 / case.rows,
+        "others_cores": others_cores, "peak_mib": peak_bytes / MIB, "vacuum_us": _vacuum(place) * 1e6 / case.rows,
         "checks": checks(found)}
 
 

@@ -39,6 +39,7 @@ def measure(stand, relay, case):
             reader = stand.reader(place, rows, skip=case.rate * WARM_S + 1,
                                   seconds=case.seconds + WARM_S + 60)
             reader.wait_ready()
+            usage.wait_calm(stand.options.patience)
             with stand.realtime(pid, reader.pid):
                 return _run(stand, relay, case, place, pid, reader, rows)
         finally:
@@ -51,6 +52,7 @@ def _run(stand, relay, case, place, pid, reader, rows):
     used = {"daemon": lambda: usage.tree_cpu(pid), "postgres": place.postgres_cpu,
             "kafka": place.kafka_cpu, "reader": lambda: usage.process_cpu(reader.pid)}
     before = {name: look() for name, look in used.items()}
+    others = usage.Others(place.all_postgres_cpu, place.kafka_cpu, used["daemon"], used["reader"])
     began = time.monotonic()
     done = subprocess.run(
         command([stand.program("writer"), place.database.url(OWNER_ROLE), TABLE, place.topic,
@@ -60,13 +62,14 @@ def _run(stand, relay, case, place, pid, reader, rows):
         raise Failed(f"the writer failed: {done.stderr}")
     after = {name: look() for name, look in used.items()}
     took = time.monotonic() - began
+    others_cores = others.cores()
     writer = json.loads(done.stdout)
     found = reader.result()
     peak_bytes = usage.peak_bytes(pid)
     relay.stop()
     result = {"rate": writer["rate"], "seconds": case.seconds, "writer": writer,
-              "rate_held": writer["late_p99_ms"] <= LATE_MS, "peak_mib": peak_bytes / MIB,
-              "checks": checks(found)}
+              "rate_held": writer["late_p99_ms"] <= LATE_MS, "others_cores": others_cores,
+              "peak_mib": peak_bytes / MIB, "checks": checks(found)}
     for name, value in before.items():
         result[f"{name}_core_percent"] = (after[name] - value) / took * 100
     result["writer_core_percent"] = writer["cpu_s"] / took * 100

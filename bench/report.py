@@ -17,6 +17,7 @@ TARGETS = {
     "payload-500": "95 000/s", "hot": "60 % of delete", "embedded": "",
     "notify-1000": "p50 3, p99 12 ms", "poll-1000": "", "notify-10000": "p50 6, p99 30 ms",
     "idle-poll": "0.3 + 0.3 %, 20 MiB", "idle-notify": "0.3 + 0.3 %, 20 MiB", "start": "0.2 s"}
+DISTURBED = 0.25  # cores kept busy by others
 LOADED = 0.3  # load average a core at the beginning above which the figures are not the relay's own
 
 
@@ -57,7 +58,10 @@ def software(stand, builds):
 
 
 def median(runs):
-    """Of each number the median; what is no number as the first run has it."""
+    """Of each number the median; what is no number as the first run has it. Runs that other work on
+    the machine disturbed count only when there are none else."""
+    calm = [run for run in runs if run.get("others_cores", 0.0) <= DISTURBED]
+    runs = calm or runs
     result = {}
     for key, value in runs[0].items():
         numbers = [run[key] for run in runs if isinstance(run[key], (int, float))]
@@ -83,8 +87,9 @@ def _number(value, digits=1):
 
 HEADS = {
     "drain": ("events/s", "(from .. to)", "daemon us", "PostgreSQL us", "vacuum us", "Kafka us",
-              "peak MiB"),
-    "latency": ("p50 ms", "p90", "p99", "p99.9", "daemon %", "PostgreSQL %", "Kafka %"),
+              "peak MiB", "others"),
+    "latency": ("p50 ms", "p90", "p99", "p99.9", "daemon %", "PostgreSQL %", "Kafka %",
+                "others"),
     "idle": ("daemon %", "PostgreSQL %", "without relay %", "RSS MiB"),
     "start": ("first message s", "(from .. to)")}
 
@@ -95,10 +100,11 @@ def _cells(kind, runs):
         rates = [run["events_s"] for run in runs]
         return (_number(m["events_s"], 0), f"{_number(min(rates), 0)} .. {_number(max(rates), 0)}",
                 _number(m["daemon_us"], 2), _number(m["postgres_us"], 2), _number(m["vacuum_us"], 2),
-                _number(m["kafka_us"]), _number(m["peak_mib"]))
+                _number(m["kafka_us"]), _number(m["peak_mib"]), _number(m["others_cores"], 2))
     if kind == "latency":
         return tuple(_number(m[key], 2) for key in ("p50_ms", "p90_ms", "p99_ms", "p999_ms")) + \
-            tuple(_number(m[f"{who}_core_percent"]) for who in ("daemon", "postgres", "kafka"))
+            tuple(_number(m[f"{who}_core_percent"]) for who in ("daemon", "postgres", "kafka")) + \
+            (_number(m["others_cores"], 2),)
     if kind == "idle":
         return (_number(m["daemon_core_percent"], 2), _number(m["postgres_core_percent"], 2),
                 _number(m["postgres_alone_core_percent"], 2), _number(m["rss_mib"]))
@@ -110,6 +116,9 @@ def _remarks(result):
     wrong = {complaints(run) for run in result["runs"]} - {""}
     if any(run.get("rate_held") is False for run in result["runs"]):
         wrong.add("the writer did not hold its rate")
+    disturbed = sum(run.get("others_cores", 0.0) > DISTURBED for run in result["runs"])
+    if disturbed:
+        wrong.add(f"{disturbed} of {len(result['runs'])} runs disturbed")
     return "; ".join(sorted(wrong)) or "ok"
 
 
@@ -118,7 +127,7 @@ def print_table(results, several):
         chosen = [result for result in results if result["kind"] == kind]
         if not chosen:
             continue
-        lines = [(kind, *(["relay"] if several else []), *heads, "messages", "target")]
+        lines = [(kind, *(["relay"] if several else []), *heads, "remarks", "target")]
         for result in chosen:
             lines.append((result["case"], *([result["relay"]] if several else []),
                           *_cells(kind, result["runs"]), _remarks(result),

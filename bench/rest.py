@@ -15,6 +15,7 @@ def idle(stand, relay, seconds, **settings):
     relay = relay.with_settings(on_delivered="delete", **settings)
     with stand.place() as place:
         try:
+            usage.wait_calm(stand.options.patience)
             nobody = _over(seconds, place.postgres_cpu)
             relay.prepare(place)
             pid = relay.start()
@@ -47,6 +48,7 @@ def start(stand, relay, rows=10):
         fill(place, rows, rows, 200)
         try:
             relay.prepare(place)
+            usage.wait_calm(stand.options.patience)
             with stand.realtime():
                 launched_at = time.time()
                 relay.start()

@@ -51,6 +51,9 @@ class Place:
         measure = usage.exact_tree_cpu if exact else usage.tree_cpu
         return measure(self.stand.postgres.process.pid, without=(self.watch_pid,))
 
+    def all_postgres_cpu(self):
+        return usage.tree_cpu(self.stand.postgres.process.pid)
+
     def kafka_cpu(self):
         return self.stand.kafka_cpu() if self.broker.real else 0.0
 

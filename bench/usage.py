@@ -2,6 +2,7 @@
 """What processes use, read from /proc: CPU seconds of a process with all its children, and memory."""
 
 import os
+import time
 
 TICKS = os.sysconf("SC_CLK_TCK")
 
@@ -46,6 +47,42 @@ def tree_cpu(pid, without=()):
         if fields and each not in without:
             total += sum(int(value) for value in fields[11:15]) / TICKS
     return total
+
+
+def machine_busy():
+    """Seconds that the processors were not idle, what the hypervisor took away from them included
+    (proc(5): user nice system idle iowait irq softirq steal)."""
+    with open("/proc/stat", encoding="ascii") as text:
+        fields = [int(value) for value in text.readline().split()[1:9]]
+    return (sum(fields) - fields[3] - fields[4]) / TICKS
+
+
+class Others:
+    """How many cores were kept busy by what is not ours, since it was made."""
+
+    def __init__(self, *ours):
+        """ours: functions that give the CPU seconds used so far by a part of the measurement."""
+        self.ours = ours
+        self.began = self._now()
+
+    def _now(self):
+        own = sum(os.times()[:4]) + sum(look() for look in self.ours)
+        return time.monotonic(), machine_busy(), own
+
+    def cores(self):
+        at, busy, own = (now - then for now, then in zip(self._now(), self.began))
+        return max(0.0, (busy - own) / at)
+
+
+def wait_calm(limit_s, cores=0.1):
+    """Until little else runs on the machine, if that comes true within the limit."""
+    end = time.monotonic() + limit_s
+    while time.monotonic() < end:
+        before = machine_busy()
+        time.sleep(0.5)
+        if machine_busy() - before < 0.5 * cores:
+            return True
+    return False
 
 
 def threads(pid):
