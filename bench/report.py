@@ -122,7 +122,22 @@ def _remarks(result):
     return "; ".join(sorted(wrong)) or "ok"
 
 
-def print_table(results, several):
+def _print_markdown(lines, _left):
+    for number, line in enumerate(lines):
+        print("| " + " | ".join(line) + " |")
+        if number == 0:
+            print("|" + "---|" * len(line))
+
+
+def _print_aligned(lines, left):
+    """The first columns and the last two are words, the others numbers."""
+    widths = [max(len(line[i]) for line in lines) for i in range(len(lines[0]))]
+    for line in lines:
+        print("  ".join(cell.ljust(width) if i < left or i >= len(line) - 2 else cell.rjust(width)
+                        for i, (cell, width) in enumerate(zip(line, widths))).rstrip())
+
+
+def print_table(results, several, markdown=False):
     for kind, heads in HEADS.items():
         chosen = [result for result in results if result["kind"] == kind]
         if not chosen:
@@ -132,13 +147,8 @@ def print_table(results, several):
             lines.append((result["case"], *([result["relay"]] if several else []),
                           *_cells(kind, result["runs"]), _remarks(result),
                           TARGETS.get(result["case"], "")))
-        widths = [max(len(line[i]) for line in lines) for i in range(len(lines[0]))]
         print()
-        for line in lines:
-            left = 2 if several else 1
-            print("  ".join(cell.ljust(width) if i < left or i >= len(line) - 2
-                            else cell.rjust(width)
-                            for i, (cell, width) in enumerate(zip(line, widths))).rstrip())
+        (_print_markdown if markdown else _print_aligned)(lines, 2 if several else 1)
     _print_shares(results)
     if several:
         _print_ratios(results)
