@@ -27,7 +27,8 @@ class PgBouncer:
                       "[pgbouncer]\nlisten_addr = 127.0.0.1\n"
                       f"listen_port = {self.port}\nunix_socket_dir =\nauth_type = trust\n"
                       f"auth_file = {user_file}\npool_mode = transaction\n"
-                      f"default_pool_size = {pool_size}\nmax_client_conn = 200\n")
+                      f"default_pool_size = {pool_size}\nmax_client_conn = 200\n"
+                      "server_login_retry = 0.2\n")
         self._command = [binary, settings]
         self.start()
 

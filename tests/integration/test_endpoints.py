@@ -12,6 +12,9 @@ import time
 import pytest
 import requests
 
+from harness.daemon import Daemon
+from harness.outbox import Outbox
+from harness.setup import fresh_database, relay_config, retire
 from harness.timing import wait_for
 
 INTERFACES = {  # family -> labels, of the metrics table in interfaces.md
@@ -41,25 +44,28 @@ PROCESS = ["process_cpu_seconds_total", "process_resident_memory_bytes", "proces
            "process_max_fds", "process_start_time_seconds"]
 
 
-@pytest.fixture
-def busy(outbox, relay, collect):
-    """A relay that has done something, failures included, with its first look at the lag taken."""
-    outbox.database.run("INSERT INTO outbox (aggregate_type, aggregate_id, topic, payload, status)"
-                        " VALUES ('order', 'dead', %s, '{}', 4)", (outbox.topic,))
+@pytest.fixture(scope="module")
+def busy(system_postgres, kafka):
+    """A relay that has done something, failures included, and has looked at its lag since. The
+    tests that share it only look."""
+    database = fresh_database(system_postgres)
+    outbox = Outbox(database, kafka.create_topic())
+    database.run("INSERT INTO outbox (aggregate_type, aggregate_id, topic, payload, status) "
+                 "VALUES ('order', 'dead', %s, '{}', 4)", (outbox.topic,))
     outbox.insert_many(50)
     outbox.insert("dead", {"text": "x" * 1_200_000})
-    process = relay(outbox)
-    collect(outbox.topic).wait(50)
+    process = Daemon(relay_config(database, kafka, instance="relay-1")).start()
     outbox.wait_finished()
-    wait_for(lambda: process.metric("dead_rows") >= 1 and process.metric("backlog_rows") == 0, 25,
-             "the lag was looked at since")
-    return process
+    wait_for(lambda: process.metric("dead_rows") >= 1 and process.metric("backlog_rows") == 0
+             and process.metrics().select("eventferry_kafka_queue_messages"), 30,
+             "the lag was looked at since, and librdkafka gave its first statistics")
+    yield process
+    process.discard()
+    retire(database)
 
 
 def test_metrics_page_is_clean_and_has_every_name_of_the_table(busy):
     answer = busy.get("/metrics")
-    wait_for(lambda: busy.metrics().select("eventferry_kafka_queue_messages"), 15,
-             "librdkafka's first statistics")
     assert answer.headers["Content-Type"].startswith("text/plain; version=0.0.4")
     page = busy.metrics()
     assert page.lint() == []
@@ -98,13 +104,13 @@ def test_counters_agree_with_what_happened(busy):
     assert page.total("eventferry_database_up") == 1 and page.total("eventferry_kafka_up") == 1
 
 
-def test_status_tells_the_state_of_everything(busy, outbox):
+def test_status_tells_the_state_of_everything(busy, system_postgres):
     status = busy.status()
     assert status["instance"] == "relay-1"
     found = status["outboxes"][0]
     assert found["name"] == "orders" and found["state"] == "running"
     assert found["table"] == "public.outbox"
-    assert str(outbox.database.server.version) in str(found)
+    assert f"PostgreSQL {system_postgres.version}" in found["server_version"]
     assert "kafka" in status
 
 

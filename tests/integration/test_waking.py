@@ -48,8 +48,8 @@ def test_no_row_is_overlooked_while_the_bell_is_being_armed(outbox, relay, colle
     """Inserts fall into every moment of arming and disarming; a missed one would wait a minute."""
     relay(outbox, SLOW_POLL).wait_running()
     collector = collect(outbox.topic)
-    for number in range(12):
-        pause = time.monotonic() + 0.5 + number * 0.09
+    for number in range(7):
+        pause = time.monotonic() + 0.6 + number * 0.13
         wait_for(lambda end=pause: time.monotonic() >= end, 10, "a different moment each time")
         collector.wait_ids([outbox.insert("a")], timeout=10)
 
