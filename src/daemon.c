@@ -21,6 +21,7 @@
 #include "kafka/version.h"
 #include "loop/resolver.h"
 #include "loop/systemd.h"
+#include "store/pg_names.h"
 #include "store/postgres.h"
 #include "version.h"
 
@@ -437,6 +438,7 @@ int ef_daemon_run(const struct ef_daemon_options *options)
     struct daemon d = {.options = options};
     struct ef_error err;
     ef_config_use_kafka_checks(&ef_kafka_config_checks);
+    ef_config_use_table_check(ef_pg_table_check);
     if (!load_config(options->config_path, &d.config, &err))
         return err.class == EF_CLASS_CONFIG ? EX_CONFIG : EX_NOPERM;
     ef_log_setup(d.config->log.level, d.config->log.format, d.config->log.identifiers);

@@ -257,9 +257,24 @@ static void check_wake(const struct place *place, const struct ef_config_outbox 
                 database->name);
 }
 
+static bool (*table_check)(const char *table, struct ef_error *err);
+
+void ef_config_use_table_check(bool (*check)(const char *table, struct ef_error *err))
+{
+    table_check = check;
+}
+
+static void check_table(const struct place *place, const struct ef_config_outbox *outbox)
+{
+    struct ef_error err = {0};
+    if (table_check && outbox->table && sound(place, "table") && !table_check(outbox->table, &err))
+        problem(place, "table", "%s", err.text);
+}
+
 static void check_outbox(const struct place *place, size_t i)
 {
     struct ef_config_outbox *outbox = &place->fill->config->outboxes[i];
+    check_table(place, outbox);
     check_limits(place, outbox);
     check_layout(place, outbox);
     check_delivered(place, outbox);

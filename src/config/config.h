@@ -223,6 +223,12 @@ struct ef_config_kafka_checks {
 };
 void ef_config_use_kafka_checks(const struct ef_config_kafka_checks *checks);
 
+/*
+ * How the store is asked whether a text can name a table (postgres), since this room does not know
+ * it either: set once at start; without it any text is taken. On refusal err->text names the table.
+ */
+void ef_config_use_table_check(bool (*check)(const char *table, struct ef_error *err));
+
 void ef_config_free(struct ef_config *config);
 void ef_config_problems_free(struct ef_config_problems *problems);
 /* "eventferry.yaml:14:17: text" lines, warnings as "...: warning: text". */

@@ -76,6 +76,12 @@ bool ef_pg_table_parse(const char *text, struct ef_pg_table *ret, struct ef_erro
     return true;
 }
 
+bool ef_pg_table_check(const char *text, struct ef_error *err)
+{
+    struct ef_pg_table ignored;
+    return ef_pg_table_parse(text, &ignored, err);
+}
+
 bool ef_pg_quote_ident(char *out, size_t size, const char *name)
 {
     size_t n = 0;

@@ -28,6 +28,9 @@ struct ef_pg_table {
 EF_MUST_CHECK bool ef_pg_table_parse(const char *text, struct ef_pg_table *ret,
                                      struct ef_error *err);
 
+/* The same for whoever only wants to know (ef_config_use_table_check). */
+EF_MUST_CHECK bool ef_pg_table_check(const char *text, struct ef_error *err);
+
 /* The name within double quotes; false if it does not fit (EF_PG_QUOTED_SIZE always does). */
 bool ef_pg_quote_ident(char *out, size_t size, const char *name);
 

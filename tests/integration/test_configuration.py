@@ -60,6 +60,9 @@ def test_good_file_passes_and_opens_nothing(check):
     ("    table: public.outbox", "    table: public.outbox\n    on_delivered: keep", 11, 19,
      ["keep", "archive", "delete", "mark"]),
     ("    table: public.outbox", "    table: public.outbox\n    table: other", 11, 5, ["table"]),
+    ("    table: public.outbox", "    table: a.b.c.d", 10, 12, ["a.b.c.d"]),
+    ("    table: public.outbox", "    table: outbox", 10, 12, ["outbox", "public.outbox"]),
+    ("    table: public.outbox", "    table: '\"unclosed'", 10, 12, ["unclosed", "double quotes"]),
     ("  brokers: [127.0.0.1:9092]", "  brokers: &x [127.0.0.1:9092]\n  client_id: *x", None, None,
      ["alias"]),
 ])

@@ -640,6 +640,23 @@ START_TEST(properties_are_checked_where_they_stand)
 }
 END_TEST
 
+static bool refuse_table(const char *table, struct ef_error *err)
+{
+    return strchr(table, '.') != NULL ||
+           ef_error_set(err, EF_CLASS_CONFIG, "table '%s' needs its schema", table);
+}
+
+START_TEST(tables_are_checked_where_they_stand)
+{
+    ef_config_use_table_check(refuse_table);
+    test_config_problems(TEST_KAFKA TEST_DATABASES
+                         "outboxes:\n  - {name: a, database: shop, table: one}\n"
+                         "  - {name: b, database: shop, table: s.two}\n",
+                         "f:4:38: outboxes[0].table: table 'one' needs its schema\n");
+    ef_config_use_table_check(NULL);
+}
+END_TEST
+
 int main(void)
 {
     Suite *suite = suite_create("config load");
@@ -651,6 +668,7 @@ int main(void)
     tcase_add_test(files, yaml_spelled_otherwise_means_the_same);
     tcase_add_test(files, systemd_names_the_state_directory);
     tcase_add_test(files, properties_are_checked_where_they_stand);
+    tcase_add_test(files, tables_are_checked_where_they_stand);
     suite_add_tcase(suite, files);
     TCase *substitution = tcase_create("substitution");
     tcase_add_test(substitution, references_are_replaced);
