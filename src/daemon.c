@@ -98,28 +98,35 @@ static bool load_config(const char *path, struct ef_config **ret, struct ef_erro
     return *ret != NULL;
 }
 
-static void log_reload(const struct ef_strings *changed, const struct ef_strings *restart,
-                       struct ef_buf *text)
+static void log_changes(const struct ef_strings *changed, struct ef_buf *text)
 {
+    ef_info("configuration reloaded", EF_INT("changed", changed->count));
     for (size_t i = 0; i < changed->count; i++) {
         ef_info("option changed", EF_STR("option", changed->items[i]));
         if (text)
             ef_buf_printf(text, "changed: %s\n", changed->items[i]);
     }
-    for (size_t i = 0; i < restart->count; i++) {
-        ef_warn("option changed in the file, but needs a restart",
-                EF_STR("option", restart->items[i]));
-        if (text)
-            ef_buf_printf(text, "needs a restart: %s\n", restart->items[i]);
-    }
-    if (text && restart->count > 0)
-        ef_buf_puts(text, "nothing was applied: a file is taken over as a whole\n");
-    if (text && changed->count + restart->count == 0)
+    if (text && changed->count == 0)
         ef_buf_puts(text, "nothing changed\n");
 }
 
-/* What a restart would need stays as it was: relays keep their own part of the former config then.
- */
+/* Half of a file is no configuration: with options that need a restart nothing is applied. */
+static bool refuse_restart(const struct ef_strings *restart, struct ef_buf *text,
+                           struct ef_error *err)
+{
+    struct ef_buf names;
+    ef_buf_init(&names, sizeof(err->text) - 128); /* leaves room for the sentence around them */
+    for (size_t i = 0; i < restart->count; i++) {
+        ef_buf_printf(&names, "%s%s", i ? ", " : "", restart->items[i]);
+        if (text)
+            ef_buf_printf(text, "needs a restart: %s\n", restart->items[i]);
+    }
+    ef_error_set(err, EF_CLASS_CONFIG, "nothing was applied, a restart is needed for: %s%s",
+                 names.data, names.overflow ? ", ..." : "");
+    ef_buf_done(&names);
+    return false;
+}
+
 static void apply(struct daemon *d, struct ef_config *fresh)
 {
     ef_log_setup(fresh->log.level, fresh->log.format, fresh->log.identifiers);
@@ -134,45 +141,46 @@ static void apply(struct daemon *d, struct ef_config *fresh)
         ef_http_set_hosts(d->http, &fresh->http.hosts);
 }
 
+/* Takes fresh if it is applied. */
+static bool take_over(struct daemon *d, struct ef_config **fresh, struct ef_buf *text,
+                      struct ef_error *err)
+{
+    struct ef_strings changed = {0}, restart = {0};
+    ef_config_diff(d->config, *fresh, &changed, &restart);
+    bool ok = restart.count == 0;
+    if (!ok)
+        refuse_restart(&restart, text, err);
+    if (ok && changed.count > 0) {
+        apply(d, *fresh);
+        /* stores and producer borrow from the first configuration for their whole life */
+        if (d->former)
+            ef_config_free(d->config);
+        else
+            d->former = d->config;
+        d->config = *fresh;
+        *fresh = NULL;
+    }
+    if (ok)
+        log_changes(&changed, text);
+    ef_strings_free(&changed);
+    ef_strings_free(&restart);
+    return ok;
+}
+
 static bool reload(void *arg, struct ef_buf *text, struct ef_error *err)
 {
     struct daemon *d = arg;
     struct ef_config *fresh;
-    struct ef_strings changed = {0}, restart = {0};
     ef_systemd_reloading(d->systemd);
-    if (!load_config(d->options->config_path, &fresh, err)) {
-        ef_metric_add(d->reload_bad, 1);
+    bool ok = load_config(d->options->config_path, &fresh, err) && take_over(d, &fresh, text, err);
+    ef_config_free(fresh);
+    if (ok)
+        ef_metric_set(d->reload_time, (double)(ef_clock_wall().us / EF_S_US));
+    else
         ef_err("reload refused, the former configuration stays", EF_ERR(err));
-        ef_systemd_ready(d->systemd);
-        return false;
-    }
-    ef_config_diff(d->config, fresh, &changed, &restart);
-    ef_info("configuration reloaded", EF_INT("changed", changed.count),
-            EF_INT("need_restart", restart.count));
-    log_reload(&changed, &restart, text);
-    if (restart.count == 0 && changed.count > 0) {
-        /* with options that need a restart nothing is applied: half of a file is no configuration
-         */
-        apply(d, fresh);
-        struct ef_config *old = d->config;
-        d->config = fresh;
-        fresh = old;
-    }
-    if (fresh != d->config && changed.count > 0 && restart.count == 0) {
-        /* stores and producer borrow from the first configuration for their whole life */
-        if (!d->former) {
-            d->former = fresh;
-            fresh = NULL;
-        }
-    }
-    if (fresh)
-        ef_config_free(fresh);
-    ef_strings_free(&changed);
-    ef_strings_free(&restart);
-    ef_metric_add(d->reload_ok, 1);
-    ef_metric_set(d->reload_time, (double)(ef_clock_wall().us / EF_S_US));
+    ef_metric_add(ok ? d->reload_ok : d->reload_bad, 1);
     ef_systemd_ready(d->systemd);
-    return true;
+    return ok;
 }
 
 static void on_hup(void *arg, int signum)

@@ -144,6 +144,8 @@ static json_t *do_reload(const struct ef_view *view, const char *actor)
         answer = json_pack("{s:b, s:o}", "ok", 1, "text", ef_json_text(text.len ? text.data : ""));
     else
         answer = ef_control_refusal(&err);
+    if (text.len && !json_object_get(answer, "text")) /* what stands in the way */
+        json_object_set_new(answer, "text", ef_json_text(text.data));
     ef_buf_done(&text);
     return answer;
 }

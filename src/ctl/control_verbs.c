@@ -59,7 +59,7 @@ static const struct verb reload_verb = {
     "reload",
     "usage: eventferryctl reload [--socket PATH]\n\n"
     "Makes the daemon read its configuration again, all of it or nothing, and shows what changed.\n"
-    "Exit status 2: some of it needs a restart. 78: the configuration was refused.\n\n",
+    "Exit status 1: some of it needs a restart, so nothing was applied. 78: it is wrong.\n\n",
     NULL, 0};
 
 static const char common_usage[] =
@@ -341,16 +341,16 @@ static int show_outboxes(const struct verb *verb, const json_t *answer)
 static int show_reload(const json_t *answer)
 {
     struct ef_buf text;
-    if (!is_ok(answer)) {
-        complain_plainly(text_of(answer, "error"));
-        return strcmp(text_of(answer, "class"), "config") == 0 ? EF_CTL_CONFIG : EF_CTL_REFUSED;
-    }
     ef_buf_init(&text, 32 * 1024 * 1024);
     ef_ctl_plain(text_of(answer, "text"), &text);
     fputs(text.len ? text.data : "", stdout);
     bool restart = text.len && strstr(text.data, "needs a restart:");
     ef_buf_done(&text);
-    return restart ? EF_CTL_WARNED : EF_CTL_DONE;
+    if (is_ok(answer))
+        return EF_CTL_DONE;
+    complain_plainly(text_of(answer, "error"));
+    bool wrong = strcmp(text_of(answer, "class"), "config") == 0 && !restart;
+    return wrong ? EF_CTL_CONFIG : EF_CTL_REFUSED;
 }
 
 static int run(struct ef_ctl *ctl, const struct verb *verb, int argc, char **argv)

@@ -194,18 +194,25 @@ def test_start_with_a_bad_file_is_exit_78(tmp_path):
     assert done.returncode == 78 and "c.yaml:1:1" in done.stdout + done.stderr
 
 
-def test_reload_takes_what_can_change_and_names_what_needs_a_restart(outbox, relay, collect):
-    process = relay(outbox, {"poll_interval": "60s"})
+def test_reload_with_an_option_that_needs_a_restart_applies_nothing(outbox, relay):
+    process = relay(outbox, {"poll_interval": "60ms"}, kafka={"client_id": "one"})
     process.wait_running()
-    process.write_config()
-    process.config["outboxes"][0]["poll_interval"] = "100ms"
     process.config["outboxes"][0]["table"] = "public.other"
-    process.write_config()
+    process.write_config({"log": {"level": "warn"}, "kafka": {"client_id": "two"}})
     process.reload()
-    process.wait_log(msg="reload")
-    told = [line for line in process.log() if "table" in str(line) and "restart" in str(line)]
-    assert told, "the log names the option that needs a restart"
-    collect(outbox.topic).wait_ids([outbox.insert("a")], timeout=5)
+    line = process.wait_log(level="error", msg="reload refused")
+    for said in ("nothing was applied", "restart", "kafka.client_id", "outboxes.orders.table"):
+        assert said in str(line), line
+    done = process.ctl("reload", expect=1)
+    for said in ("nothing was applied", "kafka.client_id", "outboxes.orders.table"):
+        assert said in done.stderr, done
+    assert not process.log(msg="configuration reloaded")
+    assert process.metric("config_reloads_total", result="failure") == 2
+    assert process.metric("config_reloads_total", result="success") == 0
+    process.config["outboxes"][0]["table"] = "public.outbox"
+    process.write_config({"kafka": {"client_id": "one"}})
+    done = process.ctl("reload")
+    assert "log.level" in done.stdout and "needs" not in done.stdout, done.stdout
 
 
 def test_reload_of_a_bad_file_changes_nothing_and_says_why(outbox, relay, collect):

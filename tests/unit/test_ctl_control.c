@@ -119,9 +119,10 @@ START_TEST(exit_codes_of_answers)
                          "nix", NULL, NULL),
                      EF_CTL_REFUSED);
     ck_assert_int_eq(run(ef_ctl_reload,
-                         "{\"ok\":true,\"text\":\"needs a restart: kafka.brokers\\n\"}\n", NULL,
-                         NULL, NULL),
-                     EF_CTL_WARNED);
+                         "{\"ok\":false,\"class\":\"config\",\"error\":\"nothing was applied\","
+                         "\"text\":\"needs a restart: kafka.brokers\\n\"}\n",
+                         NULL, NULL, NULL),
+                     EF_CTL_REFUSED);
     ck_assert_int_eq(run(ef_ctl_reload, "{\"ok\":false,\"class\":\"config\",\"error\":\"bad\"}\n",
                          NULL, NULL, NULL),
                      EF_CTL_CONFIG);
