@@ -1,9 +1,10 @@
 // SPDX-License-Identifier: MIT
 /*
- * Start-up: finds the table, its columns, our own objects and the privileges, and fills the layout.
- * What is missing is a CONFIG error that says the SQL or the command that mends it.
+ * Start-up: finds the table and its columns, then (pg_objects.c) our own objects, the privileges
+ * and the registry's row, and fills the layout. What is missing is a CONFIG error that says the SQL
+ * or the command that mends it.
  *
- * Four questions one after the other on the lease connection: table, columns, ours, privileges.
+ * Questions one after the other on the lease connection.
  */
 #define EF_LOG_ROOM "store"
 #include "store/pg_store.h"
@@ -15,17 +16,14 @@
 #include "store/pg_names.h"
 
 static void ask_columns(struct ef_pg_store *s);
-static void ask_ours(struct ef_pg_store *s);
-static void ask_privileges(struct ef_pg_store *s);
 
-static void fail(struct ef_pg_store *s, const struct ef_error *err)
+void ef_pg_check_failed(struct ef_pg_store *s, const struct ef_error *err)
 {
     s->layout_known = false;
     ef_store_did_check(&s->store, NULL, err);
 }
 
-static void warn(struct ef_pg_store *s, const char *fmt, ...) EF_PRINTF(2, 3);
-static void warn(struct ef_pg_store *s, const char *fmt, ...)
+void ef_pg_check_warn(struct ef_pg_store *s, const char *fmt, ...)
 {
     size_t used = strlen(s->info.warnings);
     va_list ap;
@@ -47,6 +45,14 @@ static bool is_true(const PGresult *res, int row, int col)
     return PQgetvalue(res, row, col)[0] == 't';
 }
 
+bool ef_pg_check_no_usage(struct ef_error *err, const char *schema, const char *role)
+{
+    return ef_error_set(err, EF_CLASS_CONFIG,
+                        "privilege USAGE is missing on schema %s; run GRANT USAGE ON SCHEMA %s TO "
+                        "%s, or `eventferryctl migrate --grant-to ROLE`",
+                        schema, schema, role);
+}
+
 /* --- 1: the table --- */
 
 static const char table_sql[] =
@@ -54,7 +60,8 @@ static const char table_sql[] =
     "pg_backend_pid(),"
     " EXISTS (SELECT 1 FROM pg_index i WHERE i.indrelid = c.oid AND i.indisunique AND "
     "i.indnkeyatts = 1"
-    " AND i.indkey[0] = (SELECT attnum FROM pg_attribute WHERE attrelid = c.oid AND attname = $3))"
+    " AND i.indkey[0] = (SELECT attnum FROM pg_attribute WHERE attrelid = c.oid AND attname = $3)),"
+    " has_schema_privilege(n.oid, 'USAGE'), quote_ident(n.nspname), quote_ident(current_user)"
     " FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace WHERE n.nspname = $1 AND "
     "c.relname = $2";
 
@@ -75,6 +82,8 @@ static bool table_ok(struct ef_pg_store *s, const PGresult *res, struct ef_error
             "table %s does not exist (or its schema is not visible to this role); create it with "
             "`eventferryctl migrate`, or correct `table`",
             l->table);
+    if (!is_true(res, 0, 7))
+        return ef_pg_check_no_usage(err, PQgetvalue(res, 0, 8), PQgetvalue(res, 0, 9));
     char kind = PQgetvalue(res, 0, 0)[0];
     if (kind != 'r' && kind != 'p')
         return ef_error_set(err, EF_CLASS_CONFIG,
@@ -94,12 +103,14 @@ static bool table_ok(struct ef_pg_store *s, const PGresult *res, struct ef_error
     }
     l->table_oid = (unsigned)strtoul(PQgetvalue(res, 0, 4), NULL, 10);
     if (s->database->pooler == EF_POOLER_NONE && is_pooled(s, atoi(PQgetvalue(res, 0, 5))))
-        warn(s, "a pooler in transaction mode is in between (statements of one connection reach "
-                "several server processes, or several connections one); set pooler: transaction "
-                "for this database");
+        ef_pg_check_warn(
+            s, "a pooler in transaction mode is in between (statements of one connection reach "
+               "several server processes, or several connections one); set pooler: transaction "
+               "for this database");
     if (!is_true(res, 0, 6))
-        warn(s, "column %s of %s has no unique index of its own: reads and settles may be slow",
-             l->column[EF_COL_ID], l->table);
+        ef_pg_check_warn(
+            s, "column %s of %s has no unique index of its own: reads and settles may be slow",
+            l->column[EF_COL_ID], l->table);
     return true;
 }
 
@@ -108,9 +119,9 @@ static void got_table(void *arg, PGresult *res, const struct ef_error *err)
     struct ef_pg_store *s = arg;
     struct ef_error own;
     if (err)
-        fail(s, err);
+        ef_pg_check_failed(s, err);
     else if (!table_ok(s, res, &own))
-        fail(s, &own);
+        ef_pg_check_failed(s, &own);
     else
         ask_columns(s);
 }
@@ -135,19 +146,32 @@ static void ask_table(struct ef_pg_store *s)
 
 /* --- 2: columns --- */
 
+/* The sequence behind a column is its own (identity, serial), or what its default depends on. */
 static const char columns_sql[] =
     "SELECT a.attname, CASE WHEN t.typtype = 'd' THEN format_type(t.typbasetype, NULL)"
-    " ELSE format_type(a.atttypid, NULL) END"
+    " ELSE format_type(a.atttypid, NULL) END,"
+    " (SELECT q.seqrelid::regclass::text || ' CACHE ' || q.seqcache FROM pg_sequence q JOIN "
+    "pg_depend d ON q.seqrelid = CASE WHEN d.classid = 'pg_class'::regclass THEN d.objid ELSE "
+    "d.refobjid END"
+    " WHERE q.seqcache > 1 AND (d.classid = 'pg_class'::regclass AND d.deptype IN ('a', 'i')"
+    " AND d.refclassid = 'pg_class'::regclass AND d.refobjid = c.oid AND d.refobjsubid = a.attnum"
+    " OR d.classid = 'pg_attrdef'::regclass AND d.refclassid = 'pg_class'::regclass AND d.objid ="
+    " (SELECT f.oid FROM pg_attrdef f WHERE f.adrelid = c.oid AND f.adnum = a.attnum)) LIMIT 1)"
     " FROM pg_attribute a JOIN pg_type t ON t.oid = a.atttypid"
     " JOIN pg_class c ON c.oid = a.attrelid JOIN pg_namespace n ON n.oid = c.relnamespace"
     " WHERE n.nspname = $1 AND c.relname = $2 AND a.attnum > 0 AND NOT a.attisdropped";
 
-static const char *type_of(const PGresult *res, const char *column)
+static const char *value_of(const PGresult *res, const char *column, int field)
 {
     for (int i = 0; i < PQntuples(res); i++)
         if (strcmp(PQgetvalue(res, i, 0), column) == 0)
-            return PQgetvalue(res, i, 1);
+            return PQgetvalue(res, i, field);
     return NULL;
+}
+
+static const char *type_of(const PGresult *res, const char *column)
+{
+    return value_of(res, column, 1);
 }
 
 static bool required(enum ef_column col)
@@ -242,15 +266,25 @@ static bool columns_ok(struct ef_pg_store *s, const PGresult *res, struct ef_err
             "(ALTER TABLE %s ADD COLUMN seq bigint GENERATED ALWAYS AS IDENTITY) and set "
             "order_column: seq",
             l->column[EF_COL_ID], l->table, id_type, l->table);
+    const char *cache = value_of(res, column_name(s, EF_COL_ID), 2);
+    if (cache && cache[0])
+        ef_pg_check_warn(
+            s,
+            "the sequence of column %s (%s) gives ids to sessions in advance: rows of one "
+            "aggregate that sessions insert in turn can be relayed out of their order; run "
+            "ALTER SEQUENCE ... CACHE 1",
+            l->column[EF_COL_ID], cache);
     const char *message_id =
         l->has[EF_COL_MESSAGE_ID] ? type_of(res, column_name(s, EF_COL_MESSAGE_ID)) : "";
     l->message_id_is_uuid = strcmp(message_id, "uuid") == 0;
     s->info.has_last_error = l->has[EF_COL_LAST_ERROR];
     s->info.has_partition = l->has[EF_COL_PARTITION];
     if (!l->has[EF_COL_LAST_ERROR])
-        warn(s, "%s has no column last_error: why a row failed is only in the log", l->table);
+        ef_pg_check_warn(s, "%s has no column last_error: why a row failed is only in the log",
+                         l->table);
     if (!l->has[EF_COL_AGGREGATE_ID] && !s->outbox->columns[EF_COL_AGGREGATE_ID].value)
-        warn(s, "%s has no aggregate_id: events are relayed without any order", l->table);
+        ef_pg_check_warn(s, "%s has no aggregate_id: events are relayed without any order",
+                         l->table);
     return true;
 }
 
@@ -259,11 +293,11 @@ static void got_columns(void *arg, PGresult *res, const struct ef_error *err)
     struct ef_pg_store *s = arg;
     struct ef_error own;
     if (err)
-        fail(s, err);
+        ef_pg_check_failed(s, err);
     else if (!columns_ok(s, res, &own))
-        fail(s, &own);
+        ef_pg_check_failed(s, &own);
     else
-        ask_ours(s);
+        ef_pg_objects_check(s);
 }
 
 static void ask_columns(struct ef_pg_store *s)
@@ -272,204 +306,6 @@ static void ask_columns(struct ef_pg_store *s)
     req->text = true;
     ef_pg_param_text(req, s->layout.schema_name);
     ef_pg_param_text(req, s->layout.table_name);
-    ef_pg_conn_submit(&s->lease, req);
-}
-
-/* --- 3: our own objects --- */
-
-enum { KNOWN_SCHEMA_MAJOR = 1 };
-
-static const char ours_sql[] =
-    "SELECT has_schema_privilege(n.oid, 'USAGE'), to_regclass(quote_ident($1::text) || '.outbox') "
-    "IS NOT "
-    "NULL,"
-    " to_regclass(quote_ident($1::text) || '.' || quote_ident($2::text)) IS NOT NULL,"
-    " to_regclass(quote_ident($1::text) || '.' || quote_ident($3::text)) IS NOT NULL,"
-    " (SELECT string_agg(quote_ident(a.attname), ', ' ORDER BY a.attnum) FROM pg_attribute a"
-    "   WHERE a.attrelid = to_regclass(quote_ident($1::text) || '.' || quote_ident($2::text)) AND "
-    "a.attnum > 0"
-    "   AND NOT a.attisdropped AND a.attname <> 'archived_at' AND EXISTS (SELECT 1 FROM "
-    "pg_attribute t"
-    "   JOIN pg_class c ON c.oid = t.attrelid JOIN pg_namespace m ON m.oid = c.relnamespace"
-    "   WHERE m.nspname = $4::text AND c.relname = $5::text AND t.attname = a.attname AND t.attnum "
-    "> 0 AND NOT "
-    "t.attisdropped))"
-    " FROM pg_namespace n WHERE n.nspname = $1::text";
-
-static const char registry_fmt[] =
-    "SELECT (SELECT max(version) FROM %s.schema_version), o.outbox_id,"
-    " EXISTS (SELECT 1 FROM %s.lease l WHERE l.outbox_id = o.outbox_id)"
-    " FROM %s.outbox o WHERE o.table_schema = $1 AND o.table_name = $2";
-
-static bool need_migrate(struct ef_error *err, const char *what)
-{
-    return ef_error_set(err, EF_CLASS_CONFIG,
-                        "%s; run `eventferryctl migrate` as the owner of the database", what);
-}
-
-static bool registry_ok(struct ef_pg_store *s, const PGresult *res, struct ef_error *err)
-{
-    if (PQntuples(res) == 0) {
-        char what[400];
-        snprintf(what, sizeof(what), "table %s is not registered for relaying", s->layout.table);
-        return need_migrate(err, what);
-    }
-    int version = atoi(PQgetvalue(res, 0, 0));
-    if (version > KNOWN_SCHEMA_MAJOR)
-        return ef_error_set(
-            err, EF_CLASS_CONFIG,
-            "schema version %d of the eventferry objects is newer than this program knows (%d); "
-            "install the newer eventferryd",
-            version, KNOWN_SCHEMA_MAJOR);
-    if (!is_true(res, 0, 2))
-        return need_migrate(err, "the table's lease row is missing");
-    s->layout.outbox_id = atoi(PQgetvalue(res, 0, 1));
-    return true;
-}
-
-static void got_registry(void *arg, PGresult *res, const struct ef_error *err)
-{
-    struct ef_pg_store *s = arg;
-    struct ef_error own;
-    if (err)
-        fail(s, err);
-    else if (!registry_ok(s, res, &own))
-        fail(s, &own);
-    else
-        ask_privileges(s);
-}
-
-static void ask_registry(struct ef_pg_store *s)
-{
-    snprintf(s->registry_sql, sizeof(s->registry_sql), registry_fmt, s->layout.ours, s->layout.ours,
-             s->layout.ours);
-    struct ef_pg_request *req = ef_pg_request_new(NULL, s->registry_sql, got_registry, s);
-    req->text = true;
-    ef_pg_param_text(req, s->layout.schema_name);
-    ef_pg_param_text(req, s->layout.table_name);
-    ef_pg_conn_submit(&s->lease, req);
-}
-
-static bool ours_ok(struct ef_pg_store *s, const PGresult *res, struct ef_error *err)
-{
-    struct ef_pg_layout *l = &s->layout;
-    char what[400];
-    if (PQntuples(res) == 0) {
-        snprintf(what, sizeof(what), "schema %s does not exist in this database", l->ours);
-        return need_migrate(err, what);
-    }
-    if (!is_true(res, 0, 0))
-        return ef_error_set(err, EF_CLASS_CONFIG,
-                            "no privilege on schema %s; run GRANT USAGE ON SCHEMA %s TO this role, "
-                            "or `eventferryctl migrate --grant-to ROLE`",
-                            l->ours, l->ours);
-    if (!is_true(res, 0, 1)) {
-        snprintf(what, sizeof(what), "schema %s has no table outbox", l->ours);
-        return need_migrate(err, what);
-    }
-    if (s->outbox->on_delivered == EF_ON_DELIVERED_ARCHIVE) {
-        if (!is_true(res, 0, 2))
-            return ef_error_set(err, EF_CLASS_CONFIG,
-                                "archive table %s does not exist; run `eventferryctl migrate`, or "
-                                "set on_delivered: "
-                                "mark or delete",
-                                l->archive);
-        free(l->archive_columns);
-        l->archive_columns = ef_xstrdup(PQgetvalue(res, 0, 4));
-    }
-    if (!is_true(res, 0, 3))
-        l->bell[0] = '\0';
-    if (s->outbox->wake == EF_WAKE_NOTIFY && !l->bell[0])
-        warn(
-            s,
-            "wake: notify, but %s has no doorbell: only a trigger of another make wakes the relay; "
-            "`eventferryctl migrate --doorbell` creates it",
-            l->table);
-    return true;
-}
-
-static void got_ours(void *arg, PGresult *res, const struct ef_error *err)
-{
-    struct ef_pg_store *s = arg;
-    struct ef_error own;
-    if (err)
-        fail(s, err);
-    else if (!ours_ok(s, res, &own))
-        fail(s, &own);
-    else
-        ask_registry(s);
-}
-
-static void ask_ours(struct ef_pg_store *s)
-{
-    char name[64];
-    struct ef_pg_request *req = ef_pg_request_new(NULL, ours_sql, got_ours, s);
-    req->text = true;
-    ef_pg_param_text(req, s->database->schema);
-    ef_pg_object_name(name, "archive", s->layout.schema_name, s->layout.table_name);
-    ef_pg_param_text(req, name);
-    ef_pg_object_name(name, "bell", s->layout.schema_name, s->layout.table_name);
-    ef_pg_param_text(req, name);
-    ef_pg_param_text(req, s->layout.schema_name);
-    ef_pg_param_text(req, s->layout.table_name);
-    ef_pg_conn_submit(&s->lease, req);
-}
-
-/* --- 4: privileges --- */
-
-static const char privileges_sql[] =
-    "SELECT what, object FROM (VALUES"
-    " ('SELECT', $1::text, has_table_privilege($1::text, 'SELECT')),"
-    " ('DELETE', $1::text, $4::boolean OR has_table_privilege($1::text, 'DELETE')),"
-    " ('UPDATE', $1::text, has_any_column_privilege($1::text, 'UPDATE')),"
-    " ('SELECT, UPDATE', $2::text || '.lease', has_table_privilege($2::text || '.lease', 'SELECT')"
-    "   AND has_table_privilege($2::text || '.lease', 'UPDATE')),"
-    " ('SELECT, UPDATE', $2::text || '.command', has_table_privilege($2::text || '.command', "
-    "'SELECT')),"
-    " ('SELECT, INSERT, UPDATE, DELETE', $2::text || '.relay', has_table_privilege($2::text || "
-    "'.relay', "
-    "'INSERT')),"
-    " ('INSERT', $3::text, $3::text IS NULL OR has_table_privilege($3::text, 'INSERT'))"
-    ") AS p(what, object, ok) WHERE NOT ok LIMIT 1";
-
-static void got_privileges(void *arg, PGresult *res, const struct ef_error *err)
-{
-    struct ef_pg_store *s = arg;
-    struct ef_error own;
-    if (err) {
-        fail(s, err);
-        return;
-    }
-    if (PQntuples(res) > 0) {
-        ef_error_set(&own, EF_CLASS_CONFIG,
-                     "privilege %s is missing; run GRANT %s ON %s TO this role, or "
-                     "`eventferryctl migrate --grant-to ROLE`",
-                     PQgetvalue(res, 0, 0), PQgetvalue(res, 0, 0), PQgetvalue(res, 0, 1));
-        fail(s, &own);
-        return;
-    }
-    ef_pg_sql_build(s);
-    ef_pg_conn_forget_prepared(&s->lease);
-    ef_pg_conn_forget_prepared(&s->read);
-    ef_pg_conn_forget_prepared(&s->settle);
-    s->layout_known = true;
-    snprintf(s->info.server, sizeof(s->info.server), "%s", s->lease.session.server);
-    int v = s->lease.session.version;
-    snprintf(s->info.version, sizeof(s->info.version), "PostgreSQL %d.%d", v / 10000, v % 10000);
-    ef_store_did_check(&s->store, &s->info, NULL);
-}
-
-static void ask_privileges(struct ef_pg_store *s)
-{
-    struct ef_pg_request *req = ef_pg_request_new(NULL, privileges_sql, got_privileges, s);
-    req->text = true;
-    bool archive = s->outbox->on_delivered == EF_ON_DELIVERED_ARCHIVE;
-    ef_pg_param_text(req, s->layout.table);
-    ef_pg_param_text(req, s->layout.ours);
-    ef_pg_param_text(req, archive ? s->layout.archive : NULL);
-    ef_pg_param_text(
-        req,
-        s->outbox->on_delivered == EF_ON_DELIVERED_MARK && !s->outbox->retention_given ? "t" : "f");
     ef_pg_conn_submit(&s->lease, req);
 }
 
@@ -482,7 +318,7 @@ static void fail_name(void *arg)
     struct ef_error err;
     if (!ef_pg_table_parse(s->outbox->table, &table, &err)) {
         err.class = EF_CLASS_CONFIG;
-        fail(s, &err);
+        ef_pg_check_failed(s, &err);
         return;
     }
     ask_table(s);

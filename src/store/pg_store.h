@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: MIT
 /*
  * The PostgreSQL driver's inside, shared by its files: pg_store.c (life, connections), pg_check.c
- * (start-up), pg_sql.c (statement texts), pg_lease.c, pg_fetch.c, pg_settle.c, pg_look.c. Not for
- * other rooms.
+ * and pg_objects.c (start-up), pg_sql.c (statement texts), pg_lease.c, pg_fetch.c, pg_settle.c,
+ * pg_look.c. Not for other rooms.
  *
  * Three connections: reading and settling have one each (two server processes share the work), the
  * lease and LISTEN have the third; `listen` is a fourth only where a pooler is in between.
@@ -99,6 +99,12 @@ void ef_pg_sql_free(struct ef_pg_sql *sql);
 
 /* pg_check.c */
 void ef_pg_check(struct ef_store *store);
+void ef_pg_check_failed(struct ef_pg_store *s, const struct ef_error *err);
+void ef_pg_check_warn(struct ef_pg_store *s, const char *fmt, ...) EF_PRINTF(2, 3);
+bool ef_pg_check_no_usage(struct ef_error *err, const char *schema, const char *role);
+
+/* pg_objects.c: goes on where pg_check.c ends */
+void ef_pg_objects_check(struct ef_pg_store *s);
 void ef_pg_layout_free(struct ef_pg_layout *layout);
 
 /* pg_lease.c */

@@ -104,3 +104,19 @@ def test_unlogged_table_is_warned_about(bare_db, topic, kafka, daemon):
     process = daemon(relay_config(bare_db, kafka)).start()
     wait_for(lambda: [line for line in process.log() if "unlogged" in str(line).lower()], 10,
              "it says what an unlogged table loses")
+
+
+@pytest.mark.parametrize("change", [
+    "ALTER TABLE outbox ALTER id SET CACHE 50",
+    "ALTER TABLE outbox ALTER id DROP IDENTITY; CREATE SEQUENCE mine CACHE 50; "
+    "GRANT USAGE ON mine TO app; ALTER TABLE outbox ALTER id SET DEFAULT nextval('mine')"])
+def test_sequence_that_gives_ids_in_advance_is_warned_about(outbox, relay, change):
+    outbox.database.run(change)
+    line = relay(outbox).wait_log(level="warn", what="CACHE 50")
+    assert "id" in str(line) and "CACHE 1" in str(line)
+
+
+def test_sequence_without_cache_is_not_warned_about(outbox, relay):
+    process = relay(outbox)
+    process.wait_running()
+    assert not process.log(what="CACHE")
