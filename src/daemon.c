@@ -84,16 +84,40 @@ static void refresh(void *arg)
 
 /* --- reload: all or nothing --- */
 
-static bool load_config(const char *path, struct ef_config **ret, struct ef_error *err)
+/* Before there is a log they go out as they are. */
+static void print_problems(const struct ef_config_problems *problems, const char *path)
 {
-    struct ef_config_problems problems = {0};
     struct ef_buf text;
-    *ret = ef_config_load(path, &problems, err);
     ef_buf_init(&text, 64 * 1024);
-    ef_config_problems_print(&problems, path, &text);
+    ef_config_problems_print(problems, path, &text);
     if (text.len)
         fputs(text.data, stderr);
     ef_buf_done(&text);
+}
+
+static void log_problems(const struct ef_config_problems *problems, const char *path,
+                         struct ef_buf *text)
+{
+    for (size_t i = 0; i < problems->count; i++) {
+        const struct ef_config_problem *problem = &problems->items[i];
+        ef_warn(problem->warning ? "option looks unusual" : "option is wrong",
+                EF_INT("line", problem->line), EF_INT("column", problem->column),
+                EF_STR("what", problem->text));
+    }
+    if (text)
+        ef_config_problems_print(problems, path, text);
+}
+
+static bool load_config(struct daemon *d, struct ef_config **ret, struct ef_buf *text,
+                        struct ef_error *err)
+{
+    struct ef_config_problems problems = {0};
+    const char *path = d->options->config_path;
+    *ret = ef_config_load(path, &problems, err);
+    if (d->loop)
+        log_problems(&problems, path, text);
+    else
+        print_problems(&problems, path);
     ef_config_problems_free(&problems);
     return *ret != NULL;
 }
@@ -172,7 +196,7 @@ static bool reload(void *arg, struct ef_buf *text, struct ef_error *err)
     struct daemon *d = arg;
     struct ef_config *fresh;
     ef_systemd_reloading(d->systemd);
-    bool ok = load_config(d->options->config_path, &fresh, err) && take_over(d, &fresh, text, err);
+    bool ok = load_config(d, &fresh, text, err) && take_over(d, &fresh, text, err);
     ef_config_free(fresh);
     if (ok)
         ef_metric_set(d->reload_time, (double)(ef_clock_wall().us / EF_S_US));
@@ -447,7 +471,7 @@ int ef_daemon_run(const struct ef_daemon_options *options)
     struct ef_error err;
     ef_config_use_kafka_checks(&ef_kafka_config_checks);
     ef_config_use_table_check(ef_pg_table_check);
-    if (!load_config(options->config_path, &d.config, &err))
+    if (!load_config(&d, &d.config, NULL, &err))
         return err.class == EF_CLASS_CONFIG ? EX_CONFIG : EX_NOPERM;
     ef_log_setup(d.config->log.level, d.config->log.format, d.config->log.identifiers);
     signal(SIGPIPE, SIG_IGN);

@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: MIT
 """What is said about a configuration file, and with which exit code."""
 
+import json
 import os
 import stat
 
@@ -225,6 +226,18 @@ def test_reload_of_a_bad_file_changes_nothing_and_says_why(outbox, relay, collec
     assert ":1:1" in str(line) or "kafak" in str(line)
     collect(outbox.topic).wait_ids([outbox.insert("a")])
     assert process.metric("config_reloads_total", result="failure") == 1
+
+
+def test_reload_of_a_bad_file_names_every_mistake_in_the_form_of_the_log(outbox, relay):
+    process = relay(outbox, log={"format": "json"})
+    process.wait_running()
+    process.write_config({"log": {"colour": "red"}, "shutdown_timeout": "soon"})
+    answer = process.ctl("reload", "--socket", process.config["control"]["socket"], config=False,
+                         expect=78).stdout
+    assert '"colour"' in answer and "shutdown_timeout" in answer
+    lines = [json.loads(line) for line in process.log_text().splitlines()]
+    told = [line["what"] for line in lines if line["msg"] == "option is wrong"]
+    assert len(told) == 2 and '"colour"' in told[0] and "shutdown_timeout" in told[1], told
 
 
 def test_reload_through_the_control_socket_answers(outbox, relay):
