@@ -157,6 +157,11 @@ class Kafka(Topics):
             "log.cleaner.dedupe.buffer.size": 4 * 1024 * 1024,
             **(LOGINS if self.sasl_ports else {}), **self.settings}
 
+    def log_bytes(self, topic):
+        """What the topic takes on the disks of all brokers."""
+        pattern = os.path.join(self.directory, "*", "data", glob.escape(topic) + "-*", "*.log")
+        return sum(os.path.getsize(path) for path in glob.glob(pattern))
+
     def _format(self):
         """Writes each broker's settings and its empty log directory; the JVMs run side by side."""
         runs = []

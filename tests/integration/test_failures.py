@@ -205,6 +205,35 @@ def test_time_a_topic_refuses_is_replaced_and_never_deadly(kafka, db, relay, col
     assert outbox.count() == 0
 
 
+@pytest.mark.real_kafka
+def test_row_that_fails_again_and_again_is_dead_after_its_attempts(kafka, db, relay, collect):
+    """The topic takes no message: by the time one arrives its time has passed."""
+    refusing = kafka.create_topic(config={"message.timestamp.before.max.ms": "0"})
+    letters = kafka.create_topic(refusing + ".dlq", partitions=1)
+    good = kafka.create_topic()
+    outbox = Outbox(db, good)
+    row = outbox.insert("a", topic=refusing)
+    behind = outbox.insert("a")
+    others = [outbox.insert(f"b-{n}") for n in range(20)]
+    process = relay(outbox, {**WITH_DLQ, "retry": {"max_attempts": 4, "base_delay": "300ms",
+                                                   "strategy": "fixed", "jitter": False}})
+    collector = collect(good)
+    collector.wait_ids(others)
+    seen = set()
+
+    def dead():
+        seen.add(outbox.row(row)[1])
+        return outbox.row(row)[0] == DEAD
+
+    wait_for(dead, 20, "the row is dead")
+    assert {1, 2, 3} <= seen and outbox.row(row)[1] == 4
+    assert process.metric("rows_retried_total") == 3
+    collector.wait_ids([behind])
+    letter = collect(letters).wait(1)[0]
+    assert letter.message_id == row and letter.header("dlq-attempts") == "4"
+    outbox.wait_finished()
+
+
 def test_crash_loop_costs_a_row_no_attempts_and_no_order(outbox, relay, collect):
     """The relay dies again and again with rows in flight: they are simply sent again."""
     outbox.insert_many(3000)

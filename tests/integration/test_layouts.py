@@ -67,6 +67,21 @@ def test_payload_types_pass_byte_for_byte(custom, collect, column, value, expect
     assert message.header("content-type") == content_type
 
 
+@pytest.mark.parametrize("headers", ["not JSON at all", '{"a": ', '{"a": "\\ud800"}', "{'a': 1}"])
+def test_headers_that_cannot_be_read_stop_nothing_else(custom, collect, headers):
+    """A column of another type holds whatever an application wrote into it."""
+    custom(EVENTS.replace("payload jsonb", "payload jsonb, headers text"), "public.events",
+           {"columns": {}, "on_delivered": "mark"})
+    custom.database.run(
+        "INSERT INTO events (aggregate_id, topic, payload, headers) VALUES ('a', %s, '1', %s), "
+        "('a', %s, '2', '{\"ok\": 1}'), ('b', %s, '3', NULL)",
+        (custom.topic, headers, custom.topic, custom.topic))
+    messages = collect(custom.topic).wait(2)
+    wait_for(lambda: custom.database.run("SELECT status FROM events ORDER BY id")
+             == [(4,), (2,), (2,)], 10, "one dead, two done")
+    assert {m.value for m in messages} == {b"2", b"3"}
+
+
 def test_null_aggregate_means_no_order_and_no_key(custom, collect):
     custom(EVENTS, "public.events", {})
     custom.database.run("INSERT INTO events (topic, payload) SELECT %s, '{}' FROM "

@@ -12,7 +12,7 @@ from harness.setup import LONG
 from harness.timing import stays, wait_for
 from harness.writers import Writers
 
-OUTAGE_S = 60 if LONG else 15
+OUTAGE_S = 60
 STANDSTILL_S = 60 if LONG else 6
 
 

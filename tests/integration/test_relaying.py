@@ -110,6 +110,16 @@ def test_payload_of_two_megabytes_arrives_where_everything_allows_it(kafka, db, 
     assert len(collect(topic).wait(1)[0].value) > 2_000_000
 
 
+@pytest.mark.real_kafka
+def test_properties_of_the_library_take_effect(kafka, outbox, relay, collect):
+    """Seen in the size of the topic's log: it holds what the producer compressed."""
+    outbox.insert_many(20, padding=50_000)
+    relay(outbox, kafka={"client_id": "compressing", "properties": {"compression.type": "gzip"}})
+    messages = collect(outbox.topic).wait(20)
+    assert sum(len(m.value) for m in messages) > 1_000_000
+    assert 0 < kafka.log_bytes(outbox.topic) < 200_000
+
+
 def test_unicode_in_payload_headers_key_and_aggregate_id(outbox, relay, collect):
     aggregate, text = "ürün-🚢-日本", "zażółć 🎉 \u2028 \U0001F9EA"
     outbox.insert(aggregate, {"text": text}, headers=json.dumps({"größe": text}))

@@ -124,6 +124,8 @@ def test_window(breakable_kafka, outbox, relay, collect):
     assert process.metric("window_limit_bytes") == 1024 * 1024
     change(process, outbox={"window.max_bytes": "8MiB"})
     wait_for(lambda: rows() == 600, 10, "all rows are in the window")
+    wait_for(lambda: process.outbox()["window"]["in_flight_rows"] == 600, 10,
+             "all are on their way: no limit of the first file is left")
     assert process.metric("window_limit_bytes") == 8 * 1024 * 1024
     breakable_kafka.resume()
     collect(outbox.topic).wait(640)
