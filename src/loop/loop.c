@@ -17,10 +17,17 @@ struct ef_loop {
     ev_timer log_timer;
     struct ef_deferred *first, **last;
     struct ef_loop_stats stats;
+    struct ef_loop_time time;
     struct ef_log_limit slow_limit;
     void (*observe)(void *arg, const char *room, int64_t us);
     void *observe_arg;
 };
+
+static ef_mono begin(struct ef_loop *loop)
+{
+    loop->time = (struct ef_loop_time){ef_clock_mono(), ef_clock_wall()};
+    return loop->time.mono;
+}
 
 static void finished(struct ef_loop *loop, const char *room, ef_mono began)
 {
@@ -49,7 +56,7 @@ static void run_deferred(struct ef_loop *loop)
             loop->last = &loop->first;
         d->next = NULL;
         d->queued = false;
-        ef_mono began = ef_clock_mono();
+        ef_mono began = begin(loop);
         const char *room = d->room;
         d->fn(d->arg); /* may free the call */
         finished(loop, room, began);
@@ -82,6 +89,7 @@ struct ef_loop *ef_loop_new(void)
     if (!loop->ev)
         abort(); /* no epoll, poll or select: not an operating system we know */
     loop->last = &loop->first;
+    begin(loop);
     ev_prepare_init(&loop->before_wait, on_before_wait);
     loop->before_wait.data = loop;
     ev_prepare_start(loop->ev, &loop->before_wait);
@@ -116,6 +124,11 @@ void ef_loop_observe(struct ef_loop *loop, void (*fn)(void *arg, const char *roo
     loop->observe_arg = arg;
 }
 
+const struct ef_loop_time *ef_loop_time(const struct ef_loop *loop)
+{
+    return &loop->time;
+}
+
 const struct ef_loop_stats *ef_loop_stats(const struct ef_loop *loop)
 {
     return &loop->stats;
@@ -128,8 +141,8 @@ static void on_timer(struct ev_loop *ev, ev_timer *w, int revents)
     (void)ev;
     (void)revents;
     struct ef_timer *timer = w->data;
-    ef_mono began = ef_clock_mono();
     struct ef_loop *loop = timer->loop;
+    ef_mono began = begin(loop);
     const char *room = timer->room;
     timer->fn(timer->arg); /* may free the timer */
     finished(loop, room, began);
@@ -170,8 +183,8 @@ static void on_io(struct ev_loop *ev, ev_io *w, int revents)
     (void)ev;
     struct ef_io *io = w->data;
     int events = (revents & EV_READ ? EF_IO_READ : 0) | (revents & EV_WRITE ? EF_IO_WRITE : 0);
-    ef_mono began = ef_clock_mono();
     struct ef_loop *loop = io->loop;
+    ef_mono began = begin(loop);
     const char *room = io->room;
     io->fn(io->arg, events); /* may free the io */
     finished(loop, room, began);
@@ -244,6 +257,7 @@ static void on_signal(struct ev_loop *ev, ev_signal *w, int revents)
     (void)ev;
     (void)revents;
     struct ef_signal *signal = w->data;
+    begin(signal->loop);
     signal->fn(signal->arg, w->signum);
 }
 

@@ -25,11 +25,18 @@ struct ef_loop_stats {
     int64_t longest_us;
 };
 
+/* When the running callback began: for what need not be exact to that callback's duration. */
+struct ef_loop_time {
+    ef_mono mono;
+    ef_wall wall;
+};
+
 struct ef_loop *ef_loop_new(void);
 void ef_loop_free(struct ef_loop *loop);
 /* Runs until ef_loop_stop. */
 void ef_loop_run(struct ef_loop *loop);
 void ef_loop_stop(struct ef_loop *loop);
+const struct ef_loop_time *ef_loop_time(const struct ef_loop *loop);
 /* Called for each finished callback with its room and duration (for the histogram); may be NULL. */
 void ef_loop_observe(struct ef_loop *loop, void (*fn)(void *arg, const char *room, int64_t us),
                      void *arg);

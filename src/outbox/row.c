@@ -7,6 +7,12 @@
 /* Holds some hundred small rows; a large payload gets a chunk of its own (arena.h). */
 enum { BATCH_CHUNK_BYTES = 64 * 1024 };
 
+size_t ef_row_bytes(const struct ef_row *row)
+{
+    return row->message_id.len + row->aggregate_type.len + row->aggregate_id.len + row->topic.len +
+           row->key.len + row->payload.len + row->headers.len + row->trace_id.len;
+}
+
 struct ef_batch *ef_batch_new(int size)
 {
     struct ef_batch *batch = ef_xcalloc(1, sizeof(*batch));

@@ -42,6 +42,9 @@ struct ef_row {
     int32_t attempts;
 };
 
+/* Bytes of its texts, by which a read is cut into chunks. */
+size_t ef_row_bytes(const struct ef_row *row);
+
 struct ef_batch {
     int refs;
     struct ef_arena arena;

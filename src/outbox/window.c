@@ -5,32 +5,26 @@
 
 #include "base/str.h"
 
-/* ids are nearly consecutive: one multiplication spreads them better and faster than uthash's
- * default */
-#define HASH_FUNCTION(key, len, hash) ((hash) = lane_or_id_hash((key), (len)))
-static unsigned lane_or_id_hash(const void *key, size_t len);
+#include "outbox/idtable.h"
+
+/* eight bytes at a time, faster than uthash's default on short keys */
+#define HASH_FUNCTION(key, len, hash) ((hash) = lane_hash((key), (len)))
+static unsigned lane_hash(const void *key, size_t len);
 #include <uthash.h>
 #include <utlist.h>
 
-static unsigned lane_or_id_hash(const void *key, size_t len)
+static unsigned lane_hash(const void *key, size_t len)
 {
-    uint64_t h;
-    if (len == sizeof(int64_t)) {
-        memcpy(&h, key, sizeof(h));
-    } else {
-        h = len;
-        const char *p = key;
-        for (; len >= 8; len -= 8, p += 8) {
-            uint64_t v;
-            memcpy(&v, p, 8);
-            h = (h ^ v) * UINT64_C(0x9fb21c651e98df25);
-            h ^= h >> 29;
-        }
-        uint64_t tail = 0;
-        memcpy(&tail, p, len);
-        h ^= tail;
+    uint64_t h = len, v = 0;
+    const char *p = key;
+    for (; len >= 8; len -= 8, p += 8) {
+        memcpy(&v, p, 8);
+        h = (h ^ v) * UINT64_C(0x9fb21c651e98df25);
+        h ^= h >> 29;
     }
-    h *= UINT64_C(0x9e3779b97f4a7c15);
+    v = 0;
+    memcpy(&v, p, len);
+    h = (h ^ v) * UINT64_C(0x9e3779b97f4a7c15);
     return (unsigned)(h >> 32);
 }
 
@@ -42,21 +36,15 @@ struct ef_lane {
     char key[];
 };
 
-/* The public entry with room for uthash's handle, which the header need not know. */
-struct slot {
-    struct ef_entry e; /* first */
-    UT_hash_handle hh;
-};
-
 struct ef_window {
     bool order_by_type;
-    struct slot *by_id;
+    struct ef_idtable by_id;
     struct ef_lane *lanes;
     struct ef_entry *lists[EF_ENTRY_STATES];
     struct ef_window_stats stats;
     int64_t lowest_dropped; /* among unsent rows that decisions took out; INT64_MAX: none */
     bool unsorted;          /* READY entries are not in id order: sort before the next is given */
-    struct ef_entry *spare; /* freed slots, kept */
+    struct ef_entry *spare; /* freed entries, kept */
     int spare_count;
     struct ef_window_run *runs;
     struct ef_entry **sorted;
@@ -71,6 +59,7 @@ struct ef_window *ef_window_new(bool order_by_type)
     struct ef_window *w = ef_xcalloc(1, sizeof(*w));
     w->order_by_type = order_by_type;
     w->lowest_dropped = INT64_MAX;
+    ef_idtable_init(&w->by_id);
     ef_buf_init(&w->lane_key, LANE_KEY_MAX);
     return w;
 }
@@ -119,19 +108,10 @@ static void free_entry(struct ef_window *w, struct ef_entry *e)
     }
 }
 
-static struct slot *find(const struct ef_window *w, int64_t id)
+static void forget_id(struct ef_window *w, const struct ef_entry *e)
 {
-    struct slot *slot = NULL;
-    if (w->by_id)
-        HASH_FIND(hh, w->by_id, &id, sizeof(id), slot);
-    return slot;
-}
-
-static void forget_id(struct ef_window *w, struct ef_entry *e)
-{
-    struct slot *slot = (struct slot *)e;
     if (!e->superseded)
-        HASH_DEL(w->by_id, slot);
+        ef_idtable_remove(&w->by_id, e->id);
 }
 
 /* --- lanes --- */
@@ -181,18 +161,13 @@ static bool eligible(const struct ef_entry *e)
     return same_route(prev->row, e->row) && !prev->alone && !e->alone;
 }
 
-/*
- * Rows of the lane that may go now become READY. Only the first of the waiting ones, and then those
- * behind it, can: where the row that just came is the only one and nothing stands still, it alone
- * is looked at.
- */
-static void promote(struct ef_window *w, struct ef_lane *lane, struct ef_entry *newcomer)
+/* Rows of the lane that may go now become READY: the first of the waiting ones, and those behind it
+ * on the same way. */
+static void promote(struct ef_window *w, struct ef_lane *lane)
 {
-    if (!lane || lane->held == 0)
+    if (!lane)
         return;
-    bool alone = newcomer && lane->held == 1 && lane->standing == 0;
-    for (struct ef_entry *e = alone ? newcomer : lane->head; e && lane->held > 0;
-         e = e->lane_next) {
+    for (struct ef_entry *e = lane->head; e && lane->held > 0; e = e->lane_next) {
         if (e->state == EF_ENTRY_HELD) {
             if (!eligible(e))
                 return;
@@ -279,10 +254,10 @@ static struct ef_entry *new_entry(struct ef_window *w)
 {
     struct ef_entry *e = w->spare;
     if (!e)
-        return ef_xcalloc(1, sizeof(struct slot));
+        return ef_xcalloc(1, sizeof(*e));
     w->spare = e->next;
     w->spare_count--;
-    memset(e, 0, sizeof(struct slot));
+    memset(e, 0, sizeof(*e));
     return e;
 }
 
@@ -303,24 +278,39 @@ static void supersede(struct ef_window *w, struct ef_entry *old)
         drop_batch(w, old);
         free_entry(w, old);
         if (!last)
-            promote(w, lane, NULL);
+            promote(w, lane);
     }
+}
+
+/* Its place in its lane; the state it begins in. It may go at once only where nothing in the lane
+ * waits or stands still. */
+static enum ef_entry_state enter_lane(struct ef_window *w, struct ef_entry *e)
+{
+    struct ef_lane *lane = lane_of(w, e->row);
+    e->state = EF_ENTRY_HELD;
+    if (!lane)
+        return EF_ENTRY_READY;
+    lane_insert(w, lane, e);
+    bool blocked = lane->held > 0 || lane->standing > 0;
+    if (!blocked && eligible(e))
+        return EF_ENTRY_READY;
+    lane->held++;
+    return EF_ENTRY_HELD;
 }
 
 enum ef_admitted ef_window_admit(struct ef_window *w, struct ef_batch *batch,
                                  const struct ef_row *row, ef_mono now, struct ef_entry **ret)
 {
     enum ef_admitted answer = EF_ADMITTED;
-    struct slot *known = find(w, row->id);
+    struct ef_entry *known = ef_idtable_get(&w->by_id, row->id);
     uint64_t identity = identity_of(row);
     if (known) {
-        if (known->e.identity == identity)
+        if (known->identity == identity)
             return EF_ADMIT_KNOWN;
-        supersede(w, &known->e);
+        supersede(w, known);
         answer = EF_ADMIT_REPLACED;
     }
     struct ef_entry *e = new_entry(w);
-    struct slot *slot = (struct slot *)e;
     e->id = row->id;
     e->created_us = row->created_at_us;
     e->identity = identity;
@@ -333,19 +323,13 @@ enum ef_admitted ef_window_admit(struct ef_window *w, struct ef_batch *batch,
     e->durable = row->status != EF_STATUS_PENDING;
     e->attempts = row->attempts;
     e->seen_at = now;
-    HASH_ADD(hh, w->by_id, e.id, sizeof(e->id), slot);
+    ef_idtable_add(&w->by_id, e->id, e);
     w->stats.rows++;
-    struct ef_lane *lane = lane_of(w, row);
-    e->state = EF_ENTRY_HELD;
-    DL_APPEND(w->lists[EF_ENTRY_HELD], e);
-    w->stats.count[EF_ENTRY_HELD]++;
-    if (!lane) {
-        set_state(w, e, EF_ENTRY_READY);
-    } else {
-        lane_insert(w, lane, e);
-        lane->held++;
-        promote(w, lane, e);
-    }
+    e->state = enter_lane(w, e);
+    DL_APPEND(w->lists[e->state], e);
+    w->stats.count[e->state]++;
+    if (e->lane_next) /* it came below others, which wait behind it now */
+        promote(w, e->lane);
     *ret = e;
     return answer;
 }
@@ -399,7 +383,7 @@ void ef_window_delivered(struct ef_window *w, struct ef_entry *e, ef_mono now)
         drop_batch(w, e);
     }
     if (!last)
-        promote(w, lane, NULL);
+        promote(w, lane);
 }
 
 void ef_window_returned(struct ef_window *w, struct ef_entry *e, bool alone)
@@ -414,7 +398,7 @@ void ef_window_returned(struct ef_window *w, struct ef_entry *e, bool alone)
         set_state(w, e, EF_ENTRY_HELD);
         lane->held++;
         demote_after(w, e);
-        promote(w, lane, NULL);
+        promote(w, lane);
     }
     w->unsorted = true;
 }
@@ -467,13 +451,16 @@ static void reserve_runs(struct ef_window *w, int count)
     w->sorted = ef_xrealloc(w->sorted, (size_t)count * sizeof(struct ef_entry *));
 }
 
-int ef_window_settle(struct ef_window *w, int max_rows, const struct ef_window_run **ret_runs,
-                     int *ret_rows)
+int ef_window_settle(struct ef_window *w, int64_t below_id, int max_rows,
+                     const struct ef_window_run **ret_runs, int *ret_rows)
 {
     int count = 0, runs = 0;
+    struct ef_entry *next;
     reserve_runs(w, max_rows);
-    while (count < max_rows && w->lists[EF_ENTRY_DELIVERED]) {
-        struct ef_entry *e = w->lists[EF_ENTRY_DELIVERED];
+    for (struct ef_entry *e = w->lists[EF_ENTRY_DELIVERED]; e && count < max_rows; e = next) {
+        next = e->next;
+        if (e->id >= below_id)
+            continue;
         set_state(w, e, EF_ENTRY_SETTLING);
         w->sorted[count++] = e;
     }
@@ -661,6 +648,7 @@ void ef_window_free(struct ef_window *w)
         w->spare = e->next;
         free(e);
     }
+    ef_idtable_done(&w->by_id);
     ef_buf_done(&w->lane_key);
     free(w->runs);
     free(w->sorted);

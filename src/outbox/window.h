@@ -112,10 +112,11 @@ void ef_window_fated(struct ef_window *window, struct ef_entry *entry, enum ef_e
 struct ef_entry *ef_window_first(const struct ef_window *window, enum ef_entry_state state);
 
 /* --- settling --- */
-/* Cut delivered rows (at most max_rows) into runs; they are SETTLING then. Returns the number of
- * runs; *ret_runs is borrowed until the next call, *ret_rows says how many rows they hold. */
-int ef_window_settle(struct ef_window *window, int max_rows, const struct ef_window_run **ret_runs,
-                     int *ret_rows);
+/* Cut delivered rows with ids below below_id (at most max_rows) into runs; they are SETTLING then.
+ * Returns the number of runs; *ret_runs is borrowed until the next call, *ret_rows says how many
+ * rows they hold. */
+int ef_window_settle(struct ef_window *window, int64_t below_id, int max_rows,
+                     const struct ef_window_run **ret_runs, int *ret_rows);
 /* The settle ended: confirmed, or to be repeated. read_open: a read that may show the rows is under
  * way. */
 void ef_window_settled(struct ef_window *window, bool confirmed, bool read_open);

@@ -7,20 +7,20 @@
 #include "base/str.h"
 #include "kafka/errors.h"
 
-enum { SETTLE_ROWS_MAX = 5000, DECIDE_ROWS_MAX = 500 };
-/* Delivered rows wait this long for neighbours, so that runs are long and statements few. */
-#define SETTLE_LINGER_US (2 * EF_MS_US)
+enum { SETTLE_ROWS_MAX = 5000, SETTLE_ROWS_MIN = 1000, DECIDE_ROWS_MAX = 500 };
+/* Delivered rows wait this long for neighbours, so that runs are long and statements few: while
+ * others are in flight, and when none is. */
+#define SETTLE_BUSY_US  (20 * EF_MS_US)
+#define SETTLE_QUIET_US (2 * EF_MS_US)
 
 /* --- reports --- */
 
 static void count_ack(struct ef_relay *r, const struct ef_entry *e, ef_mono now)
 {
-    int64_t wall_us = ef_clock_wall().us;
     r->delivered++;
     ef_relay_count_delivered(r, e->row, e->row->topic);
     ef_metric_observe(r->m.seen_to_acked, (double)(now.us - e->seen_at.us) / 1e6);
-    if (wall_us > e->created_us)
-        ef_metric_observe(r->m.created_to_acked, (double)(wall_us - e->created_us) / 1e6);
+    ef_relay_observe_age(r, r->m.created_to_acked, e->created_us);
 }
 
 static void topic_works(struct ef_relay *r, struct ef_slice topic)
@@ -40,7 +40,7 @@ static void topic_works(struct ef_relay *r, struct ef_slice topic)
 
 static void acked(struct ef_relay *r, struct ef_entry *e)
 {
-    ef_mono now = ef_clock_mono();
+    ef_mono now = ef_loop_time(r->loop)->mono;
     count_ack(r, e, now);
     if (r->destinations.count > 0)
         topic_works(r, e->row->topic);
@@ -355,23 +355,42 @@ static void on_probe_timer(void *arg)
 
 /* --- settling --- */
 
-void ef_relay_settle_step(struct ef_relay *r)
+/*
+ * Partitions acknowledge their shares of the rows some milliseconds apart: settled as they come,
+ * runs would be of one or two rows, which costs PostgreSQL four times as much. So while rows are in
+ * flight only those below the oldest of them are settled, unless some have waited for long: that
+ * one may not come back soon. Returns the bound, or INT64_MIN: not now.
+ */
+static int64_t settle_below(struct ef_relay *r, int64_t now)
 {
     const struct ef_window_stats *w = ef_window_stats(r->window);
-    if (r->settling || w->count[EF_ENTRY_DELIVERED] == 0 || !may_write(r))
-        return;
-    int64_t now = ef_clock_mono().us;
     const struct ef_entry *oldest = ef_window_first(r->window, EF_ENTRY_DELIVERED);
-    int64_t age = now - oldest->acked_at.us;
-    bool busy = w->count[EF_ENTRY_IN_FLIGHT] > 0 && r->state == EF_RELAY_RUNNING;
-    if (busy && w->count[EF_ENTRY_DELIVERED] < SETTLE_ROWS_MAX / 5 && age < SETTLE_LINGER_US) {
-        if (!ef_timer_active(&r->fate_timer))
-            ef_timer_start(&r->fate_timer, SETTLE_LINGER_US - age);
-        return;
-    }
+    const struct ef_entry *flying = ef_window_first(r->window, EF_ENTRY_IN_FLIGHT);
+    int64_t patience_us = flying ? SETTLE_BUSY_US : SETTLE_QUIET_US;
+    int64_t left_us = oldest->acked_at.us + patience_us - now;
+    if (r->state != EF_RELAY_RUNNING || left_us <= 0)
+        return INT64_MAX;
+    if (flying && w->count[EF_ENTRY_DELIVERED] >= SETTLE_ROWS_MIN &&
+        flying->id - r->settled_below >= SETTLE_ROWS_MIN)
+        return r->settled_below = flying->id;
+    if (!ef_timer_active(&r->fate_timer))
+        ef_timer_start(&r->fate_timer, left_us);
+    return INT64_MIN;
+}
+
+void ef_relay_settle_step(struct ef_relay *r)
+{
     const struct ef_window_run *runs;
     int rows;
-    int count = ef_window_settle(r->window, SETTLE_ROWS_MAX, &runs, &rows);
+    int64_t now = ef_clock_mono().us;
+    if (r->settling || ef_window_stats(r->window)->count[EF_ENTRY_DELIVERED] == 0 || !may_write(r))
+        return;
+    int64_t below_id = settle_below(r, now);
+    if (below_id == INT64_MIN)
+        return;
+    int count = ef_window_settle(r->window, below_id, SETTLE_ROWS_MAX, &runs, &rows);
+    if (count == 0)
+        return;
     r->settling = true;
     r->settle_began_us = now;
     r->settle_rows = rows;

@@ -6,6 +6,8 @@
 #define LAG_EVERY_US      (10 * EF_S_US)
 #define MAINTAIN_EVERY_US (60 * EF_S_US)
 #define FOREIGN_EVERY_US  EF_S_US
+/* Looking for waiting rows reads all of them: it may take a twentieth of the time. */
+#define WAITING_PAUSE_FACTOR 20
 enum { PURGE_FULL_ROWS = 1000 };
 
 /* --- waiting rows, and rows of another kind of relay --- */
@@ -18,7 +20,13 @@ void ef_relay_ask_waiting(struct ef_relay *r)
     }
     if (!ef_relay_is_owner(r) || !ef_store_is_up(r->store))
         return;
+    int64_t now = ef_clock_mono().us;
+    if (now < r->waiting_not_before_us) {
+        ef_timer_start(&r->retry_timer, r->waiting_not_before_us - now);
+        return;
+    }
     r->waiting_asked = true;
+    r->waiting_asked_us = now;
     ef_store_waiting(r->store);
 }
 
@@ -55,7 +63,9 @@ static void foreign_answer(struct ef_relay *r)
 void ef_relay_waiting(void *arg, const struct ef_waiting *waiting, const struct ef_error *err)
 {
     struct ef_relay *r = arg;
+    int64_t now = ef_clock_mono().us;
     r->waiting_asked = false;
+    r->waiting_not_before_us = now + WAITING_PAUSE_FACTOR * (now - r->waiting_asked_us);
     if (!ef_relay_is_owner(r))
         return;
     if (err) {
@@ -158,6 +168,7 @@ void ef_relay_look_stop(struct ef_relay *r)
 {
     ef_timer_stop(&r->lag_timer);
     ef_timer_stop(&r->retry_timer);
+    r->waiting_not_before_us = 0;
     r->lag_known = false;
     r->maintained_us = 0;
 }

@@ -17,7 +17,9 @@
 #define BELL_AFTER_US EF_S_US
 #define SLOW_AFTER_US (2 * EF_S_US)
 #define SLOW_POLL_US  EF_S_US
-enum { PRODUCE_PER_TURN = 2000 };
+/* The lease's end is looked for before every 32nd message: at most so many go too late, as those do
+ * that the publisher holds already. */
+enum { PRODUCE_PER_TURN = 2048, LEASE_LOOK_EVERY = 32 };
 
 static void try_fetch(struct ef_relay *r);
 
@@ -34,12 +36,6 @@ bool ef_relay_is_owner(const struct ef_relay *r)
 static bool may_read(const struct ef_relay *r)
 {
     return r->state == EF_RELAY_RUNNING && ef_store_is_up(r->store) && ef_relay_lease_valid(r);
-}
-
-/* Operators may pause at any time; what is in flight is finished and settled. */
-static bool may_produce(const struct ef_relay *r)
-{
-    return r->state == EF_RELAY_RUNNING && !r->full && ef_relay_lease_valid(r);
 }
 
 static bool has_room(const struct ef_relay *r)
@@ -127,8 +123,7 @@ static void on_stall(void *arg)
     cancel_fetch(r);
 }
 
-static void admit(struct ef_relay *r, struct ef_batch *batch, const struct ef_row *row, ef_mono now,
-                  int64_t wall_us)
+static void admit(struct ef_relay *r, struct ef_batch *batch, const struct ef_row *row, ef_mono now)
 {
     struct ef_entry *e;
     ef_cursor_saw(&r->cursor, row->id);
@@ -143,18 +138,16 @@ static void admit(struct ef_relay *r, struct ef_batch *batch, const struct ef_ro
     ef_metric_add(r->m.fetched, 1);
     if (row->status == EF_STATUS_PROCESSING)
         ef_metric_add(r->m.reaped, 1);
-    if (wall_us > row->created_at_us)
-        ef_metric_observe(r->m.created_to_seen, (double)(wall_us - row->created_at_us) / 1e6);
+    ef_relay_observe_age(r, r->m.created_to_seen, row->created_at_us);
 }
 
 void ef_relay_rows(void *arg, struct ef_batch *batch, bool paused)
 {
     struct ef_relay *r = arg;
     ef_mono now = ef_clock_mono();
-    int64_t wall_us = ef_clock_wall().us;
     if (ef_relay_is_owner(r) && !r->fetch_cancelled)
         for (int i = 0; i < batch->count; i++)
-            admit(r, batch, &batch->rows[i], now, wall_us);
+            admit(r, batch, &batch->rows[i], now);
     ef_batch_unref(batch);
     if (r->fetch_rows_new > 0)
         r->last_row_us = now.us;
@@ -260,13 +253,14 @@ static void hand_over(struct ef_relay *r, struct ef_entry *e)
     struct ef_route_config route = r->route;
     ef_arena_reset(&r->scratch);
     route.send_time = e->send_time;
-    if (!ef_route(&route, e->row, ef_clock_wall(), &r->scratch, &msg, &err)) {
+    const struct ef_loop_time *now = ef_loop_time(r->loop);
+    if (!ef_route(&route, e->row, now->wall, &r->scratch, &msg, &err)) {
         ef_relay_row_failed(r, e, &err, true);
         return;
     }
     switch (ef_publisher_produce(r->publisher, &msg, e, e->alone, &err)) {
     case EF_PRODUCED_QUEUED:
-        ef_window_sent(r->window, e, ef_clock_mono());
+        ef_window_sent(r->window, e, now->mono);
         ef_relay_count_produced(r, e->row->topic);
         break;
     case EF_PRODUCED_FULL:
@@ -303,7 +297,9 @@ static void produce(struct ef_relay *r)
 {
     struct ef_entry *e;
     int left = PRODUCE_PER_TURN;
-    while (may_produce(r) && (e = ef_window_next(r->window))) {
+    while (!r->full && r->state == EF_RELAY_RUNNING && (e = ef_window_next(r->window))) {
+        if (left % LEASE_LOOK_EVERY == 0 && !ef_relay_lease_valid(r))
+            return;
         if (left-- == 0) {
             ef_relay_pump_soon(r);
             return;
@@ -378,6 +374,7 @@ void ef_relay_forget(struct ef_relay *r)
     r->bell_armed = false;
     r->fate_failures = 0;
     r->fate_pause_until_us = 0;
+    r->settled_below = 0;
 }
 
 void ef_relay_do_run(struct ef_relay *r)

@@ -90,8 +90,8 @@ void ef_relay_stop(struct ef_relay *relay);
 void ef_relay_stop_now(struct ef_relay *relay);
 void ef_relay_free(struct ef_relay *relay);
 
-/* Operators' verbs; done() is called once, not from inside the call. Any relay of the table may
- * write the pause mark; the owner obeys it within one lease renewal. */
+/* Operators' verbs; done() is called once, at once where the answer is known. Any relay of the
+ * table may write the pause mark; the owner obeys it within one lease renewal. */
 void ef_relay_pause(struct ef_relay *relay, bool pause, const char *actor, const char *reason,
                     void (*done)(void *arg, const struct ef_error *err), void *arg);
 /* Stop fetching, finish what is in flight, then stay paused in memory until resume: done() when

@@ -86,11 +86,13 @@ struct ef_relay {
     /* fates */
     bool settling, deciding;
     int64_t settle_began_us, settle_rows;
+    int64_t settled_below;       /* rows below this id were settled last; see fate.c */
     int64_t fate_pause_until_us; /* after a failed settle or decision */
     int fate_failures;
     struct ef_timer fate_timer;
     bool waiting_asked, waiting_again;
     int64_t waiting_rows, foreign_rows, waiting_first_id;
+    int64_t waiting_asked_us, waiting_not_before_us;
     struct ef_timer retry_timer, probe_timer;
     bool releasing_topic;
     bool release_all_wanted;
@@ -113,7 +115,7 @@ struct ef_relay {
 
     /* numbers */
     struct ef_relay_metrics m;
-    struct topic_metrics *topics;
+    struct topic_metrics *topics, *last_topic;
     int topic_count;
     uint64_t fetched, delivered, settled, retried, dead, barriers;
     int64_t last_settle_us, running_since_us;
@@ -192,5 +194,6 @@ void ef_relay_maintained(void *arg, int64_t rows, const struct ef_error *err);
 /* stats.c */
 void ef_relay_stats_init(struct ef_relay *r);
 void ef_relay_stats_done(struct ef_relay *r);
+void ef_relay_observe_age(struct ef_relay *r, struct ef_metric *histogram, int64_t created_us);
 void ef_relay_count_produced(struct ef_relay *r, struct ef_slice topic);
 void ef_relay_count_delivered(struct ef_relay *r, const struct ef_row *row, struct ef_slice topic);

@@ -113,10 +113,12 @@ void ef_relay_stats_done(struct ef_relay *r)
 
 static struct topic_metrics *topic_of(struct ef_relay *r, struct ef_slice topic)
 {
-    struct topic_metrics *t = NULL;
+    struct topic_metrics *t = r->last_topic;
+    if (t && strlen(t->topic) == topic.len && memcmp(t->topic, topic.p, topic.len) == 0)
+        return t;
     HASH_FIND(hh, r->topics, topic.p, topic.len, t);
     if (t)
-        return t;
+        return r->last_topic = t;
     if (r->topic_count >= TOPICS_MAX && !(topic.len == 6 && memcmp(topic.p, "_other", 6) == 0))
         return topic_of(r, ef_slice_of("_other"));
     t = ef_xcalloc(1, sizeof(*t));
@@ -146,6 +148,14 @@ void ef_relay_count_delivered(struct ef_relay *r, const struct ef_row *row, stru
     struct topic_metrics *t = topic_of(r, topic);
     ef_metric_add(t->delivered, 1);
     ef_metric_add(t->bytes, (double)row->payload.len);
+}
+
+/* 0: the table has no created_at. The clocks of database and relay may differ. */
+void ef_relay_observe_age(struct ef_relay *r, struct ef_metric *histogram, int64_t created_us)
+{
+    int64_t now = ef_loop_time(r->loop)->wall.us;
+    if (created_us != 0 && created_us < now)
+        ef_metric_observe(histogram, ((double)now - (double)created_us) / 1e6);
 }
 
 /* --- the picture of the moment --- */

@@ -164,7 +164,7 @@ START_TEST(a_settled_id_is_known_until_the_open_read_has_ended)
     const struct ef_window_run *runs;
     int rows;
     ef_window_delivered(w, (put(1, "a"), send_next()), now);
-    ck_assert_int_eq(ef_window_settle(w, 10, &runs, &rows), 1);
+    ck_assert_int_eq(ef_window_settle(w, INT64_MAX, 10, &runs, &rows), 1);
     ef_window_settled(w, true, true);
     ck_assert_int_eq(ef_window_stats(w)->rows, 0);
     put_as((struct spec){.id = 1, .aggregate = "a"}, EF_ADMIT_KNOWN);
@@ -182,10 +182,10 @@ START_TEST(an_id_that_came_back_is_another_row_and_the_old_one_is_never_settled)
     struct ef_entry *fresh =
         put_as((struct spec){.id = 1, .aggregate = "a", .version = 1}, EF_ADMIT_REPLACED);
     ef_window_delivered(w, old, now);
-    ck_assert_int_eq(ef_window_settle(w, 10, &runs, &rows), 0);
+    ck_assert_int_eq(ef_window_settle(w, INT64_MAX, 10, &runs, &rows), 0);
     ck_assert_ptr_eq(send_next(), fresh);
     ef_window_delivered(w, fresh, now);
-    ck_assert_int_eq(ef_window_settle(w, 10, &runs, &rows), 1);
+    ck_assert_int_eq(ef_window_settle(w, INT64_MAX, 10, &runs, &rows), 1);
     ck_assert_int_eq(runs[0].created_min_us, 11);
 }
 END_TEST
@@ -199,7 +199,7 @@ START_TEST(runs_are_maximal_and_hold_nothing_else)
         put(ids[i], NULL);
     while (ef_window_next(w))
         ef_window_delivered(w, send_next(), now);
-    ck_assert_int_eq(ef_window_settle(w, 100, &runs, &rows), 3);
+    ck_assert_int_eq(ef_window_settle(w, INT64_MAX, 100, &runs, &rows), 3);
     ck_assert_int_eq(rows, 7);
     ck_assert_int_eq(runs[0].first, 2);
     ck_assert_int_eq(runs[0].last, 4);
@@ -211,14 +211,42 @@ START_TEST(runs_are_maximal_and_hold_nothing_else)
 }
 END_TEST
 
+START_TEST(only_rows_below_the_bound_are_settled)
+{
+    const struct ef_window_run *runs;
+    int rows;
+    for (int64_t id = 1; id <= 6; id++)
+        put(id, NULL);
+    while (ef_window_next(w))
+        ef_window_delivered(w, send_next(), now);
+    ck_assert_int_eq(ef_window_settle(w, 4, 100, &runs, &rows), 1);
+    ck_assert_int_eq(rows, 3);
+    ck_assert_int_eq(runs[0].last, 3);
+    ck_assert_int_eq(ef_window_settle(w, 4, 100, &runs, &rows), 0);
+    ck_assert_int_eq(ef_window_settle(w, INT64_MAX, 100, &runs, &rows), 1);
+    ck_assert_int_eq(runs[0].first, 4);
+}
+END_TEST
+
+START_TEST(a_late_row_with_none_before_it_goes_at_once)
+{
+    put(5, "a");
+    put(6, "a");
+    put(3, "a");
+    ck_assert_int_eq(send_next()->id, 3);
+    ck_assert_int_eq(send_next()->id, 5);
+    ck_assert_int_eq(send_next()->id, 6);
+}
+END_TEST
+
 START_TEST(an_unconfirmed_settle_is_repeated)
 {
     const struct ef_window_run *runs;
     int rows;
     ef_window_delivered(w, (put(1, "a"), send_next()), now);
-    ck_assert_int_eq(ef_window_settle(w, 10, &runs, &rows), 1);
+    ck_assert_int_eq(ef_window_settle(w, INT64_MAX, 10, &runs, &rows), 1);
     ef_window_settled(w, false, false);
-    ck_assert_int_eq(ef_window_settle(w, 10, &runs, &rows), 1);
+    ck_assert_int_eq(ef_window_settle(w, INT64_MAX, 10, &runs, &rows), 1);
 }
 END_TEST
 
@@ -335,10 +363,11 @@ struct model { /* what has happened, by id */
     int lane;
     int state; /* 0 not in the window, 1 unsent, 2 in flight, 3 acknowledged, 4 stands still */
     const char *topic;
+    int64_t too_late_for; /* rows of its aggregate up to here had been sent when it came */
 };
 
 static struct model *model;
-static int64_t next_id;
+static int64_t next_id, late_id;
 
 /* Called right before a row is sent. */
 static void check_may_be_sent(const struct ef_entry *e)
@@ -347,6 +376,8 @@ static void check_may_be_sent(const struct ef_entry *e)
     for (int64_t id = 1; id < e->id; id++) {
         const struct model *before = &model[id];
         if (before->lane != m->lane || before->state == 0 || before->state == 3)
+            continue;
+        if (e->id <= before->too_late_for)
             continue;
         ck_assert_msg(before->state == 2,
                       "row %lld sent while %lld of its aggregate stands before it",
@@ -360,8 +391,18 @@ static void random_admit(struct ef_rng *rng)
     static const char *const lanes[LANES] = {"a", "b", "c", "d", "e"};
     static const char *const topics[] = {"t", "t", "t", "other"};
     int64_t id = next_id++;
+    if (late_id == 0 && ef_rng_below(rng, 8) == 0)
+        late_id = next_id < STEPS ? next_id++ : 0; /* its transaction commits later */
+    if (late_id != 0 && late_id != id + 1 && ef_rng_below(rng, 4) == 0) {
+        next_id--;
+        id = late_id;
+        late_id = 0;
+    }
     model[id] = (struct model){
         .lane = (int)ef_rng_below(rng, LANES), .state = 1, .topic = topics[ef_rng_below(rng, 4)]};
+    for (int64_t later = id + 1; later < next_id; later++)
+        if (model[later].lane == model[id].lane && model[later].state >= 2)
+            model[id].too_late_for = later;
     put_as((struct spec){.id = id, .aggregate = lanes[model[id].lane], .topic = model[id].topic},
            EF_ADMITTED);
 }
@@ -410,7 +451,7 @@ static void random_barrier(struct ef_rng *rng)
         for (int64_t id = 1; id < next_id; id++)
             if (model[id].lane == model[taken[i]->id].lane && id != taken[i]->id) {
                 ck_assert_int_ne(model[id].state, 2);
-                if (id > taken[i]->id && model[id].state == 1)
+                if (model[id].state == 1)
                     model[id].state = 0;
             }
     bool confirmed = ef_rng_below(rng, 4) > 0;
@@ -423,7 +464,7 @@ static void random_settle(struct ef_rng *rng)
 {
     const struct ef_window_run *runs;
     int rows, counted = 0;
-    int n = ef_window_settle(w, 20, &runs, &rows);
+    int n = ef_window_settle(w, INT64_MAX, 20, &runs, &rows);
     for (int i = 0; i < n; i++)
         for (int64_t id = runs[i].first; id <= runs[i].last; id++, counted++)
             ck_assert_msg(model[id].state == 3, "run holds %lld, which was not delivered",
@@ -451,12 +492,33 @@ static void check_counts(void)
     ck_assert_int_eq(rows, here);
 }
 
+/* Once everything is acknowledged and decided, nothing is left waiting. */
+static void run_dry(struct ef_rng *rng)
+{
+    struct ef_entry *e;
+    for (int turn = 0; turn < 4 * STEPS && ef_window_stats(w)->rows > 0; turn++) {
+        while ((e = ef_window_next(w))) {
+            check_may_be_sent(e);
+            model[e->id].state = 2;
+            ef_window_sent(w, e, now);
+        }
+        while ((e = ef_window_first(w, EF_ENTRY_IN_FLIGHT))) {
+            model[e->id].state = 3;
+            ef_window_delivered(w, e, now);
+        }
+        random_barrier(rng);
+        random_settle(rng);
+    }
+    ck_assert_int_eq(ef_window_stats(w)->rows, 0);
+}
+
 START_TEST(random_schedules_keep_the_order)
 {
     struct ef_rng rng;
     ef_rng_seed(&rng, (uint64_t)_i + 1);
     model = calloc(STEPS + 2, sizeof(*model));
     next_id = 1;
+    late_id = 0;
     for (int step = 0; step < STEPS; step++) {
         uint64_t dice = ef_rng_below(&rng, 12);
         struct ef_entry *e;
@@ -475,6 +537,8 @@ START_TEST(random_schedules_keep_the_order)
         if (step % 64 == 0)
             check_counts();
     }
+    if (_i % 2)
+        run_dry(&rng);
     clear_and_report();
     ck_assert_int_eq(ef_window_stats(w)->bytes, 0);
     free(model);
@@ -496,6 +560,8 @@ int main(void)
     tcase_add_test(examples, a_settled_id_is_known_until_the_open_read_has_ended);
     tcase_add_test(examples, an_id_that_came_back_is_another_row_and_the_old_one_is_never_settled);
     tcase_add_test(examples, runs_are_maximal_and_hold_nothing_else);
+    tcase_add_test(examples, only_rows_below_the_bound_are_settled);
+    tcase_add_test(examples, a_late_row_with_none_before_it_goes_at_once);
     tcase_add_test(examples, an_unconfirmed_settle_is_repeated);
     tcase_add_test(examples, a_failed_row_stops_its_aggregate_and_nobody_else);
     tcase_add_test(examples, the_barrier_waits_for_later_rows_in_flight_and_drops_unsent_ones);
