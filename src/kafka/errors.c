@@ -104,7 +104,8 @@ static const struct ef_kafka_error_row rows[ROWS] = {
 
     /* This record can never go. The explicit partition column names one that does not exist: the
      * row says so itself, and keeping it would block its aggregate for ever. */
-    ROW(_UNKNOWN_PARTITION, RECORD, TRANSIENT, POISON, 0),
+    /* what is known of the topic may be minutes old */
+    ROW(_UNKNOWN_PARTITION, TRANSIENT, TRANSIENT, POISON, 0),
     /* From produce(): larger than message.max.bytes; from the broker: the batch is above the
        topic's limit. */
     ROW(MSG_SIZE_TOO_LARGE, RECORD, TRANSIENT, POISON, EF_KAFKA_WHOLE_BATCH),

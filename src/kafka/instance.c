@@ -16,11 +16,13 @@
 #include <utlist.h>
 
 #include "base/str.h"
+#include "kafka/broker_poll.h"
 #include "kafka/errors.h"
 #include "kafka/properties.h"
 
-/* A linger below a millisecond makes librdkafka 2.0.2 poll without waiting until it is over. */
-enum { STATISTICS_MS = 10000, LINGER_US = 1000, EVENTS_PER_TURN = 64 };
+/* No linger: batches form while the one before is on its way. A millisecond of it made half the
+ * latency of a quiet outbox. */
+enum { STATISTICS_MS = 10000, LINGER_US = 0, EVENTS_PER_TURN = 64 };
 
 static void serve(struct instance *in);
 
@@ -54,6 +56,8 @@ bool ef_instance_start(struct ef_producer *p, struct instance *in, struct ef_err
     rd_kafka_conf_t *conf;
     char text[512];
     in->producer = p;
+    if (!ef_broker_poll_in_place())
+        ef_warn("librdkafka's polling is not ours to slow down: it may use a core by itself");
     if (!ef_kafka_conf_new(&params, &conf, err))
         return false;
     rd_kafka_conf_set_events(conf, RD_KAFKA_EVENT_DR | RD_KAFKA_EVENT_ERROR | RD_KAFKA_EVENT_STATS |
@@ -115,10 +119,16 @@ void ef_producer_warm_soon(struct ef_producer *p)
     ef_timer_start(&p->warm, p->warm_delay_us);
 }
 
+void ef_producer_ask_metadata(struct ef_producer *p, struct ef_topic *topic)
+{
+    const struct rd_kafka_metadata *metadata;
+    if (rd_kafka_metadata(p->main.rk, 0, topic->rkt, &metadata, 0) == RD_KAFKA_RESP_ERR_NO_ERROR)
+        rd_kafka_metadata_destroy(metadata);
+}
+
 void ef_producer_warm(struct ef_producer *p)
 {
     struct ef_topic *topic, *next;
-    const struct rd_kafka_metadata *metadata;
     bool any = false;
     if (p->state != INSTANCE_UP)
         return;
@@ -126,9 +136,7 @@ void ef_producer_warm(struct ef_producer *p)
         if (topic->count > 0 || topic->in_flight == 0 || atomic_load(&topic->seen_count) > 0)
             continue;
         any = true;
-        if (rd_kafka_metadata(p->main.rk, 0, topic->rkt, &metadata, 0) ==
-            RD_KAFKA_RESP_ERR_NO_ERROR)
-            rd_kafka_metadata_destroy(metadata);
+        ef_producer_ask_metadata(p, topic);
     }
     if (!any)
         return;

@@ -100,7 +100,7 @@ static void tell_outage(struct ef_producer *p, const struct ef_error *err)
 
 void ef_producer_acked(struct ef_producer *p)
 {
-    p->last_ack_us = ef_clock_mono().us;
+    p->last_ack_us = ef_loop_time(p->loop)->mono.us;
     p->suspect.class = EF_CLASS_NONE;
     if (!p->outage)
         return;

@@ -76,6 +76,7 @@ struct ef_producer {
     struct instance main, aside;
     enum instance_state state;
     struct ef_topic *topics;
+    struct ef_topic *last_topic; /* the one asked for last */
     struct user *users;
     struct ef_pmsg *spare;
     struct ef_pmsg *returned; /* reports to give from the loop */
@@ -115,6 +116,8 @@ void ef_producer_give_room(struct ef_producer *p);
  * soon. */
 void ef_producer_warm_soon(struct ef_producer *p);
 void ef_producer_warm(struct ef_producer *p);
+/* Make the library ask the brokers about this topic; does not wait. */
+void ef_producer_ask_metadata(struct ef_producer *p, struct ef_topic *topic);
 
 /* topics.c */
 struct ef_topic *ef_topic_get(struct ef_producer *p, struct ef_slice name);

@@ -20,10 +20,12 @@
 
 struct ef_topic *ef_topic_get(struct ef_producer *p, struct ef_slice name)
 {
-    struct ef_topic *topic = NULL;
+    struct ef_topic *topic = p->last_topic;
+    if (topic && strlen(topic->name) == name.len && memcmp(topic->name, name.p, name.len) == 0)
+        return topic;
     HASH_FIND(hh, p->topics, name.p, name.len, topic);
     if (topic)
-        return topic;
+        return p->last_topic = topic;
     topic = ef_xcalloc(1, sizeof(*topic));
     topic->name = ef_xstrndup(name.p, name.len);
     HASH_ADD_KEYPTR(hh, p->topics, topic->name, name.len, topic);
@@ -32,7 +34,7 @@ struct ef_topic *ef_topic_get(struct ef_producer *p, struct ef_slice name)
         ef_warn("embedded broker made no topic of its own, ignoring", EF_STR("topic", topic->name),
                 EF_ERR(&err));
     ef_topic_new_instance(p, topic);
-    return topic;
+    return p->last_topic = topic;
 }
 
 /* Runs in produce(), or in a thread of librdkafka when metadata comes for a waiting message. */
@@ -70,6 +72,7 @@ void ef_topic_new_instance(struct ef_producer *p, struct ef_topic *topic)
 void ef_topic_free(struct ef_producer *p, struct ef_topic *topic)
 {
     HASH_DEL(p->topics, topic);
+    p->last_topic = NULL;
     free(topic->partitions);
     free(topic->name);
     free(topic);
@@ -117,7 +120,7 @@ static bool transmit(struct ef_producer *p, struct ef_pmsg *m, struct ef_error *
     m->headers = NULL;
     m->sent = true;
     if (topic->in_flight++ == 0)
-        topic->progress_us = ef_clock_mono().us;
+        topic->progress_us = ef_loop_time(p->loop)->mono.us;
     if (p->in_flight++ == 0)
         p->first_wait_us = topic->progress_us;
     int seen = atomic_load_explicit(&topic->seen_count, memory_order_acquire);
@@ -153,6 +156,27 @@ static bool transmit_first(struct ef_producer *p, struct ef_pmsg *m, struct ef_e
     return true;
 }
 
+/*
+ * More partitions may have been added than is known here. With nothing else under way the library
+ * is asked by handing the message over; while there is, the other messages will tell. Either way
+ * the library is made to ask the brokers, and the row is tried again.
+ */
+static bool dispatch_beyond(struct ef_producer *p, struct ef_pmsg *m, struct ef_error *err)
+{
+    struct ef_topic *topic = m->topic;
+    int count = topic->count, wanted = m->partition;
+    if (topic->in_flight == 0) {
+        if (transmit(p, m, err))
+            return true;
+        if (err->code != RD_KAFKA_RESP_ERR__UNKNOWN_PARTITION)
+            return false;
+    }
+    ef_producer_ask_metadata(p, topic);
+    ef_kafka_error_fill(err, RD_KAFKA_RESP_ERR__UNKNOWN_PARTITION, NULL);
+    ef_error_prefix(err, "partition %d is wanted, %d are known", wanted, count);
+    return false;
+}
+
 bool ef_topic_dispatch(struct ef_producer *p, struct ef_pmsg *m, struct ef_error *err)
 {
     struct ef_topic *topic = m->topic;
@@ -163,10 +187,8 @@ bool ef_topic_dispatch(struct ef_producer *p, struct ef_pmsg *m, struct ef_error
         return true;
     }
     m->partition = choose(topic, m);
-    if (m->partition >= topic->count) {
-        ef_kafka_error_fill(err, RD_KAFKA_RESP_ERR__UNKNOWN_PARTITION, NULL);
-        return false;
-    }
+    if (m->partition >= topic->count)
+        return dispatch_beyond(p, m, err);
     struct ef_partition *part = &topic->partitions[m->partition];
     if (part->held || !may_send(part, m)) {
         hold(p, topic, &part->held, m);
@@ -258,7 +280,7 @@ void ef_topic_reported(struct ef_producer *p, struct ef_pmsg *m, int32_t partiti
     int seen = atomic_load_explicit(&topic->seen_count, memory_order_acquire);
     bool knew = topic->count > 0;
     topic->in_flight--;
-    topic->progress_us = ef_clock_mono().us;
+    topic->progress_us = ef_loop_time(p->loop)->mono.us;
     if (knew && m->partition >= 0 && m->partition < topic->count) {
         struct ef_partition *part = &topic->partitions[m->partition];
         part->in_flight--;
