@@ -170,11 +170,15 @@ static void check_layout(const struct place *place, const struct ef_config_outbo
                 problem(place, custom_only[i], "is only for layout: custom");
         return;
     }
-    static const enum ef_column needed[] = {EF_COL_ID, EF_COL_PAYLOAD, EF_COL_TOPIC};
+    static const enum ef_column needed[] = {EF_COL_ID,        EF_COL_PAYLOAD,  EF_COL_TOPIC,
+                                            EF_COL_STATUS,    EF_COL_ATTEMPTS, EF_COL_NEXT_RETRY_AT,
+                                            EF_COL_CREATED_AT};
     for (size_t i = 0; i < sizeof(needed) / sizeof(needed[0]); i++)
         if (!columns[needed[i]].column && !columns[needed[i]].value) {
             char *path = ef_xprintf("columns.%s", ef_column_names[needed[i]]);
-            problem(place, path, "cannot be absent: without it there is no message");
+            problem(place, path,
+                    i < 3 ? "cannot be absent: without it there is no message"
+                          : "cannot be absent: the relay keeps its books by it");
             free(path);
         }
     const char *partition = columns[EF_COL_PARTITION].value;

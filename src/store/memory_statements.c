@@ -207,7 +207,7 @@ static size_t add_row(const struct ef_memory *db, struct ef_memory_read *read,
         copy->payload = into(arena, row->payload);
     }
     read->fetched.rows++;
-    return copy->payload.len;
+    return ef_row_bytes(copy);
 }
 
 /* Rows with first <= id <= last, at most limit in all; *taken counts. */

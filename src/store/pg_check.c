@@ -131,7 +131,9 @@ static const char *column_name(const struct ef_pg_store *s, enum ef_column col)
     if (col == EF_COL_ID && s->outbox->order_column)
         return s->outbox->order_column;
     const struct ef_column_map *map = &s->outbox->columns[col];
-    return map->column ? map->column : map->value ? NULL : ef_column_names[col];
+    if (map->column)
+        return map->column;
+    return map->value || map->named ? NULL : ef_column_names[col]; /* "~": there is none */
 }
 
 static void ask_table(struct ef_pg_store *s)

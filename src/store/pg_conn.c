@@ -173,6 +173,8 @@ static void go_down(struct ef_pg_conn *conn, const struct ef_error *why)
     conn->last_error = *why;
     close_pg(conn);
     conn->state = EF_PG_BACKOFF;
+    if (!was_ready) /* the server that was good so far is asked first */
+        conn->turn++;
     int64_t delay_ms = ef_backoff_ms(&conn->backoff, ++conn->attempts, &conn->rng);
     log_trouble(conn, why, delay_ms);
     ef_timer_start(&conn->timer, delay_ms * EF_MS_US);
@@ -517,7 +519,7 @@ static void start_libpq(struct ef_pg_conn *conn)
 {
     struct ef_error err;
     conn->pg = ef_pg_session_connect(conn->database, conn->url, conn->application_name,
-                                     conn->hostaddr, &err);
+                                     &conn->target, &err);
     if (!conn->pg) {
         go_down(conn, &err);
         return;
@@ -540,29 +542,26 @@ static void on_resolved(void *arg, const char *const *addresses, int count,
         go_down(conn, err);
         return;
     }
-    free(conn->hostaddr);
-    conn->hostaddr = ef_xstrdup(count > 0 ? addresses[conn->attempts % count] : NULL);
+    int round = conn->turn / conn->target.hosts;
+    conn->target.hostaddr = ef_xstrdup(count > 0 ? addresses[round % count] : NULL);
     start_libpq(conn);
 }
 
 static void begin_connect(struct ef_pg_conn *conn)
 {
-    char *host = NULL;
     struct ef_error err;
-    if (!ef_pg_session_host(conn->url, &host, &err)) {
+    ef_pg_target_done(&conn->target);
+    if (!ef_pg_target_of(conn->url, conn->turn, &conn->target, &err)) {
         go_down(conn, &err);
         return;
     }
-    free(conn->hostaddr);
-    conn->hostaddr = NULL;
-    if (!host) { /* a socket, an address, or several hosts */
+    if (!conn->target.lookup) {
         start_libpq(conn);
         return;
     }
     conn->state = EF_PG_RESOLVING;
     ef_timer_start(&conn->timer, conn->database->connect_timeout_ms * EF_MS_US);
-    conn->resolving = ef_resolve(conn->resolver, host, on_resolved, conn);
-    free(host);
+    conn->resolving = ef_resolve(conn->resolver, conn->target.host, on_resolved, conn);
 }
 
 static void on_timer(void *arg)
@@ -614,8 +613,7 @@ void ef_pg_conn_stop(struct ef_pg_conn *conn)
     fail_requests(conn, sent);
     ef_deferred_cancel(&conn->fail_later);
     run_failed(conn);
-    free(conn->hostaddr);
-    conn->hostaddr = NULL;
+    ef_pg_target_done(&conn->target);
 }
 
 bool ef_pg_conn_ready(const struct ef_pg_conn *conn)

@@ -53,6 +53,17 @@ struct ef_pg_session { /* what the session's set-up found */
     int backend_pid;
 };
 
+/*
+ * Where one attempt goes. Of several hosts in a URL (host=a,b) each attempt takes the next one:
+ * libpq would look them up itself, and its look-up blocks.
+ */
+struct ef_pg_target {
+    char *host, *port; /* owned; NULL: as the URL says */
+    int hosts;         /* in the URL */
+    bool lookup;       /* host is a name */
+    char *hostaddr;    /* owned; its address, once looked up */
+};
+
 struct ef_pg_conn {
     struct ef_loop *loop;
     struct ef_resolver *resolver;
@@ -84,7 +95,8 @@ struct ef_pg_conn {
     const char *prepared[EF_PG_PREPARED_MAX];
     int prepared_count;
     struct ef_resolve *resolving;
-    char *hostaddr;
+    struct ef_pg_target target; /* of this attempt */
+    int turn;                   /* which host, which address */
     struct ef_log_limit log_limit;
     uint64_t reconnects;
 };

@@ -58,6 +58,19 @@ static int16_t int2_at(const PGresult *res, int col)
     return (int16_t)be16toh(v);
 }
 
+/* Infinity is the largest number, as in PostgreSQL (datatype/timestamp.h); so is what has no room.
+ */
+static int64_t time_at(const PGresult *res, int col)
+{
+    int64_t us;
+    if (PQgetisnull(res, 0, col))
+        return 0;
+    if (__builtin_add_overflow(int8_at(res, col), PG_EPOCH_US, &us) ||
+        int8_at(res, col) == INT64_MIN)
+        return int8_at(res, col) > 0 ? INT64_MAX : INT64_MIN;
+    return us;
+}
+
 static struct ef_slice bytes_at(struct ef_arena *arena, const PGresult *res, int col)
 {
     if (PQgetisnull(res, 0, col))
@@ -101,7 +114,7 @@ static void decode(const struct ef_pg_store *s, struct ef_arena *arena, const PG
                    struct ef_row *row)
 {
     row->id = int8_at(res, C_ID);
-    row->created_at_us = PQgetisnull(res, 0, C_CREATED) ? 0 : int8_at(res, C_CREATED) + PG_EPOCH_US;
+    row->created_at_us = time_at(res, C_CREATED);
     row->message_id = s->layout.message_id_is_uuid ? uuid_at(arena, res, C_MESSAGE_ID)
                                                    : bytes_at(arena, res, C_MESSAGE_ID);
     row->aggregate_type = bytes_at(arena, res, C_AGGREGATE_TYPE);
@@ -183,9 +196,10 @@ static void on_row(void *arg, const PGresult *res)
     if (!f->batch) /* small at first: most reads of an idle table bring a row or two */
         f->batch = ef_batch_new(f->result.rows < BATCH_ROWS_MIN ? BATCH_ROWS_MIN : BATCH_ROWS_MAX);
     struct ef_batch *batch = f->batch;
-    decode(s, &batch->arena, res, &batch->rows[batch->count++]);
+    struct ef_row *row = &batch->rows[batch->count++];
+    decode(s, &batch->arena, res, row);
     f->result.rows++;
-    f->bytes_since_pause += PQgetlength(res, 0, C_PAYLOAD);
+    f->bytes_since_pause += (int64_t)ef_row_bytes(row);
     if (f->bytes_since_pause >= f->max_bytes) {
         f->bytes_since_pause = 0;
         f->paused = true;

@@ -65,7 +65,8 @@ void ef_pg_acquire(struct ef_store *store, const struct ef_acquire *acquire)
     ef_pg_param_int(req, s->layout.outbox_id);
     ef_pg_param_text(req, s->lease.session.system);
     ef_pg_param_text(req, acquire->owner);
-    ef_pg_param_text(req, acquire->incarnation);
+    snprintf(s->incarnation, sizeof(s->incarnation), "%s", acquire->incarnation);
+    ef_pg_param_text(req, s->incarnation);
     ef_pg_param_text(req, acquire->token);
     ef_pg_param_text(req, acquire->old_token);
     ef_pg_param_int(req, acquire->ttl_ms);

@@ -56,7 +56,7 @@ static void got_lag(void *arg, PGresult *res, const struct ef_error *err)
                          .oldest_unfinished_age_s = strtod(PQgetvalue(res, 0, 4), NULL),
                          .archive_partitions = number(res, 5),
                          .archive_bytes = number(res, 6),
-                         .archive_default_rows = -1};
+                         .archive_default_rows = s->archive_default_rows};
     lag.backlog_saturated = lag.backlog_rows > 100000;
     if (lag.dead_rows < 0)
         lag.dead_rows = s->dead_rows;
@@ -89,6 +89,8 @@ static void got_maintained(void *arg, PGresult *res, const struct ef_error *err)
 {
     struct ef_pg_store *s = arg;
     bool purge = s->outbox->on_delivered == EF_ON_DELIVERED_MARK;
+    if (!err && !purge && PQntuples(res) > 0)
+        s->archive_default_rows = number(res, 0);
     ef_store_did_maintain(&s->store, !err && purge ? strtoll(PQcmdTuples(res), NULL, 10) : 0, err);
 }
 

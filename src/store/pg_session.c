@@ -45,18 +45,50 @@ static bool is_address(const char *host)
     return inet_pton(AF_INET, host, buffer) == 1 || inet_pton(AF_INET6, host, buffer) == 1;
 }
 
-bool ef_pg_session_host(const char *url, char **ret, struct ef_error *err)
+/* The n-th piece of a comma list; where it has only one that counts for all (libpq, 34.1.1). */
+static char *piece(const char *list, int n)
+{
+    while (list && n > 0 && strchr(list, ',')) {
+        list = strchr(list, ',') + 1;
+        n--;
+    }
+    size_t len = list ? strcspn(list, ",") : 0;
+    return len ? ef_xstrndup(list, len) : NULL;
+}
+
+static int pieces(const char *list)
+{
+    int count = 1;
+    for (; *list; list++)
+        count += *list == ',';
+    return count;
+}
+
+bool ef_pg_target_of(const char *url, int turn, struct ef_pg_target *ret, struct ef_error *err)
 {
     PQconninfoOption *options;
-    *ret = NULL;
+    *ret = (struct ef_pg_target){0};
     if (!parse_url(url, &options, err))
         return false;
     const char *host = option(options, "host");
-    if (host && !option(options, "hostaddr") && host[0] != '/' && host[0] != '@' &&
-        !strchr(host, ',') && !is_address(host))
-        *ret = ef_xstrdup(host);
+    if (host && !option(options, "hostaddr")) {
+        ret->hosts = pieces(host);
+        int n = turn % ret->hosts;
+        ret->host = piece(host, n);
+        ret->port = piece(option(options, "port"), n);
+    }
+    if (ret->host)
+        ret->lookup = ret->host[0] != '/' && ret->host[0] != '@' && !is_address(ret->host);
     PQconninfoFree(options);
     return true;
+}
+
+void ef_pg_target_done(struct ef_pg_target *target)
+{
+    free(target->host);
+    free(target->port);
+    free(target->hostaddr);
+    *target = (struct ef_pg_target){0};
 }
 
 enum { PARAMS_MAX = 64 };
@@ -83,7 +115,7 @@ static void put(struct params *p, const char *key, const char *value)
 }
 
 PGconn *ef_pg_session_connect(const struct ef_config_database *database, const char *url,
-                              const char *application_name, const char *hostaddr,
+                              const char *application_name, const struct ef_pg_target *target,
                               struct ef_error *err)
 {
     PQconninfoOption *options;
@@ -106,7 +138,9 @@ PGconn *ef_pg_session_connect(const struct ef_config_database *database, const c
             put(&p, o->keyword, o->val);
     put(&p, "application_name", application_name);
     put(&p, "client_encoding", "UTF8");
-    put(&p, "hostaddr", hostaddr);
+    put(&p, "host", target->host);
+    put(&p, "port", target->port);
+    put(&p, "hostaddr", target->hostaddr);
     put(&p, "password", password);
     put(&p, "sslmode", database->tls.mode);
     put(&p, "sslrootcert", database->tls.ca);
@@ -138,11 +172,12 @@ void ef_pg_session_set_sql(const struct ef_config_database *database, bool local
         "SELECT set_config('search_path','pg_catalog',%s), set_config('row_security','off',%s),"
         " set_config('TimeZone','UTC',%s), set_config('DateStyle','ISO',%s),"
         " set_config('bytea_output','hex',%s), set_config('enable_seqscan','off',%s),"
+        " set_config('plan_cache_mode','force_generic_plan',%s),"
         " set_config('enable_bitmapscan','off',%s), set_config('jit','off',%s),"
         " set_config('max_parallel_workers_per_gather','0',%s),"
         " set_config('statement_timeout','%lld',%s), set_config('lock_timeout','%lld',%s),"
         " set_config('idle_in_transaction_session_timeout','%lld',%s)",
-        l, l, l, l, l, l, l, l, l, (long long)database->statement_timeout_ms, l,
+        l, l, l, l, l, l, l, l, l, l, (long long)database->statement_timeout_ms, l,
         (long long)database->statement_timeout_ms / 2, l, (long long)database->statement_timeout_ms,
         l);
 }

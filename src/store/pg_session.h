@@ -7,13 +7,14 @@
 
 #include "store/pg_conn.h"
 
-/* The one host name in a URL that wants a look-up; *ret NULL if there is none (socket, address,
- * several). */
-bool ef_pg_session_host(const char *url, char **ret, struct ef_error *err) EF_MUST_CHECK;
+/* Where the turn-th attempt goes. */
+bool ef_pg_target_of(const char *url, int turn, struct ef_pg_target *ret,
+                     struct ef_error *err) EF_MUST_CHECK;
+void ef_pg_target_done(struct ef_pg_target *target);
 /* PQconnectStartParams with our keepalives, application name, TLS options and the password from its
  * file. */
 PGconn *ef_pg_session_connect(const struct ef_config_database *database, const char *url,
-                              const char *application_name, const char *hostaddr,
+                              const char *application_name, const struct ef_pg_target *target,
                               struct ef_error *err);
 /* "SELECT set_config(...), ...": the settings of every session; local: only for the open
  * transaction. */

@@ -3,7 +3,6 @@
 #define EF_LOG_ROOM "store"
 #include "store/pg_store.h"
 
-#include <inttypes.h>
 #include <stdlib.h>
 #include <time.h>
 
@@ -12,15 +11,24 @@
 
 enum { ARRAY_MAX_BYTES = 64 << 20 };
 
+struct second { /* the text of a time down to its second */
+    int64_t s;
+    size_t len;
+    bool before_christ;
+    char text[40];
+};
+
 /* Array literals grow side by side, one parameter each. */
 struct arrays {
     struct ef_buf b[6];
     int count;
+    struct second low, high;
 };
 
 static void arrays_init(struct arrays *a, int count)
 {
     a->count = count;
+    a->low.len = a->high.len = 0;
     for (int i = 0; i < count; i++) {
         ef_buf_init(&a->b[i], ARRAY_MAX_BYTES);
         ef_buf_puts(&a->b[i], "{");
@@ -44,26 +52,49 @@ static void arrays_give(struct arrays *a, struct ef_pg_request *req)
 
 static void put_int(struct ef_buf *b, int64_t v)
 {
-    char text[24];
-    ef_buf_add(b, text, (size_t)snprintf(text, sizeof(text), "%" PRId64, v));
+    char text[24], *p = text + sizeof(text);
+    uint64_t left = v < 0 ? -(uint64_t)v : (uint64_t)v;
+    do
+        *--p = (char)('0' + left % 10);
+    while (left /= 10);
+    if (v < 0)
+        *--p = '-';
+    ef_buf_add(b, p, (size_t)(text + sizeof(text) - p));
 }
 
-/* Exact to the microsecond; through a floating-point number it would not be. */
-static void put_time(struct ef_buf *b, int64_t us)
+static void make_second(struct second *second, int64_t s)
 {
-    char text[48];
-    time_t s = (time_t)(us / EF_S_US);
-    int64_t rest = us % EF_S_US;
+    struct tm tm;
+    gmtime_r(&(time_t){s}, &tm);
+    int year = tm.tm_year + 1900;
+    second->s = s;
+    second->before_christ = year <= 0; /* there was no year 0 */
+    second->len = (size_t)snprintf(second->text, sizeof(second->text),
+                                   "\"%04d-%02d-%02d %02d:%02d:%02d.", year > 0 ? year : 1 - year,
+                                   tm.tm_mon + 1, tm.tm_mday, tm.tm_hour, tm.tm_min, tm.tm_sec);
+}
+
+/* Exact to the microsecond; through a floating-point number it would not be. Rows of a run share
+ * their second, so that part is made once. */
+static void put_time(struct ef_buf *b, struct second *second, int64_t us)
+{
+    int64_t s = us / EF_S_US, rest = us % EF_S_US;
+    if (us == INT64_MAX || us == INT64_MIN) {
+        ef_buf_puts(b, us > 0 ? "infinity" : "-infinity");
+        return;
+    }
     if (rest < 0) {
         rest += EF_S_US;
         s--;
     }
-    struct tm tm;
-    gmtime_r(&s, &tm);
-    int n =
-        snprintf(text, sizeof(text), "\"%04d-%02d-%02d %02d:%02d:%02d.%06d+00\"", tm.tm_year + 1900,
-                 tm.tm_mon + 1, tm.tm_mday, tm.tm_hour, tm.tm_min, tm.tm_sec, (int)rest);
-    ef_buf_add(b, text, (size_t)n);
+    if (!second->len || second->s != s)
+        make_second(second, s);
+    char tail[] = "000000+00";
+    for (int i = 5; i >= 0; i--, rest /= 10)
+        tail[i] = (char)('0' + rest % 10);
+    ef_buf_add(b, second->text, second->len);
+    ef_buf_add(b, tail, sizeof(tail) - 1);
+    ef_buf_puts(b, second->before_christ ? " BC\"" : "\"");
 }
 
 static void put_string(struct ef_buf *b, const char *s)
@@ -115,8 +146,8 @@ void ef_pg_settle(struct ef_store *store, int64_t epoch, const struct ef_settle_
         separate(&a);
         put_int(&a.b[0], runs[i].first);
         put_int(&a.b[1], runs[i].last);
-        put_time(&a.b[2], runs[i].created_min_us);
-        put_time(&a.b[3], runs[i].created_max_us);
+        put_time(&a.b[2], &a.low, runs[i].created_min_us);
+        put_time(&a.b[3], &a.high, runs[i].created_max_us);
     }
     put_fence(s, req, epoch);
     arrays_give(&a, req);
@@ -150,7 +181,7 @@ static void submit_marks(struct ef_pg_store *s, int64_t epoch, const struct ef_d
             continue;
         separate(&a);
         put_int(&a.b[0], d[i].id);
-        put_time(&a.b[1], d[i].created_us);
+        put_time(&a.b[1], &a.low, d[i].created_us);
         put_int(&a.b[2], d[i].kind == EF_DECIDE_RETRY ? EF_STATUS_FAILED : EF_STATUS_DEAD);
         put_int(&a.b[3], d[i].attempts);
         put_int(&a.b[4], d[i].delay_ms);
@@ -174,8 +205,8 @@ static void submit_delivered(struct ef_pg_store *s, int64_t epoch, const struct 
         separate(&a);
         put_int(&a.b[0], d[i].id);
         put_int(&a.b[1], d[i].id);
-        put_time(&a.b[2], d[i].created_us);
-        put_time(&a.b[3], d[i].created_us);
+        put_time(&a.b[2], &a.low, d[i].created_us);
+        put_time(&a.b[3], &a.high, d[i].created_us);
     }
     put_fence(s, req, epoch);
     arrays_give(&a, req);

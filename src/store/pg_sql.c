@@ -11,6 +11,7 @@
 #include <stdlib.h>
 
 #include "base/str.h"
+#include "outbox/headers.h"
 #include "store/pg_session.h"
 
 enum { SQL_MAX = 16384 };
@@ -79,6 +80,22 @@ static void put_payload(struct ef_buf *b, const struct ef_pg_store *s)
         p, max / 256, p, cast, max, p, p, max / 256, p, cast, max, p, cast);
 }
 
+/* Headers of more than 64 KiB are refused (headers.h), and JSON writes a byte with six at most: of
+ * a longer text only what shows that is loaded. */
+static void put_headers(struct ef_buf *b, const struct ef_pg_store *s)
+{
+    const char *h = s->layout.column[EF_COL_HEADERS];
+    enum { MAX = 8 * EF_ROW_HEADERS_MAX_BYTES };
+    if (!s->layout.has[EF_COL_HEADERS]) {
+        put_text(b, s, EF_COL_HEADERS);
+        return;
+    }
+    ef_buf_printf(b,
+                  "CASE WHEN pg_column_size(o.%s) > %d AND octet_length(o.%s::text) > %d"
+                  " THEN left(o.%s::text, %d) ELSE o.%s::text END",
+                  h, MAX / 256, h, MAX, h, MAX + 1, h);
+}
+
 /* The columns that pg_fetch.c decodes, in its order, after `meta`. */
 static void put_row(struct ef_buf *b, const struct ef_pg_store *s)
 {
@@ -98,7 +115,7 @@ static void put_row(struct ef_buf *b, const struct ef_pg_store *s)
     ef_buf_puts(b, ", ");
     put_payload(b, s);
     ef_buf_puts(b, ", ");
-    put_text(b, s, EF_COL_HEADERS);
+    put_headers(b, s);
     ef_buf_puts(b, ", ");
     put_text(b, s, EF_COL_TRACE_ID);
     if (l->has[EF_COL_PARTITION])
@@ -484,10 +501,10 @@ void ef_pg_sql_build(struct ef_pg_store *s)
     sql->waiting = waiting_sql(s);
     sql->lag = lag_sql(s);
     sql->purge = purge_sql(s);
-    sql->maintain = simple_sql(
-        "SELECT 1 FROM %s.archive_maintain($1::int, $2::bigint * interval '1 millisecond',"
-        " nullif($3::bigint, 0))",
-        s->layout.ours);
+    sql->maintain = simple_sql("SELECT default_rows FROM %s.archive_maintain($1::int, $2::bigint * "
+                               "interval '1 millisecond',"
+                               " nullif($3::bigint, 0))",
+                               s->layout.ours);
 }
 
 void ef_pg_sql_free(struct ef_pg_sql *sql)

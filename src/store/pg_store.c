@@ -167,7 +167,8 @@ struct ef_store *ef_postgres_new(struct ef_loop *loop, struct ef_resolver *resol
     s->config = config;
     s->database = ef_config_database(config, outbox->database);
     s->outbox = outbox;
-    ef_uuid_v4(s->incarnation);
+    s->archive_default_rows = -1;
+    ef_uuid_v4(s->incarnation); /* until an acquisition gives the relay's */
     init_conn(s, &s->lease, resolver, "lease");
     init_conn(s, &s->read, resolver, "read");
     init_conn(s, &s->settle, resolver, "settle");

@@ -69,7 +69,7 @@ struct ef_pg_store {
     struct ef_pg_fetch fetch;
     struct ef_store_info info; /* being filled by check */
     struct ef_deferred check_later, closed_later;
-    char incarnation[40];
+    char incarnation[40]; /* the relay's, by its last acquisition */
     /* A transaction number above all given out until then, and when it was asked for: the number of
      * the last renewal's own transaction. (pg_snapshot_xmax is only one above the highest that has
      * ended.) */
@@ -78,6 +78,7 @@ struct ef_pg_store {
     int64_t renew_sent_us;
     uint64_t filenode;                  /* of the table at the last read; 0: not known */
     int64_t dead_rows, dead_counted_us; /* last count and when; 0: never */
+    int64_t archive_default_rows;       /* found by the last upkeep; -1: none yet */
     char channel[EF_PG_NAME_MAX + 1];
     char listen_sql[EF_PG_IDENT_MAX + 16];
     char registry_sql[1024]; /* check's third question */

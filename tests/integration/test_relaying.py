@@ -6,7 +6,7 @@ import time
 
 import pytest
 
-from harness.outbox import Outbox
+from harness.outbox import RELAY, Outbox
 from harness.partitioner import murmur2, partition_of
 from harness.timing import wait_for
 
@@ -82,6 +82,37 @@ def test_partition_that_does_not_exist_is_refused_alone(outbox, relay, collect):
     collect(outbox.topic).wait_ids([good])
     wait_for(lambda: outbox.row(bad)[0] in (3, 4), 10, "the bad row is set aside")
     assert outbox.row(bad, "last_error")[0]
+
+
+@pytest.mark.real_kafka
+def test_partition_added_while_the_topic_is_known_is_used(kafka, outbox, relay, collect):
+    first = outbox.insert("a", kafka_partition=0)
+    relay(outbox)
+    collect(outbox.topic).wait_ids([first])
+    kafka.grow_topic(outbox.topic, 6)
+    row = outbox.insert("b", kafka_partition=5)
+    wait_for(lambda: outbox.row(row) is None or outbox.row(row)[0] in (2, 4), 30, "the row is decided")
+    message = collect(outbox.topic).wait_ids([row])[-1]
+    assert (message.message_id, message.partition) == (row, 5)
+
+
+@pytest.mark.parametrize("created_at", ["infinity", "-infinity", "0044-03-15 BC", "294000-01-01",
+                                        "0001-01-01", "1969-12-31 23:59:59.999999+00"])
+def test_any_created_at_is_relayed_and_settled(outbox, relay, collect, created_at):
+    rows = [outbox.insert("a", created_at=created_at), outbox.insert("a")]
+    daemon = relay(outbox)
+    assert [m.message_id for m in collect(outbox.topic).wait(2)] == rows
+    wait_for(lambda: outbox.count() == 0, 10, "both rows are settled")
+    assert daemon.outbox()["totals"]["settled"] == 2
+
+
+def test_of_several_hosts_the_one_that_answers_is_used(outbox, relay, collect):
+    """Nothing listens on port 1."""
+    url = outbox.database.url(RELAY).replace("127.0.0.1:", "127.0.0.1:1,localhost:", 1)
+    outbox.insert_many(20)
+    relay(outbox, databases={"db": {"url": url}})
+    collect(outbox.topic).wait(20)
+    wait_for(lambda: outbox.count() == 0, 10, "all are settled")
 
 
 def test_null_payload_is_a_tombstone(outbox, relay, collect):

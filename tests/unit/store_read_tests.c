@@ -253,14 +253,20 @@ static void round_trip(struct relay *r)
 
 START_TEST(a_chunk_at_a_time)
 {
+    enum { CHUNK_BYTES = 400 };
     struct relay *r = start_owner();
-    add_rows(20); /* of 8 bytes each */
-    start_fetch(r, 40);
+    size_t bytes = 0;
+    add_rows(20);
+    start_fetch(r, CHUNK_BYTES);
     until(&r->chunk_count, 1);
     ck_assert(r->paused);
-    ck_assert_int_eq(r->seen_count, 5);
+    int first = r->seen_count;
+    for (int i = 0; i < first; i++)
+        bytes += ef_row_bytes(r->seen[i]);
+    ck_assert_uint_ge(bytes, CHUNK_BYTES); /* with its last row, not before */
+    ck_assert_uint_lt(bytes - ef_row_bytes(r->seen[first - 1]), CHUNK_BYTES);
     round_trip(r);
-    ck_assert_int_eq(r->seen_count, 5); /* it waits to be asked */
+    ck_assert_int_eq(r->seen_count, first); /* it waits to be asked */
     ck_assert_int_eq(r->done[EF_VERB_FETCH], 0);
     while (r->done[EF_VERB_FETCH] == 0) {
         int chunks = r->chunk_count;
