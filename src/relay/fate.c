@@ -93,6 +93,7 @@ void ef_relay_hold_for_topic(struct ef_relay *r, struct ef_entry *e, int64_t del
     ef_window_failed(r->window, e, err);
     ef_window_fated(r->window, e, EF_ENTRY_RETRY, e->attempts, delay_ms);
     ef_metric_add(r->m.retried[err->class], 1);
+    ef_relay_pump_soon(r); /* with a full window nothing else may come that lets it be written */
 }
 
 static void pause_topic(struct ef_relay *r, struct ef_entry *e, const struct ef_error *err)
@@ -115,6 +116,7 @@ static void to_dead_letter(struct ef_relay *r, struct ef_entry *e, const struct 
 {
     ef_window_failed(r->window, e, err);
     e->attempts = attempts;
+    ef_relay_pump_soon(r); /* it may have failed while it was handed over: nobody else may come */
 }
 
 void ef_relay_row_failed(struct ef_relay *r, struct ef_entry *e, const struct ef_error *err,
@@ -142,6 +144,7 @@ void ef_relay_row_failed(struct ef_relay *r, struct ef_entry *e, const struct ef
         ef_window_fated(r->window, e, EF_ENTRY_RETRY, v.attempts, v.delay_ms);
         ef_metric_add(r->m.retried[err->class], 1);
         r->retried++;
+        ef_relay_pump_soon(r);
         break;
     case EF_FATE_DEAD:
         log_row(r, "row can never be delivered", e, err, v.attempts, 0);
@@ -223,6 +226,8 @@ static void send_dead_letter(struct ef_relay *r, struct ef_entry *e)
         ef_window_aside(r->window, e);
         break;
     case EF_PRODUCED_FULL:
+        if (!ef_timer_active(&r->full_timer))
+            ef_timer_start(&r->full_timer, r->outbox->retry.backpressure_ms * EF_MS_US);
         break;
     case EF_PRODUCED_REFUSED:
         dead_letter_reported(r, e, &err);
