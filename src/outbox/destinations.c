@@ -113,6 +113,15 @@ void ef_destinations_undecided(struct ef_destinations *d, struct ef_slice topic,
     x->next_probe_us = now.us + x->interval_us;
 }
 
+void ef_destinations_again(struct ef_destinations *d, struct ef_slice topic)
+{
+    struct ef_destination *x = find(d, topic);
+    if (!x)
+        return;
+    x->probing = false;
+    x->released = true;
+}
+
 bool ef_destinations_due(struct ef_destinations *d, ef_mono now, struct ef_slice *ret_topic)
 {
     struct ef_destination *x, *next;

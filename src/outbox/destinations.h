@@ -44,6 +44,8 @@ bool ef_destinations_failed(struct ef_destinations *d, struct ef_slice topic, co
 bool ef_destinations_worked(struct ef_destinations *d, struct ef_slice topic);
 /* The probe came back without an answer about the topic: probe again later. */
 void ef_destinations_undecided(struct ef_destinations *d, struct ef_slice topic, ef_mono now);
+/* The probe has to be sent once more, for a reason of its own: the next row may probe at once. */
+void ef_destinations_again(struct ef_destinations *d, struct ef_slice topic);
 /* A topic whose probe time has come, to release one row of; at most one per call. */
 bool ef_destinations_due(struct ef_destinations *d, ef_mono now, struct ef_slice *ret_topic);
 /* Microseconds until the next probe; -1: none is paused. */

@@ -129,13 +129,15 @@ void ef_relay_row_failed(struct ef_relay *r, struct ef_entry *e, const struct ef
     if (ef_kafka_error_row(err->code)->flags & EF_KAFKA_SEND_TIME && err->code && !e->send_time) {
         e->send_time = true;
         if (probe)
-            ef_destinations_undecided(&r->destinations, e->row->topic, ef_clock_mono());
+            ef_destinations_again(&r->destinations, e->row->topic);
         ef_window_returned(r->window, e, false);
         return;
     }
     struct ef_verdict v =
         ef_policy_judge(&r->outbox->retry, err, e->attempts, alone, quota, &r->rng);
-    if (probe && v.fate != EF_FATE_PAUSE_TOPIC)
+    if (probe && (v.fate == EF_FATE_ALONE || v.fate == EF_FATE_AGAIN))
+        ef_destinations_again(&r->destinations, e->row->topic); /* else it never gets its verdict */
+    else if (probe && v.fate != EF_FATE_PAUSE_TOPIC)
         ef_destinations_undecided(&r->destinations, e->row->topic, ef_clock_mono());
     switch (v.fate) {
     case EF_FATE_RETRY:

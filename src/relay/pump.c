@@ -266,7 +266,7 @@ static void hand_over(struct ef_relay *r, struct ef_entry *e)
     case EF_PRODUCED_FULL:
         if (e->probe) {
             e->probe = false;
-            ef_destinations_undecided(&r->destinations, e->row->topic, ef_clock_mono());
+            ef_destinations_again(&r->destinations, e->row->topic);
         }
         r->full = true;
         ef_timer_start(&r->full_timer, r->outbox->retry.backpressure_ms * EF_MS_US);
