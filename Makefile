@@ -13,9 +13,11 @@ BUILD ?= build
 # Goals that work before anything is configured.
 FREE_GOALS := help deps dist clean distclean
 # Goals that first see to their packages (scripts/deps --ensure GROUP), then run in a second make.
-GATED_GOALS := check check-unit check-integration check-packaging asan bench fuzz demo lint
+GATED_GOALS := check check-unit check-sim check-integration check-packaging asan bench fuzz demo lint \
+    prove prove-mutants
 GATE_check := build unit test demo lint
 GATE_check-unit := build unit
+GATE_check-sim := build
 GATE_check-integration := build test
 GATE_check-packaging := build test lint
 GATE_asan := build unit
@@ -23,6 +25,8 @@ GATE_bench := build test
 GATE_fuzz := build fuzz
 GATE_demo := build demo
 GATE_lint := build lint
+GATE_prove := build
+GATE_prove-mutants := build unit
 
 ifndef EF_GATE_PASSED
 .PHONY: $(GATED_GOALS)
@@ -49,12 +53,15 @@ help:
 #: all - builds build/eventferryd and build/eventferryctl (the default)
 #: check - runs all tests: unit, integration, packaging and the demo
 #: check-unit - runs the unit tests and the fuzz corpora; needs no servers
+#: check-sim - runs the simulation's scenarios and a few hundred schedules of fixed seeds
 #: check-integration - runs the tests against real PostgreSQL and Kafka servers
 #: check-packaging - installs into a scratch directory and checks files, modes and units
 #: lint - checks include directions, formatting, scripts, man pages and that docs agree with code
 #: asan - runs the unit tests with the address and undefined-behaviour sanitizers, in build-asan
 #: bench - measures speed and size, prints a table and writes JSON
 #: fuzz - fuzzes each parser for FUZZ_SECONDS (30)
+#: prove - simulates relays and misfortunes from new seeds for PROVE_SECONDS (600)
+#: prove-mutants - plants known mistakes one at a time and shows that each is caught
 #: demo - shows orders travelling from PostgreSQL through the daemon to a Kafka consumer
 #: install - installs below DESTDIR and the configured prefix
 #: uninstall - removes what install put there, except the configuration
@@ -79,7 +86,7 @@ distclean: clean
 # Everything else needs config.mk, which make brings up to date before it goes on.
 ifneq ($(filter-out $(FREE_GOALS),$(or $(MAKECMDGOALS),all)),)
 include config.mk
-include mk/build.mk mk/test.mk mk/lint.mk mk/install.mk
+include mk/build.mk mk/test.mk mk/sim.mk mk/lint.mk mk/install.mk
 endif
 
 configure: configure.ac

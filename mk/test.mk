@@ -1,11 +1,11 @@
 # SPDX-License-Identifier: MIT
-# Test programs: tests/unit and tests/sim hold test_*.c, each one Check program; the other .c files
-# there are shared by all of them. tests/contract programs are started by the integration tests.
+# Test programs: tests/unit holds test_*.c, each one Check program; the other .c files there are
+# shared by all of them. tests/contract programs are started by the integration tests.
 
 PYTHON := /usr/bin/python3
 FUZZ_SECONDS ?= 30
 
-suites := unit sim
+suites := unit
 test_sources := $(wildcard $(suites:%=tests/%/test_*.c))
 support_sources := $(filter-out $(test_sources),$(wildcard $(suites:%=tests/%/*.c)))
 contract_sources := $(wildcard tests/contract/*.c)
@@ -53,6 +53,7 @@ check-packaging: all
 # In this order: the quick ones first, and one after the other even with -j.
 check: all tests
 	@$(MAKE) --no-print-directory check-unit
+	@$(MAKE) --no-print-directory check-sim
 	@$(MAKE) --no-print-directory check-packaging
 	@$(MAKE) --no-print-directory check-integration
 

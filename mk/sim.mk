@@ -1,0 +1,33 @@
+# SPDX-License-Identifier: MIT
+# The simulation: the product's relay, outbox and store rooms with a world of their own
+# (tests/sim). One program; the linker puts its seams in the place of system calls.
+
+PROVE_SECONDS ?= 600
+PROVE_SEED ?= $(shell date +%s)
+
+sim_sources := $(wildcard tests/sim/*.c)
+sim_program := $(BUILD)/tests/sim/sim
+sim_scenarios := $(wildcard tests/sim/scenarios/*.scenario)
+
+# What is the product's here; the loop, the driver and the publisher are the simulation's.
+sim_product := $(wildcard $(foreach room,base config outbox relay,src/$(room)/*.c)) \
+    src/store/store.c src/kafka/errors.c
+sim_wraps := getrandom open close flock pread pwrite ftruncate ef_log_wanted ef_log_write \
+    ef_relay_edge
+$(sim_program): $(sim_sources:%.c=$(BUILD)/%.o) $(sim_product:%.c=$(BUILD)/%.o)
+	@echo '  LD   $@'
+	@$(link) $(sim_wraps:%=-Wl,--wrap=%) -o $@ $(filter %.o,$^) $(EF_LIBS)
+
+.PHONY: prove prove-mutants check-sim
+ifdef EF_GATE_PASSED
+# What runs with the other tests: a few seconds, always the same seeds.
+check-sim: $(sim_program)
+	@$(sim_program) --quiet --twice 10 --count 120 $(sim_scenarios)
+
+prove: $(sim_program)
+	@$(sim_program) --twice 100 $(sim_scenarios)
+	@$(sim_program) --seed $(PROVE_SEED) --seconds $(PROVE_SECONDS) --coverage --covered
+
+prove-mutants: all $(sim_program)
+	@scripts/prove-mutants
+endif

@@ -1,0 +1,157 @@
+// SPDX-License-Identifier: MIT
+#include "sim/choice.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/rng.h"
+#include "base/str.h"
+
+static const char *const names[SITE_COUNT] = {
+#define X(name, text) text,
+    SIM_SITES(X)
+#undef X
+};
+
+static struct {
+    struct ef_rng rng, product;
+    bool replaying;
+    struct sim_choices *record;
+    uint32_t asked[SITE_COUNT][SIM_ACTORS];
+    /* replay: values in order of site, actor, number; where each pair stands */
+    struct sim_choices sorted;
+    int next[SITE_COUNT][SIM_ACTORS];
+} c;
+
+const char *sim_site_name(enum sim_site site)
+{
+    return names[site];
+}
+
+int sim_site_by_name(const char *name)
+{
+    for (int i = 0; i < SITE_COUNT; i++)
+        if (strcmp(names[i], name) == 0)
+            return i;
+    return -1;
+}
+
+void sim_choices_add(struct sim_choices *choices, struct sim_choice choice)
+{
+    if (choices->count == choices->size) {
+        choices->size = choices->size ? choices->size * 2 : 256;
+        choices->items =
+            ef_xrealloc(choices->items, (size_t)choices->size * sizeof(*choices->items));
+    }
+    choices->items[choices->count++] = choice;
+}
+
+void sim_choices_done(struct sim_choices *choices)
+{
+    free(choices->items);
+    *choices = (struct sim_choices){0};
+}
+
+static void begin(uint64_t seed)
+{
+    memset(c.asked, 0, sizeof(c.asked));
+    ef_rng_seed(&c.rng, seed);
+    ef_rng_seed(&c.product, seed ^ UINT64_C(0x5bd1e9955bd1e995));
+}
+
+void sim_choices_seed(uint64_t seed, struct sim_choices *record)
+{
+    begin(seed);
+    c.replaying = false;
+    c.record = record;
+    if (record)
+        record->count = 0;
+}
+
+static int by_place(const void *a, const void *b)
+{
+    const struct sim_choice *x = a, *y = b;
+    if (x->site != y->site)
+        return x->site - y->site;
+    if (x->actor != y->actor)
+        return x->actor - y->actor;
+    return x->number < y->number ? -1 : x->number > y->number;
+}
+
+void sim_choices_replay(uint64_t seed, const struct sim_choices *choices)
+{
+    begin(seed);
+    c.replaying = true;
+    c.record = NULL;
+    c.sorted.count = 0;
+    for (int i = 0; i < choices->count; i++)
+        sim_choices_add(&c.sorted, choices->items[i]);
+    if (c.sorted.count > 0)
+        qsort(c.sorted.items, (size_t)c.sorted.count, sizeof(*c.sorted.items), by_place);
+    memset(c.next, -1, sizeof(c.next));
+    for (int i = c.sorted.count - 1; i >= 0; i--)
+        c.next[c.sorted.items[i].site][c.sorted.items[i].actor] = i;
+}
+
+static int64_t replayed(enum sim_site site, int actor, uint32_t number)
+{
+    int i = c.next[site][actor];
+    if (i < 0)
+        return 0;
+    const struct sim_choice *x = &c.sorted.items[i];
+    if (x->number != number)
+        return 0;
+    bool more = i + 1 < c.sorted.count && x[1].site == x->site && x[1].actor == x->actor;
+    c.next[site][actor] = more ? i + 1 : -1;
+    return x->value;
+}
+
+static int64_t keep(enum sim_site site, int actor, uint32_t number, int64_t value)
+{
+    if (value != 0 && c.record)
+        sim_choices_add(c.record,
+                        (struct sim_choice){(uint8_t)site, (uint8_t)actor, number, value});
+    return value;
+}
+
+int64_t sim_choose(enum sim_site site, int actor, int64_t n)
+{
+    uint32_t number = c.asked[site][actor]++;
+    if (c.replaying) {
+        int64_t value = replayed(site, actor, number);
+        return value < n ? value : n - 1;
+    }
+    return n <= 1 ? 0 : keep(site, actor, number, (int64_t)ef_rng_below(&c.rng, (uint64_t)n));
+}
+
+bool sim_happens(enum sim_site site, int actor, int permille)
+{
+    uint32_t number = c.asked[site][actor]++;
+    if (c.replaying)
+        return replayed(site, actor, number) != 0;
+    return permille > 0 &&
+           keep(site, actor, number, ef_rng_below(&c.rng, 1000) < (uint64_t)permille);
+}
+
+int64_t sim_delay(enum sim_site site, int actor, int64_t low, int64_t high)
+{
+    uint32_t number = c.asked[site][actor]++;
+    if (c.replaying)
+        return low + replayed(site, actor, number);
+    uint64_t random = ef_rng_next(&c.rng);
+    int doublings = 0;
+    while (low << (doublings + 1) <= high)
+        doublings++;
+    int64_t base = low << (random % (uint64_t)(doublings + 1));
+    int64_t value = base + (int64_t)((random >> 8) % (uint64_t)base);
+    if (value > high)
+        value = high;
+    return low + keep(site, actor, number, value - low);
+}
+
+void sim_random_bytes(void *out, unsigned size)
+{
+    unsigned char *p = out;
+    while (size-- > 0)
+        *p++ = (unsigned char)ef_rng_next(&c.product);
+}

@@ -1,0 +1,127 @@
+// SPDX-License-Identifier: MIT
+#include "sim/cover.h"
+
+#include <inttypes.h>
+#include <stdio.h>
+
+#include "relay/machine.h"
+#include "sim/seams.h"
+
+enum { FAULTS_MAX = 32 };
+
+static const char *const kinds[SIM_STMT_KINDS] = {
+    "check",          "acquire",       "renew",   "release", "fetch",    "settle", "mark",
+    "settle-durably", "release-topic", "waiting", "lag",     "maintain", "pause",  "bell"};
+
+static struct {
+    uint64_t changed[SIM_STMT_KINDS], nothing[SIM_STMT_KINDS], fenced[SIM_STMT_KINDS];
+    uint64_t answers[SIM_STMT_KINDS][EF_CLASS_COUNT];
+    uint64_t reports[EF_CLASS_COUNT], asides[EF_CLASS_COUNT];
+    uint64_t faults[FAULTS_MAX];
+    const char *fault_names[FAULTS_MAX];
+} c;
+
+void sim_cover_statement(const struct sim_stmt *stmt)
+{
+    if (stmt->fenced)
+        c.fenced[stmt->kind]++;
+    else if (stmt->rows > 0)
+        c.changed[stmt->kind]++;
+    else
+        c.nothing[stmt->kind]++;
+}
+
+void sim_cover_answer(enum sim_stmt_kind kind, const struct ef_error *err)
+{
+    c.answers[kind][err ? err->class : EF_CLASS_NONE]++;
+}
+
+void sim_cover_report(enum ef_class class, bool dead_letter)
+{
+    if (dead_letter)
+        c.asides[class]++;
+    else
+        c.reports[class]++;
+}
+
+void sim_cover_fault(int kind, const char *name)
+{
+    c.faults[kind]++;
+    c.fault_names[kind] = name;
+}
+
+static int line(const char *what, const char *which, uint64_t count, bool only_missing)
+{
+    if (count == 0 || !only_missing)
+        printf("  %-28s %-34s %12" PRIu64 "\n", what, which, count);
+    return count == 0;
+}
+
+static int edges(bool only_missing)
+{
+    char text[64];
+    int missing = 0;
+    for (size_t i = 0; i < ef_relay_edge_count; i++) {
+        const struct ef_relay_edge *e = &ef_relay_edges[i];
+        snprintf(text, sizeof(text), "%s, %s", ef_relay_state_name(e->from),
+                 ef_relay_event_name(e->event));
+        missing += line("edge", text, sim_edge_taken(i), only_missing);
+    }
+    return missing;
+}
+
+static int settling(bool only_missing)
+{
+    static const enum sim_stmt_kind changing[] = {SIM_SETTLE, SIM_MARK, SIM_SETTLE_DURABLY,
+                                                  SIM_RELEASE_TOPIC};
+    int missing = 0;
+    for (size_t i = 0; i < sizeof(changing) / sizeof(changing[0]); i++) {
+        enum sim_stmt_kind k = changing[i];
+        missing += line(kinds[k], "changes rows", c.changed[k], only_missing);
+        missing += line(kinds[k], "finds nothing to change", c.nothing[k], only_missing);
+        missing += line(kinds[k], "is fenced", c.fenced[k], only_missing);
+        missing += line(kinds[k], "answer lost (uncertain)", c.answers[k][EF_CLASS_UNCERTAIN],
+                        only_missing);
+        missing += line(kinds[k], "refused for a while (transient)",
+                        c.answers[k][EF_CLASS_TRANSIENT], only_missing);
+        missing +=
+            line(kinds[k], "database away (outage)", c.answers[k][EF_CLASS_OUTAGE], only_missing);
+    }
+    return missing;
+}
+
+static int classes(bool only_missing)
+{
+    static const enum ef_class reported[] = {EF_CLASS_NONE,   EF_CLASS_TRANSIENT,
+                                             EF_CLASS_RECORD, EF_CLASS_DESTINATION,
+                                             EF_CLASS_OUTAGE, EF_CLASS_FATAL};
+    static const enum ef_class aside[] = {EF_CLASS_NONE, EF_CLASS_TRANSIENT, EF_CLASS_RECORD,
+                                          EF_CLASS_DESTINATION, EF_CLASS_FATAL};
+    int missing = 0;
+    for (size_t i = 0; i < sizeof(reported) / sizeof(reported[0]); i++)
+        missing += line("message reported", ef_class_name(reported[i]), c.reports[reported[i]],
+                        only_missing);
+    for (size_t i = 0; i < sizeof(aside) / sizeof(aside[0]); i++)
+        missing +=
+            line("dead letter reported", ef_class_name(aside[i]), c.asides[aside[i]], only_missing);
+    for (int class = EF_CLASS_NONE; class < EF_CLASS_COUNT; class ++) {
+        uint64_t count = 0;
+        if (class == EF_CLASS_BUSY || class == EF_CLASS_RECORD || class == EF_CLASS_DESTINATION ||
+            class == EF_CLASS_FENCED || class == EF_CLASS_FATAL)
+            continue; /* not of a statement in this driver */
+        for (int k = 0; k < SIM_STMT_KINDS; k++)
+            count += c.answers[k][class];
+        missing +=
+            line("database answers", ef_class_name((enum ef_class) class), count, only_missing);
+    }
+    return missing;
+}
+
+int sim_cover_print(bool only_missing)
+{
+    int missing = edges(only_missing) + settling(only_missing) + classes(only_missing);
+    for (int i = 0; i < FAULTS_MAX; i++)
+        if (c.fault_names[i])
+            missing += line("fault", c.fault_names[i], c.faults[i], only_missing);
+    return missing;
+}

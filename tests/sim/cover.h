@@ -1,0 +1,16 @@
+// SPDX-License-Identifier: MIT
+/*
+ * What the schedules have reached: edges of the relay's table, outcomes of settling, error classes,
+ * kinds of faults. A simulation that never gets somewhere proves nothing about it. Counts of the
+ * whole process, over all schedules.
+ */
+#pragma once
+
+#include "sim/db.h"
+
+void sim_cover_statement(const struct sim_stmt *stmt);
+void sim_cover_answer(enum sim_stmt_kind kind, const struct ef_error *err);
+void sim_cover_report(enum ef_class class, bool dead_letter);
+void sim_cover_fault(int kind, const char *name);
+/* Prints everything; returns the number of things that were never reached. */
+int sim_cover_print(bool only_missing);

@@ -1,0 +1,165 @@
+// SPDX-License-Identifier: MIT
+/*
+ * The database of a simulated world: an outbox table, its lease, its transactions, as PostgreSQL
+ * would have them and as the driver's statements (store/pg_sql.c) see them.
+ *
+ * Modelled: ids drawn before transactions have numbers; rows that appear when their transaction
+ * commits; one snapshot a statement; row locks that a statement waits for while it holds the
+ * lease's key share lock; a clock of its own; commits that are flushed later and lost in a crash;
+ * a failover to a replica that misses the last commits, whose ids and epochs come back.
+ *
+ * It tells checker.c about every change of a row. Thread: the only one. Life: sim_db_reset begins a
+ * schedule.
+ */
+#pragma once
+
+#include "config/config.h"
+#include "outbox/read.h"
+#include "sim/clockwork.h"
+#include "store/store.h"
+
+enum {
+    SIM_ROWS_MAX = 1024, /* of a schedule, ever */
+    SIM_LANES = 8,       /* aggregates; the last is NULL: rows without order */
+    SIM_TOPICS = 3,
+    SIM_RELAYS = 5,
+};
+
+enum sim_row_kind {
+    SIM_ROW_GOOD,
+    SIM_ROW_POISON,     /* the broker refuses it */
+    SIM_ROW_UNREADABLE, /* its headers cannot be read */
+    SIM_ROW_LARGE,      /* above max_payload */
+    SIM_ROW_OLD,        /* the topic refuses its timestamp */
+    SIM_ROW_KINDS,
+};
+
+struct sim_row_state { /* what statements change, and a crash may take back */
+    bool there;        /* committed and not deleted */
+    int8_t status;
+    int16_t attempts;
+    int64_t next_retry_us, claimed_us; /* database's clock; 0: NULL */
+};
+
+struct sim_row {
+    int uid; /* of all rows ever; the message id */
+    int64_t id, created_us;
+    int lane, topic, key, partition; /* key -1: NULL; partition -1: none */
+    enum sim_row_kind kind;
+    int size_bytes;
+    int tx; /* open transaction that inserted it; -1: none any more */
+    bool in_index;
+    uint32_t born; /* commit that made it visible */
+    struct sim_row_state s;
+    char message_id[16], payload[16];
+};
+
+struct sim_lease {
+    int64_t epoch;
+    int owner;       /* relay's number; -1: NULL */
+    uint32_t serial; /* which grant of all this is: the checker's epoch, never given twice */
+    int server;      /* timeline; 0: NULL */
+    char token[40];
+    int64_t expires_us, server_seen_us; /* 0: NULL */
+};
+
+enum sim_stmt_kind {
+    SIM_CHECK,
+    SIM_ACQUIRE,
+    SIM_RENEW,
+    SIM_RELEASE,
+    SIM_FETCH,
+    SIM_SETTLE,
+    SIM_MARK,           /* decide's first half */
+    SIM_SETTLE_DURABLY, /* and its second */
+    SIM_RELEASE_TOPIC,
+    SIM_WAITING,
+    SIM_LAG,
+    SIM_MAINTAIN,
+    SIM_PAUSE,
+    SIM_BELL,
+    SIM_STMT_KINDS,
+};
+
+struct sim_seen { /* a row as a snapshot showed it */
+    int uid;
+    int8_t status;
+    int16_t attempts;
+};
+
+struct sim_stmt {
+    enum sim_stmt_kind kind;
+    int relay;
+    int64_t epoch;
+    uint32_t serial; /* of the grant its relay believes in */
+    int64_t ttl_ms;
+    char token[40], old_token[40]; /* old "": none */
+    struct ef_fetch fetch;
+    struct ef_run *gaps;           /* kept between uses */
+    struct ef_settle_run *runs;    /* kept between uses */
+    struct ef_decision *decisions; /* kept between uses; errors are not */
+    int gaps_size, runs_size, decisions_size;
+    int count, limit;
+    int topic; /* -1: every one */
+    bool flag;
+    /* the answer */
+    struct ef_error err; /* class NONE: done */
+    bool fenced;
+    int64_t rows;
+    struct sim_lease lease;
+    struct ef_renewal renewal;
+    uint64_t xid;
+    struct sim_seen *seen; /* kept between uses */
+    int seen_count, seen_size;
+    struct ef_fetched fetched;
+    unsigned filenode;
+    struct ef_waiting waiting;
+    /* while it runs */
+    bool began, share_lock;
+    uint32_t snapshot;
+};
+
+struct sim_db_config {
+    enum ef_on_delivered on_delivered;
+    int64_t claim_timeout_ms, max_payload_bytes;
+    int64_t skew_us;
+    int drift_ppm;
+    int locked_permille; /* statements that wait for a row lock */
+};
+
+void sim_db_reset(const struct sim_db_config *config);
+int64_t sim_db_now_us(void);
+int sim_db_timeline(void);
+const struct sim_lease *sim_db_lease(void);
+struct sim_row *sim_db_row(int uid);
+int sim_db_row_count(void);
+/* uids of rows in the table, ids ascending, those of open transactions too. */
+int sim_db_index(const int **ret);
+
+/* --- the application --- */
+int64_t sim_db_next_id(void);
+int sim_db_begin(void); /* -1: too many are open */
+void sim_db_touch(int tx);
+/* A row with everything but id, transaction and state; returns its uid. */
+int sim_db_insert(int tx, int64_t id, const struct sim_row *row);
+/* False: a crash or failover had ended it; nothing was committed. */
+bool sim_db_commit(int tx);
+void sim_db_rollback(int tx);
+bool sim_db_truncate(void); /* false: transactions are open */
+
+/* --- faults --- */
+void sim_db_crash(void);
+void sim_db_failover(int64_t skew_us);
+void sim_db_replicate(int64_t fraction_permille); /* the replica catches up by this much */
+void sim_db_flush_some(void);
+/* Relays' rights are taken away: 0 none, 1 on the table, 2 on the lease too. */
+void sim_db_revoke(int revoked);
+void sim_db_mend(void); /* nobody waits for row locks any more */
+
+/* --- statements --- */
+/* How long it has to wait for a lock; 0: it is done. Called again then. */
+int64_t sim_db_execute(struct sim_stmt *stmt);
+/* Its connection is gone before it began. */
+void sim_stmt_free(struct sim_stmt *stmt);
+/* Called when the doorbell was armed at an insert and its transaction commits. */
+void sim_db_on_bell(void (*fn)(void));

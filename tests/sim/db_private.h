@@ -1,0 +1,56 @@
+// SPDX-License-Identifier: MIT
+/* The database's inside, shared by db.c (rows, transactions, crashes) and statements.c. */
+#pragma once
+
+#include "sim/db.h"
+
+enum { TX_MAX = 16 };
+
+struct tx {
+    bool open, ended, bell;
+    uint64_t xid; /* 0: none yet */
+};
+
+/* What one change can be undone with; `last` closes a transaction. */
+struct undo {
+    int uid; /* -1: the lease */
+    bool last, born;
+    struct sim_row_state row;
+    struct sim_lease lease;
+    bool paused;
+    int64_t sequence;
+};
+
+struct sim_db {
+    struct sim_db_config config;
+    struct sim_row rows[SIM_ROWS_MAX];
+    int row_count;
+    int index[SIM_ROWS_MAX];
+    int index_count;
+    struct sim_lease lease;
+    uint32_t grants;
+    int timeline;
+    int64_t sequence;
+    uint64_t next_xid;
+    uint32_t commits;
+    unsigned filenode;
+    bool paused, armed, no_locks;
+    int revoked; /* rights: 1 on the table, 2 on the lease too */
+    struct tx tx[TX_MAX];
+    struct undo *log;
+    int log_count, log_size;
+    int flushed, replicated; /* log entries on disk, and at the replica */
+    int share_locks;         /* statements that hold the lease's row */
+    unsigned epoch_of_locks; /* counts crashes: locks from before are void */
+    void (*bell)(void);
+};
+
+extern struct sim_db db;
+
+void sim_db_save_row(int uid);
+void sim_db_save_lease(void);
+/* Ends a statement's changes. */
+void sim_db_log_commit(bool durable);
+void sim_db_unindex(int uid);
+bool sim_db_visible(const struct sim_row *row, uint32_t snapshot);
+int sim_db_lower_bound(int64_t id);

@@ -1,0 +1,228 @@
+// SPDX-License-Identifier: MIT
+/* Misfortunes: each schedule has some kinds of them, and every so often one happens. */
+#include "sim/choice.h"
+#include "sim/cover.h"
+#include "sim/link.h"
+#include "sim/publisher.h"
+#include "sim/tell.h"
+#include "sim/world.h"
+
+static struct sim_event tick, outage_ends, topic_ends[SIM_TOPICS + 1], server_comes, grants_return;
+
+static int64_t how_long(int64_t low, int64_t high)
+{
+    return sim_delay(SITE_NEMESIS_HOW, 0, low, high);
+}
+
+static int choose(int n)
+{
+    return (int)sim_choose(SITE_NEMESIS_HOW, 0, n);
+}
+
+/* --- relays --- */
+
+static void kill_relay(int i)
+{
+    sim_relay_kill(i);
+    sim_relay_start_later(i, how_long(EF_MS_US, 20 * EF_S_US));
+}
+
+static void stop_relay(int i)
+{
+    sim_relay_stop(i, how_long(EF_S_US, 25 * EF_S_US));
+    sim_relay_start_later(i, how_long(EF_MS_US, 20 * EF_S_US));
+}
+
+static void freeze_relay(int i)
+{
+    bool threads_too = choose(2) != 0;
+    sim_relay_freeze(i, how_long(10 * EF_MS_US, 20 * EF_S_US), threads_too);
+}
+
+static void break_connection(int i)
+{
+    int conn = choose(3);
+    bool late = choose(3) == 2;
+    int64_t late_us = late ? how_long(EF_MS_US, 20 * EF_S_US) : 0;
+    sim_relay_break(i, conn, late_us, how_long(100, 2 * EF_S_US));
+}
+
+static void half_open(int i)
+{
+    int conn = choose(3);
+    sim_relay_break(i, conn, 0, how_long(EF_S_US, 40 * EF_S_US));
+}
+
+static void pause_or_resume(int i)
+{
+    sim_relay_pause(i, choose(2) != 0);
+}
+
+static void drain(int i)
+{
+    sim_relay_drain(i);
+}
+
+static void reload(int i)
+{
+    sim_relay_reload(i);
+}
+
+/* --- the database --- */
+
+static void on_server_comes(void *arg)
+{
+    (void)arg;
+    sim_server_reachable(true);
+}
+
+static void server_gone(void)
+{
+    sim_server_gone();
+    sim_server_reachable(false);
+    sim_event_start(&server_comes, how_long(10 * EF_MS_US, 10 * EF_S_US));
+}
+
+static void crash_database(int i)
+{
+    (void)i;
+    TELL("database: crashes");
+    server_gone();
+    sim_db_crash();
+}
+
+static void fail_over(int i)
+{
+    (void)i;
+    TELL("database: a replica takes over");
+    server_gone();
+    sim_db_failover((choose(20) - 10) * EF_S_US);
+}
+
+static void truncate_table(int i)
+{
+    (void)i;
+    if (sim_db_truncate())
+        TELL("operator: TRUNCATE ... RESTART IDENTITY");
+}
+
+static void on_grants_return(void *arg)
+{
+    (void)arg;
+    sim_db_revoke(0);
+}
+
+static void revoke_rights(int i)
+{
+    (void)i;
+    TELL("operator: takes the relays' rights away");
+    sim_db_revoke(1 + choose(2));
+    sim_event_start(&grants_return, how_long(10 * EF_MS_US, 15 * EF_S_US));
+}
+
+/* --- the brokers --- */
+
+static void on_outage_ends(void *arg)
+{
+    (void)arg;
+    TELL("broker: the outage is over");
+    sim_brokers_outage(false);
+}
+
+static void outage(int i)
+{
+    (void)i;
+    TELL("broker: outage");
+    sim_brokers_outage(true);
+    sim_event_start(&outage_ends, how_long(100 * EF_MS_US, 30 * EF_S_US));
+}
+
+static void on_topic_ends(void *arg)
+{
+    int topic = (int)((struct sim_event *)arg - topic_ends);
+    TELL("broker: topic %d takes messages again", topic);
+    sim_topic_down(topic, false);
+}
+
+static void topic_down(int i)
+{
+    (void)i;
+    int topic = choose(SIM_TOPICS + 1);
+    TELL("broker: topic %d takes no messages", topic);
+    sim_topic_down(topic, true);
+    sim_event_start(&topic_ends[topic], how_long(100 * EF_MS_US, 60 * EF_S_US));
+}
+
+/* --- which and when --- */
+
+static const struct {
+    const char *name;
+    void (*happen)(int relay);
+} kinds[] = {
+    {NULL, NULL}, /* nothing */
+    {"relay killed", kill_relay},
+    {"relay stopped", stop_relay},
+    {"relay frozen", freeze_relay},
+    {"connection broken", break_connection},
+    {"connection half-open", half_open},
+    {"pause or resume", pause_or_resume},
+    {"drain", drain},
+    {"reload", reload},
+    {"database crashes", crash_database},
+    {"failover", fail_over},
+    {"table truncated", truncate_table},
+    {"privileges revoked", revoke_rights},
+    {"brokers away", outage},
+    {"topic down", topic_down},
+};
+enum { KINDS = sizeof(kinds) / sizeof(kinds[0]) };
+
+/* Drawn first, so that most schedules have few kinds: mistakes hide behind other misfortunes. */
+unsigned sim_nemesis_draw(void)
+{
+    unsigned bits = 0;
+    int dice = (int)sim_choose(SITE_KNOB, SIM_RELAYS + 1, 4);
+    for (int i = 1; i < KINDS; i++)
+        if (sim_choose(SITE_KNOB, SIM_RELAYS + 1, 8) < dice * 2)
+            bits |= 1u << i;
+    return bits;
+}
+
+static void on_tick(void *arg)
+{
+    (void)arg;
+    int kind = (int)sim_choose(SITE_NEMESIS, 0, KINDS);
+    int relay = (int)sim_choose(SITE_NEMESIS_WHO, 0, sim_world.relays);
+    if (kind > 0 && sim_world.faults & (1u << kind)) {
+        sim_cover_fault(kind, kinds[kind].name);
+        sim_mark((uint64_t)kind);
+        kinds[kind].happen(relay);
+    }
+    sim_db_replicate(sim_choose(SITE_DB_FLUSH, 0, 1001));
+    if (sim_happens(SITE_DB_FLUSH, 1, 500))
+        sim_db_flush_some();
+    sim_event_start(
+        &tick, sim_delay(SITE_NEMESIS_WAIT, 0, EF_MS_US, sim_world.nemesis_every_ms * EF_MS_US));
+}
+
+void sim_nemesis_begin(void)
+{
+    sim_event_init(&tick, NULL, on_tick, NULL);
+    sim_event_init(&outage_ends, NULL, on_outage_ends, NULL);
+    for (int i = 0; i <= SIM_TOPICS; i++)
+        sim_event_init(&topic_ends[i], NULL, on_topic_ends, &topic_ends[i]);
+    sim_event_init(&server_comes, NULL, on_server_comes, NULL);
+    sim_event_init(&grants_return, NULL, on_grants_return, NULL);
+    sim_event_start(&tick, 0);
+}
+
+/* Single topics may stay down; nothing else stays wrong. */
+void sim_nemesis_end(void)
+{
+    sim_event_stop(&tick);
+    sim_server_reachable(true);
+    sim_db_revoke(0);
+    sim_db_mend();
+    sim_links_mend();
+    sim_brokers_mend();
+}

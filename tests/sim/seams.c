@@ -1,0 +1,203 @@
+// SPDX-License-Identifier: MIT
+/*
+ * What the product asks of the operating system, answered by the world: random bytes, the flocked
+ * lease file, log lines. The linker's --wrap option puts these in the place of the real calls
+ * (mk/sim.mk), so the product needs no seams of its own.
+ */
+#include <errno.h>
+#include <fcntl.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/types.h>
+#include <unistd.h>
+
+#include "base/log.h"
+#include "base/str.h"
+#include "relay/machine.h"
+#include "sim/choice.h"
+#include "sim/seams.h"
+#include "sim/tell.h"
+
+/* --- files of state directories named "/sim/..." --- */
+
+enum { FD_BASE = 1 << 20, FILES_MAX = 16 };
+
+struct file {
+    char path[80];
+    char data[64];
+    size_t len;
+    bool open, locked;
+};
+
+static struct file files[FILES_MAX];
+
+void sim_files_reset(void)
+{
+    memset(files, 0, sizeof(files));
+}
+
+void sim_files_closed_by_kernel(const char *dir)
+{
+    for (int i = 0; i < FILES_MAX; i++)
+        if (strncmp(files[i].path, dir, strlen(dir)) == 0)
+            files[i].open = files[i].locked = false;
+}
+
+static struct file *file_of(int fd)
+{
+    return fd >= FD_BASE && fd < FD_BASE + FILES_MAX ? &files[fd - FD_BASE] : NULL;
+}
+
+int __real_open(const char *path, int flags, ...);
+int __real_close(int fd);
+int __real_flock(int fd, int how);
+ssize_t __real_pread(int fd, void *buf, size_t size, off_t at);
+ssize_t __real_pwrite(int fd, const void *buf, size_t size, off_t at);
+int __real_ftruncate(int fd, off_t len);
+int __wrap_open(const char *path, int flags, ...);
+int __wrap_close(int fd);
+int __wrap_flock(int fd, int how);
+ssize_t __wrap_pread(int fd, void *buf, size_t size, off_t at);
+ssize_t __wrap_pwrite(int fd, const void *buf, size_t size, off_t at);
+int __wrap_ftruncate(int fd, off_t len);
+
+int __wrap_open(const char *path, int flags, ...)
+{
+    va_list ap;
+    va_start(ap, flags);
+    int mode = flags & O_CREAT ? va_arg(ap, int) : 0;
+    va_end(ap);
+    if (strncmp(path, "/sim/", 5) != 0)
+        return __real_open(path, flags, mode);
+    for (int i = 0; i < FILES_MAX; i++) {
+        if (files[i].path[0] && strcmp(files[i].path, path) != 0)
+            continue;
+        snprintf(files[i].path, sizeof(files[i].path), "%s", path);
+        files[i].open = true;
+        return FD_BASE + i;
+    }
+    errno = ENFILE;
+    return -1;
+}
+
+int __wrap_close(int fd)
+{
+    struct file *f = file_of(fd);
+    if (!f)
+        return __real_close(fd);
+    f->open = f->locked = false;
+    return 0;
+}
+
+int __wrap_flock(int fd, int how)
+{
+    struct file *f = file_of(fd);
+    if (!f)
+        return __real_flock(fd, how);
+    if (f->locked) {
+        errno = EWOULDBLOCK;
+        return -1;
+    }
+    f->locked = true;
+    return 0;
+}
+
+ssize_t __wrap_pread(int fd, void *buf, size_t size, off_t at)
+{
+    struct file *f = file_of(fd);
+    if (!f)
+        return __real_pread(fd, buf, size, at);
+    size_t n = f->len < size ? f->len : size;
+    memcpy(buf, f->data, n);
+    return (ssize_t)n;
+}
+
+ssize_t __wrap_pwrite(int fd, const void *buf, size_t size, off_t at)
+{
+    struct file *f = file_of(fd);
+    if (!f)
+        return __real_pwrite(fd, buf, size, at);
+    if (size > sizeof(f->data)) {
+        errno = ENOSPC;
+        return -1;
+    }
+    memcpy(f->data, buf, size);
+    f->len = size;
+    return (ssize_t)size;
+}
+
+int __wrap_ftruncate(int fd, off_t len)
+{
+    struct file *f = file_of(fd);
+    if (!f)
+        return __real_ftruncate(fd, len);
+    f->len = (size_t)len;
+    return 0;
+}
+
+/* --- random bytes --- */
+
+ssize_t __wrap_getrandom(void *buf, size_t size, unsigned flags);
+
+ssize_t __wrap_getrandom(void *buf, size_t size, unsigned flags)
+{
+    (void)flags;
+    sim_random_bytes(buf, (unsigned)size);
+    return (ssize_t)size;
+}
+
+/* --- log lines become part of the story --- */
+
+bool __wrap_ef_log_wanted(enum ef_log_level level, const char *room);
+void __wrap_ef_log_write(enum ef_log_level level, const char *room, const char *msg,
+                         const struct ef_field *fields);
+
+bool __wrap_ef_log_wanted(enum ef_log_level level, const char *room)
+{
+    (void)room;
+    return sim_telling || level >= EF_LOG_ERROR;
+}
+
+void __wrap_ef_log_write(enum ef_log_level level, const char *room, const char *msg,
+                         const struct ef_field *fields)
+{
+    char line[1024];
+    int n = snprintf(line, sizeof(line), "  %s says: %s", room, msg);
+    for (const struct ef_field *f = fields; f->type != EF_FIELD_END && n < 900; f++) {
+        if (f->type == EF_FIELD_STR && f->s)
+            n += snprintf(line + n, sizeof(line) - (size_t)n, " %s=%.60s", f->key, f->s);
+        else if (f->type == EF_FIELD_INT)
+            n += snprintf(line + n, sizeof(line) - (size_t)n, " %s=%lld", f->key, (long long)f->i);
+        else if (f->type == EF_FIELD_ERR)
+            n += snprintf(line + n, sizeof(line) - (size_t)n, " error=%s: %.80s",
+                          ef_class_name(f->err->class), f->err->text);
+    }
+    TELL("%s", line);
+    if (level >= EF_LOG_ERROR && !sim_telling) /* the store's contract is broken: abort follows */
+        fprintf(stderr, "%s\n", line);
+}
+
+/* --- edges of the relay's table --- */
+
+const struct ef_relay_edge *__real_ef_relay_edge(enum ef_relay_state from,
+                                                 enum ef_relay_event event);
+const struct ef_relay_edge *__wrap_ef_relay_edge(enum ef_relay_state from,
+                                                 enum ef_relay_event event);
+
+static uint64_t edges_taken[128];
+
+const struct ef_relay_edge *__wrap_ef_relay_edge(enum ef_relay_state from,
+                                                 enum ef_relay_event event)
+{
+    const struct ef_relay_edge *edge = __real_ef_relay_edge(from, event);
+    if (edge)
+        edges_taken[edge - ef_relay_edges]++;
+    return edge;
+}
+
+uint64_t sim_edge_taken(size_t i)
+{
+    return edges_taken[i];
+}

@@ -1,0 +1,209 @@
+// SPDX-License-Identifier: MIT
+#include "sim/world.h"
+
+#include <stdio.h>
+#include <string.h>
+
+#include "sim/choice.h"
+#include "sim/clockwork.h"
+#include "sim/link.h"
+#include "sim/publisher.h"
+#include "sim/seams.h"
+#include "sim/tell.h"
+
+/* Longest time from the last fault until everything is finished: a half-open connection is noticed
+ * after a statement's limit, a frozen relay thaws after 20 s, then a lease has to expire twice, a
+ * topic is probed after at most a minute, and retries wait their backoff. */
+#define QUIET_US     (400 * EF_S_US)
+#define ISOLATION_US (150 * EF_S_US)
+#define STOP_US      (120 * EF_S_US)
+enum { LOOK_EVERY_STEPS = 512 };
+
+struct sim_world sim_world;
+
+static int64_t knob(int n)
+{
+    return sim_choose(SITE_KNOB, SIM_RELAYS + 2, n);
+}
+
+static int rate(int high)
+{
+    static const int tenths[] = {0, 0, 1, 10};
+    return high * tenths[knob(4)] / 10;
+}
+
+static void draw_world(void)
+{
+    static const int64_t held[] = {1, 50, 2000, 30000};
+    static const int64_t drawn[] = {1, 20, 1000, 9000};
+    struct sim_world *w = &sim_world;
+    *w = (struct sim_world){.relays = 1 + (int)knob(SIM_RELAYS)};
+    if (knob(2) == 0)
+        w->relays = w->relays > 2 ? 2 : w->relays;
+    w->writers = 1 + (int)knob(4);
+    w->lanes = 1 + (int)knob(SIM_LANES);
+    w->topics = 1 + (int)knob(SIM_TOPICS);
+    w->chaos_us = (1 + knob(10) * knob(4)) * EF_S_US;
+    w->keys = knob(2);
+    w->partitions = knob(3) == 2;
+    w->serialised = knob(8) != 7;
+    w->poison_permille = rate(150);
+    w->rollback_permille = rate(300);
+    w->claimed_permille = rate(50);
+    w->nemesis_every_ms = 100 << knob(7);
+    w->held_max_us = held[knob(4)] * EF_MS_US;
+    w->drawn_max_us = drawn[knob(4)] * EF_MS_US;
+    w->pause_max_us = (50 << knob(6)) * EF_MS_US;
+    w->row_max_bytes = 1 << knob(9);
+    w->faults = sim_nemesis_draw();
+}
+
+static void draw_parts(enum ef_on_delivered on_delivered)
+{
+    static const int64_t legs[] = {100, 2000, 30000, 300000};
+    struct sim_db_config database = {.on_delivered = on_delivered,
+                                     .claim_timeout_ms = 4000,
+                                     .skew_us = (knob(21) - 10) * EF_S_US,
+                                     .drift_ppm = ((int)knob(5) - 2) * 5000,
+                                     .locked_permille = rate(200)};
+    sim_db_reset(&database);
+    struct sim_link_config link = {.connect_max_ms = 20 << knob(6),
+                                   .forth_max_us = (int)legs[knob(4)],
+                                   .back_max_us = (int)legs[knob(4)],
+                                   .error_permille = rate(50),
+                                   .lost_permille = rate(50),
+                                   .statement_timeout_ms = 35000};
+    sim_links_reset(&link);
+    struct sim_broker_config brokers = {.forth_max_us = (int)legs[knob(4)],
+                                        .back_max_us = (int)legs[knob(4)],
+                                        .transient_permille = rate(100),
+                                        .quota_permille = rate(20),
+                                        .fatal_permille = rate(50),
+                                        .full_permille = rate(100),
+                                        .ghost_permille = (int)knob(2) * 500,
+                                        .aside_permille = rate(300),
+                                        .batches = knob(2) != 0};
+    sim_brokers_reset(&brokers);
+}
+
+/* --- the three parts of a schedule --- */
+
+static bool failed(void)
+{
+    return sim_check_result(NULL) != SIM_VIOLATIONS;
+}
+
+/* Until `done` says so; false: not before `until_us`. */
+static bool run_until(int64_t until_us, bool (*done)(void))
+{
+    int look = LOOK_EVERY_STEPS;
+    while (!failed() && !(done && done())) {
+        if (!sim_step(until_us))
+            return done && done();
+        if (--look == 0) {
+            look = LOOK_EVERY_STEPS;
+            sim_relays_look();
+        }
+    }
+    return true;
+}
+
+/* Rows of aggregates that have nothing to do with a topic that is down, or with a bad row. */
+static bool bystanders_finished(void)
+{
+    bool touched[SIM_LANES] = {false};
+    if (!sim_writers_done())
+        return false;
+    for (int i = 0; i < sim_db_row_count(); i++) {
+        const struct sim_row *row = sim_db_row(i);
+        bool aside = sim_topic_is_down(SIM_TOPICS); /* dead letters cannot go */
+        if (sim_topic_is_down(row->topic) || (aside && row->s.there && row->s.status != 2))
+            touched[row->lane] = true;
+    }
+    for (int i = 0; i < sim_db_row_count(); i++)
+        if (!sim_check_finished(sim_db_row(i)) && !touched[sim_db_row(i)->lane])
+            return false;
+    return true;
+}
+
+static bool all_finished(void)
+{
+    if (!sim_writers_done())
+        return false;
+    for (int i = sim_db_row_count() - 1; i >= 0; i--)
+        if (!sim_check_finished(sim_db_row(i)))
+            return false;
+    return true;
+}
+
+static int first_unfinished(void)
+{
+    for (int i = 0; i < sim_db_row_count(); i++)
+        if (!sim_check_finished(sim_db_row(i)))
+            return i;
+    return -1;
+}
+
+/* Operators' pauses end by themselves; a command may get lost, so it is given again. */
+static bool finish(int64_t patience_us, bool (*done)(void), enum sim_violation violation)
+{
+    int64_t end_us = sim_now_us() + patience_us;
+    while (!failed() && sim_now_us() < end_us) {
+        sim_relays_mend();
+        sim_relays_resume();
+        if (run_until(sim_now_us() + 10 * EF_S_US, done) && !failed())
+            return true;
+    }
+    if (!failed())
+        sim_violated(violation, "m%06d is not finished %lld s after the last fault",
+                     first_unfinished(), (long long)(patience_us / EF_S_US));
+    return false;
+}
+
+static bool relays_stopped(void)
+{
+    return sim_relays_stopped();
+}
+
+static void run_schedule(void)
+{
+    run_until(sim_world.chaos_us, NULL);
+    if (failed())
+        return;
+    TELL("--- from here on only single topics and rows are wrong ---");
+    sim_writers_finish();
+    sim_nemesis_end();
+    if (!finish(ISOLATION_US + QUIET_US, bystanders_finished, SIM_ISOLATION))
+        return;
+    TELL("--- from here on nothing is wrong ---");
+    for (int i = 0; i <= SIM_TOPICS; i++)
+        sim_topic_down(i, false);
+    if (!finish(QUIET_US, all_finished, SIM_STUCK))
+        return;
+    sim_relays_stop();
+    if (!run_until(sim_now_us() + STOP_US, relays_stopped) && !failed())
+        sim_violated(SIM_STUCK, "a relay did not stop");
+    if (!failed())
+        sim_check_everything();
+}
+
+void sim_world_run(struct sim_result *ret)
+{
+    struct sim_check_config check = {0};
+    const char *text;
+    sim_clock_reset();
+    sim_files_reset();
+    draw_world();
+    check.serialised = sim_world.serialised;
+    draw_parts(sim_relays_configure(&check));
+    sim_check_reset(&check);
+    sim_relays_begin();
+    sim_writers_begin();
+    sim_nemesis_begin();
+    run_schedule();
+    sim_relays_end();
+    *ret = (struct sim_result){.violation = sim_check_result(&text),
+                               .steps = sim_steps(),
+                               .fingerprint = sim_fingerprint()};
+    snprintf(ret->text, sizeof(ret->text), "%s", text);
+}
