@@ -31,6 +31,10 @@ static unsigned lane_hash(const void *key, size_t len)
 struct ef_lane {
     struct ef_entry *head, *tail; /* ascending ids */
     int in_flight, held, standing;
+    int64_t held_bytes;
+    bool closed;                 /* holds its share: more of it is refused until it has less */
+    int64_t first_refused;       /* lowest id refused since; INT64_MAX: none */
+    struct ef_lane *prev, *next; /* in the window's list of closed lanes */
     UT_hash_handle hh;
     size_t key_len;
     char key[];
@@ -39,7 +43,9 @@ struct ef_lane {
 struct ef_window {
     bool order_by_type;
     struct ef_idtable by_id;
-    struct ef_lane *lanes;
+    struct ef_lane *lanes, *closed;
+    int64_t max_rows, max_bytes; /* of which a lane may hold a share */
+    int64_t held_bytes;
     struct ef_entry *lists[EF_ENTRY_STATES];
     struct ef_window_stats stats;
     int64_t lowest_dropped; /* among unsent rows that decisions took out; INT64_MAX: none */
@@ -59,6 +65,7 @@ struct ef_window *ef_window_new(bool order_by_type)
     struct ef_window *w = ef_xcalloc(1, sizeof(*w));
     w->order_by_type = order_by_type;
     w->lowest_dropped = INT64_MAX;
+    w->max_rows = w->max_bytes = INT64_MAX;
     ef_idtable_init(&w->by_id);
     ef_buf_init(&w->lane_key, LANE_KEY_MAX);
     return w;
@@ -127,6 +134,45 @@ static struct ef_slice lane_key(struct ef_window *w, const struct ef_row *row)
     return (struct ef_slice){w->lane_key.data, w->lane_key.len};
 }
 
+/* A row of the lane begins or ends to wait in it. */
+static void count_held(struct ef_window *w, struct ef_entry *e, int by)
+{
+    int64_t bytes = by * (int64_t)ef_row_bytes(e->row);
+    e->lane->held += by;
+    e->lane->held_bytes += bytes;
+    w->held_bytes += bytes;
+}
+
+/*
+ * Rows that wait behind others of their aggregate must not fill the window: a lane may hold a
+ * quarter of the room that waiting rows have left, so some is left however many lanes wait.
+ */
+enum { SHARE = 4, SHARE_ROWS_MIN = 16 };
+
+static bool above(const struct ef_window *w, const struct ef_lane *lane, int parts)
+{
+    int64_t rows = (w->max_rows - w->stats.count[EF_ENTRY_HELD]) / parts;
+    int64_t bytes = (w->max_bytes - w->held_bytes) / parts;
+    return lane->held > SHARE_ROWS_MIN && (lane->held > rows || lane->held_bytes > bytes);
+}
+
+static void close_if_above(struct ef_window *w, struct ef_lane *lane)
+{
+    if (!lane || lane->closed || !above(w, lane, SHARE))
+        return;
+    lane->closed = true;
+    lane->first_refused = INT64_MAX;
+    DL_APPEND(w->closed, lane);
+}
+
+static void free_lane(struct ef_window *w, struct ef_lane *lane)
+{
+    if (lane->closed)
+        return; /* until ef_window_reopen */
+    HASH_DEL(w->lanes, lane);
+    free(lane);
+}
+
 static struct ef_lane *lane_of(struct ef_window *w, const struct ef_row *row)
 {
     if (!row->aggregate_id.p)
@@ -171,7 +217,7 @@ static void promote(struct ef_window *w, struct ef_lane *lane)
         if (e->state == EF_ENTRY_HELD) {
             if (!eligible(e))
                 return;
-            lane->held--;
+            count_held(w, e, -1);
             set_state(w, e, EF_ENTRY_READY);
         } else if (stands_still(e->state)) {
             return;
@@ -185,7 +231,7 @@ static void demote_after(struct ef_window *w, struct ef_entry *from)
     for (struct ef_entry *e = from ? from->lane_next : NULL; e; e = e->lane_next)
         if (e->state == EF_ENTRY_READY) {
             set_state(w, e, EF_ENTRY_HELD);
-            e->lane->held++;
+            count_held(w, e, 1);
         }
 }
 
@@ -224,7 +270,7 @@ static void lane_remove(struct ef_window *w, struct ef_entry *e)
     if (e->state == EF_ENTRY_IN_FLIGHT)
         lane->in_flight--;
     if (e->state == EF_ENTRY_HELD)
-        lane->held--;
+        count_held(w, e, -1);
     lane->standing -= stands_still(e->state);
     if (e->lane_prev)
         e->lane_prev->lane_next = e->lane_next;
@@ -236,10 +282,8 @@ static void lane_remove(struct ef_window *w, struct ef_entry *e)
         lane->tail = e->lane_prev;
     e->lane = NULL;
     e->lane_prev = e->lane_next = NULL;
-    if (!lane->head) {
-        HASH_DEL(w->lanes, lane);
-        free(lane);
-    }
+    if (!lane->head)
+        free_lane(w, lane);
 }
 
 /* --- rows in --- */
@@ -284,9 +328,8 @@ static void supersede(struct ef_window *w, struct ef_entry *old)
 
 /* Its place in its lane; the state it begins in. It may go at once only where nothing in the lane
  * waits or stands still. */
-static enum ef_entry_state enter_lane(struct ef_window *w, struct ef_entry *e)
+static enum ef_entry_state enter_lane(struct ef_window *w, struct ef_lane *lane, struct ef_entry *e)
 {
-    struct ef_lane *lane = lane_of(w, e->row);
     e->state = EF_ENTRY_HELD;
     if (!lane)
         return EF_ENTRY_READY;
@@ -294,7 +337,7 @@ static enum ef_entry_state enter_lane(struct ef_window *w, struct ef_entry *e)
     bool blocked = lane->held > 0 || lane->standing > 0;
     if (!blocked && eligible(e))
         return EF_ENTRY_READY;
-    lane->held++;
+    count_held(w, e, 1);
     return EF_ENTRY_HELD;
 }
 
@@ -309,6 +352,12 @@ enum ef_admitted ef_window_admit(struct ef_window *w, struct ef_batch *batch,
             return EF_ADMIT_KNOWN;
         supersede(w, known);
         answer = EF_ADMIT_REPLACED;
+    }
+    struct ef_lane *lane = lane_of(w, row);
+    if (lane && lane->closed) {
+        if (row->id < lane->first_refused)
+            lane->first_refused = row->id;
+        return EF_ADMIT_REFUSED;
     }
     struct ef_entry *e = new_entry(w);
     e->id = row->id;
@@ -325,13 +374,37 @@ enum ef_admitted ef_window_admit(struct ef_window *w, struct ef_batch *batch,
     e->seen_at = now;
     ef_idtable_add(&w->by_id, e->id, e);
     w->stats.rows++;
-    e->state = enter_lane(w, e);
+    e->state = enter_lane(w, lane, e);
     DL_APPEND(w->lists[e->state], e);
     w->stats.count[e->state]++;
     if (e->lane_next) /* it came below others, which wait behind it now */
         promote(w, e->lane);
+    close_if_above(w, lane);
     *ret = e;
     return answer;
+}
+
+void ef_window_set_limits(struct ef_window *w, int64_t max_rows, int64_t max_bytes)
+{
+    w->max_rows = max_rows;
+    w->max_bytes = max_bytes;
+}
+
+int64_t ef_window_reopen(struct ef_window *w)
+{
+    int64_t lowest = INT64_MAX;
+    struct ef_lane *lane, *next;
+    DL_FOREACH_SAFE (w->closed, lane, next) {
+        if (above(w, lane, 2 * SHARE))
+            continue;
+        if (lane->first_refused < lowest)
+            lowest = lane->first_refused;
+        lane->closed = false;
+        DL_DELETE(w->closed, lane);
+        if (!lane->head)
+            free_lane(w, lane);
+    }
+    return lowest;
 }
 
 /* --- producing --- */
@@ -396,7 +469,7 @@ void ef_window_returned(struct ef_window *w, struct ef_entry *e, bool alone)
         set_state(w, e, EF_ENTRY_READY);
     } else {
         set_state(w, e, EF_ENTRY_HELD);
-        lane->held++;
+        count_held(w, e, 1);
         demote_after(w, e);
         promote(w, lane);
     }
@@ -626,6 +699,12 @@ void ef_window_clear(struct ef_window *w)
         }
         w->stats.count[state] = 0;
     }
+    struct ef_lane *lane, *next;
+    DL_FOREACH_SAFE (w->closed, lane, next) {
+        lane->closed = false;
+        free_lane(w, lane);
+    }
+    w->closed = NULL;
     w->stats.rows = 0;
     w->lowest_dropped = INT64_MAX;
     w->unsorted = false;

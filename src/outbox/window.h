@@ -8,8 +8,9 @@
  * earlier's acknowledgement. A row whose fate has to be written (failed, dead, or delivered after
  * it had waited in status 1 or 3) stands still in its lane, and everything behind it too, until the
  * decision is durable (the fate barrier); then the rows behind leave the window unsent, to be read
- * again. An id stays recognised until its settle is confirmed and every read that was open then has
- * ended.
+ * again. Of an aggregate whose rows wait in great number further ones are refused, so that others
+ * have room; none is taken before the refused ones are read again. An id stays recognised until its
+ * settle is confirmed and every read that was open then has ended.
  *
  * Owns its entries and lanes; an entry holds a reference to its row's batch until the row is
  * acknowledged. An entry in flight belongs to the publisher's report: after ef_window_clear it is
@@ -73,6 +74,7 @@ enum ef_admitted {
     EF_ADMITTED,       /* new */
     EF_ADMIT_KNOWN,    /* already here */
     EF_ADMIT_REPLACED, /* its id was here as another row (ids began again); admitted as new */
+    EF_ADMIT_REFUSED,  /* its aggregate holds its share of the window: to be read again later */
 };
 
 struct ef_window_stats {
@@ -92,7 +94,13 @@ void ef_window_clear(struct ef_window *window);
 /* The report of an orphan came: free it. */
 void ef_window_release(struct ef_entry *entry);
 
-/* Take a row in; *ret is its entry unless KNOWN. */
+/* The window's size (reading keeps to it): an aggregate's waiting rows may fill only a share. */
+void ef_window_set_limits(struct ef_window *window, int64_t max_rows, int64_t max_bytes);
+/* Between reads: aggregates of which rows were refused are open again where they hold less now.
+ * Returns the lowest id refused, to read again from there; INT64_MAX if none. */
+int64_t ef_window_reopen(struct ef_window *window);
+
+/* Take a row in; *ret is its entry unless KNOWN or REFUSED. */
 enum ef_admitted ef_window_admit(struct ef_window *window, struct ef_batch *batch,
                                  const struct ef_row *row, ef_mono now, struct ef_entry **ret);
 /* The first row that may be produced, or NULL. It must be sent, failed or put off before the next

@@ -75,8 +75,19 @@ static void start_fetch(struct ef_relay *r, struct ef_metric *reason)
     ef_store_fetch(r->store, &fetch);
 }
 
+/* Rows of an aggregate that held its share were passed over: they are read once it has less. */
+static void read_refused_again(struct ef_relay *r)
+{
+    int64_t lowest = r->fetching ? INT64_MAX : ef_window_reopen(r->window);
+    if (lowest == INT64_MAX)
+        return;
+    ef_cursor_back(&r->cursor, lowest - 1);
+    r->fetch_now = true;
+}
+
 static void try_fetch(struct ef_relay *r)
 {
+    read_refused_again(r);
     if (r->fetching || !may_read(r) || !has_room(r) || ef_window_barrier_wanted(r->window) ||
         r->deciding)
         return;
@@ -128,7 +139,7 @@ static void admit(struct ef_relay *r, struct ef_batch *batch, const struct ef_ro
     struct ef_entry *e;
     ef_cursor_saw(&r->cursor, row->id);
     enum ef_admitted how = ef_window_admit(r->window, batch, row, now, &e);
-    if (how == EF_ADMIT_KNOWN)
+    if (how == EF_ADMIT_KNOWN || how == EF_ADMIT_REFUSED)
         return;
     if (how == EF_ADMIT_REPLACED)
         ef_debug("an id came back as another row", EF_STR("outbox", r->outbox->name),
@@ -416,6 +427,7 @@ void ef_relay_do_drain(struct ef_relay *r)
 void ef_relay_pump_init(struct ef_relay *r)
 {
     r->window = ef_window_new(r->outbox->order_by == EF_ORDER_AGGREGATE_TYPE_AND_ID);
+    ef_window_set_limits(r->window, r->outbox->window_max_rows, r->outbox->window_max_bytes);
     ef_cursor_init(&r->cursor);
     ef_destinations_init(&r->destinations);
     ef_arena_init(&r->scratch, 16 * 1024);

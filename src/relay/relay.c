@@ -354,6 +354,7 @@ void ef_relay_reload(struct ef_relay *r, const struct ef_config *config,
     r->outbox = outbox;
     ef_route_config_init(&r->route, outbox, outbox->max_payload_bytes + 128 * 1024);
     ef_deadletter_config_init(&r->deadletter, outbox, outbox->max_payload_bytes + 192 * 1024);
+    ef_window_set_limits(r->window, outbox->window_max_rows, outbox->window_max_bytes);
     ef_timer_stop(&r->fetch_timer); /* a long poll_interval that became short is over at once */
     ef_relay_pump_soon(r);
 }

@@ -192,6 +192,26 @@ def drain_seconds(outbox, relay, count, **rows):
 
 
 @pytest.mark.limit(180)
+def test_aggregate_whose_rows_wait_for_each_other_leaves_room_for_others(kafka, outbox, relay,
+                                                                           collect):
+    """Each of its rows goes to another topic than the one before, so one at a time is on its way."""
+    crowd = 3000
+    other = kafka.create_topic()
+    for part in range(0, crowd, 500):
+        outbox.database.run(
+            "INSERT INTO outbox (aggregate_type, aggregate_id, topic, payload) SELECT 'order', "
+            "'crowd', CASE WHEN n %% 2 = 0 THEN %s ELSE %s END, json_build_object('n', n)::jsonb "
+            "FROM generate_series(%s, %s) n", (outbox.topic, other, part, part + 499))
+    late = [outbox.insert(f"late-{n}") for n in range(40)]
+    rows = outbox.expected()
+    daemon = relay(outbox, {"window": {"max_rows": 200}, "batch": {"max_rows": 50}})
+    collector = collect(outbox.topic, other)
+    collector.wait_ids(late)
+    assert daemon.outbox()["totals"]["delivered"] < crowd // 2
+    outbox.wait_finished(60)
+    assert_intact(rows, collector.drain(), repeats=0)
+
+
 def test_hot_aggregate_of_100000_rows_is_drained_as_fast_as_many_aggregates(kafka, db, relay,
                                                                             collect):
     """Within a factor of two; the machine's own swings get three tries."""

@@ -6,6 +6,7 @@
 #include <check.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
 
 #include "base/rng.h"
 
@@ -45,7 +46,7 @@ struct spec {
     int version; /* another row under the same id */
 };
 
-static struct ef_entry *put_as(struct spec s, enum ef_admitted expected)
+static enum ef_admitted admit_spec(struct spec s, struct ef_entry **ret)
 {
     struct ef_batch *batch = ef_batch_new(1);
     struct ef_row *row = &batch->rows[batch->count++];
@@ -59,10 +60,16 @@ static struct ef_entry *put_as(struct spec s, enum ef_admitted expected)
                            .partition = -1,
                            .status = (int16_t)s.status};
     row->message_id = (struct ef_slice){ef_arena_copy(&batch->arena, id, (size_t)len), (size_t)len};
-    struct ef_entry *e = NULL;
-    enum ef_admitted got = ef_window_admit(w, batch, row, now, &e);
+    *ret = NULL;
+    enum ef_admitted got = ef_window_admit(w, batch, row, now, ret);
     ef_batch_unref(batch);
-    ck_assert_int_eq(got, expected);
+    return got;
+}
+
+static struct ef_entry *put_as(struct spec s, enum ef_admitted expected)
+{
+    struct ef_entry *e;
+    ck_assert_int_eq(admit_spec(s, &e), expected);
     return e;
 }
 
@@ -355,6 +362,100 @@ START_TEST(orphans_keep_their_bytes_until_released)
 }
 END_TEST
 
+/* --- a share of the window --- */
+
+enum { WINDOW_ROWS = 100, CROWD_ROWS = 3000 };
+
+static int64_t crowd_sent[4];           /* the last id sent, by lane */
+static bool crowd_gone[CROWD_ROWS + 1]; /* settled: not in the table any more */
+
+/* Row id of a table in which "a" has most rows, each on another way than the one before. */
+static struct spec crowd(int64_t id)
+{
+    static const char *const lanes[] = {"a", "b", "c", "d"};
+    static const char *const topics[] = {"t", "other"};
+    int lane = id % 10 < 7 ? 0 : 1 + (int)(id % 3);
+    return (struct spec){
+        .id = id, .aggregate = lanes[lane], .topic = topics[id / 10 % 2 ^ (id % 2)]};
+}
+
+static void send_all_ready(void)
+{
+    struct ef_entry *e;
+    while ((e = ef_window_next(w))) {
+        int lane = e->row->aggregate_id.p[0] - 'a';
+        ck_assert_int_gt(e->id, crowd_sent[lane]);
+        crowd_sent[lane] = e->id;
+        ef_window_sent(w, e, now);
+    }
+}
+
+static void settle_all(void)
+{
+    const struct ef_window_run *runs;
+    int rows;
+    int count = ef_window_settle(w, INT64_MAX, WINDOW_ROWS, &runs, &rows);
+    for (int i = 0; i < count; i++)
+        for (int64_t id = runs[i].first; id <= runs[i].last; id++)
+            crowd_gone[id] = true;
+    ef_window_settled(w, true, false);
+}
+
+START_TEST(a_crowded_aggregate_leaves_room_and_keeps_its_order)
+{
+    int64_t next = 1, others_first = 0;
+    int turns = 0, refused = 0;
+    memset(crowd_sent, 0, sizeof(crowd_sent));
+    memset(crowd_gone, 0, sizeof(crowd_gone));
+    ef_window_set_limits(w, WINDOW_ROWS, INT64_MAX);
+    while (next <= CROWD_ROWS || ef_window_stats(w)->rows > 0) {
+        ck_assert_int_lt(turns++, 2 * CROWD_ROWS);
+        while (next <= CROWD_ROWS && ef_window_stats(w)->rows < WINDOW_ROWS) {
+            struct ef_entry *e;
+            struct spec s = crowd(next++);
+            if (!crowd_gone[s.id])
+                refused += admit_spec(s, &e) == EF_ADMIT_REFUSED;
+        }
+        send_all_ready();
+        ck_assert_int_lt(ef_window_stats(w)->count[EF_ENTRY_HELD], WINDOW_ROWS);
+        if (others_first == 0 && crowd_sent[1] > CROWD_ROWS * 9 / 10)
+            others_first = crowd_sent[0];
+        if (ef_window_first(w, EF_ENTRY_IN_FLIGHT))
+            ef_window_delivered(w, ef_window_first(w, EF_ENTRY_IN_FLIGHT), now);
+        settle_all();
+        int64_t lowest = ef_window_reopen(w);
+        next = lowest < next ? lowest : next;
+    }
+    ck_assert_int_gt(refused, 0);
+    for (int64_t id = CROWD_ROWS; id > CROWD_ROWS - 10; id--)
+        ck_assert_int_ge(crowd_sent[crowd(id).aggregate[0] - 'a'], id);
+    ck_assert_int_gt(others_first, 0);
+    ck_assert_int_lt(others_first, CROWD_ROWS / 2); /* the others did not wait for it */
+}
+END_TEST
+
+START_TEST(a_refused_row_is_asked_for_once_there_is_room)
+{
+    struct ef_entry *e;
+    ef_window_set_limits(w, WINDOW_ROWS, INT64_MAX);
+    int64_t id = 1;
+    while (admit_spec((struct spec){.id = id, .aggregate = "a", .topic = id % 2 ? "t" : "other"},
+                      &e) == EF_ADMITTED)
+        id++;
+    ck_assert_int_le(id, WINDOW_ROWS / 4 + 2);
+    ck_assert_int_eq(ef_window_reopen(w), INT64_MAX);
+    ck_assert_int_eq(admit_spec((struct spec){.id = id + 5, .aggregate = "a"}, &e),
+                     EF_ADMIT_REFUSED);
+    ck_assert_int_eq(admit_spec((struct spec){.id = id + 6, .aggregate = "b"}, &e), EF_ADMITTED);
+    int64_t again = INT64_MAX;
+    while (again == INT64_MAX && ef_window_next(w)) {
+        ef_window_delivered(w, send_next(), now);
+        again = ef_window_reopen(w);
+    }
+    ck_assert_int_eq(again, id);
+}
+END_TEST
+
 /* --- random schedules --- */
 
 enum { LANES = 5, STEPS = 4000 };
@@ -570,6 +671,8 @@ int main(void)
     tcase_add_test(examples, a_row_that_waited_leaves_through_the_barrier);
     tcase_add_test(examples, a_message_that_must_be_alone_has_no_company);
     tcase_add_test(examples, orphans_keep_their_bytes_until_released);
+    tcase_add_test(examples, a_refused_row_is_asked_for_once_there_is_room);
+    tcase_add_test(examples, a_crowded_aggregate_leaves_room_and_keeps_its_order);
     suite_add_tcase(suite, examples);
     TCase *random = tcase_create("random schedules");
     tcase_add_checked_fixture(random, setup, teardown);
