@@ -17,6 +17,8 @@
 #define BELL_AFTER_US EF_S_US
 #define SLOW_AFTER_US (2 * EF_S_US)
 #define SLOW_POLL_US  EF_S_US
+/* Where the table's end is never reached. */
+#define GO_BACK_US (30 * EF_S_US)
 /* The lease's end is looked for before every 32nd message: at most so many go too late, as those do
  * that the publisher holds already. */
 enum { PRODUCE_PER_TURN = 2048, LEASE_LOOK_EVERY = 32 };
@@ -75,13 +77,21 @@ static void start_fetch(struct ef_relay *r, struct ef_metric *reason)
     ef_store_fetch(r->store, &fetch);
 }
 
-/* Rows of an aggregate that held its share were passed over: they are read once it has less. */
+/*
+ * Rows of an aggregate that held its share were passed over: they are read once it has less. But
+ * first the rows behind them are, to the table's end: going back as soon as there is room would
+ * never come past a long backlog.
+ */
 static void read_refused_again(struct ef_relay *r)
 {
-    int64_t lowest = r->fetching ? INT64_MAX : ef_window_reopen(r->window);
+    int64_t now = ef_clock_mono().us;
+    if (r->fetching || !(r->read_to_end || now - r->went_back_us > GO_BACK_US))
+        return;
+    int64_t lowest = ef_window_reopen(r->window);
     if (lowest == INT64_MAX)
         return;
     ef_cursor_back(&r->cursor, lowest - 1);
+    r->went_back_us = now;
     r->fetch_now = true;
 }
 
@@ -238,7 +248,8 @@ void ef_relay_fetched(void *arg, const struct ef_fetched *fetched, const struct 
     } else {
         ef_cursor_end(&r->cursor, now, fetched);
         ef_metric_observe(r->m.fetch_duration, (double)(now.us - r->fetch_began_us) / 1e6);
-        next_poll(r, fetched->full || fetched->gaps_full);
+        r->read_to_end = !fetched->full && !fetched->gaps_full;
+        next_poll(r, !r->read_to_end);
     }
     ef_relay_pump_soon(r);
 }
@@ -395,6 +406,7 @@ void ef_relay_do_run(struct ef_relay *r)
     r->idle_delay_us = IDLE_MIN_US;
     r->last_row_us = now;
     r->running_since_us = now;
+    r->went_back_us = now;
     r->full = false;
     if (r->paused_mark || r->drained) {
         ef_relay_fire(r, EF_EVENT_PAUSE);

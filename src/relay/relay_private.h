@@ -75,7 +75,8 @@ struct ef_relay {
     int64_t fetch_began_us, fetch_paused_us;
     int64_t idle_delay_us; /* until the next poll; doubles while nothing comes */
     int64_t last_row_us;   /* when a new row was read last */
-    bool last_read_empty;
+    bool last_read_empty, read_to_end;
+    int64_t went_back_us; /* to rows that the window had refused */
     struct ef_timer fetch_timer, stall_timer, full_timer;
     struct ef_deferred pump_later;
     bool full; /* the publisher takes nothing now */
