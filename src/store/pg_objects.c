@@ -111,10 +111,14 @@ void ef_pg_objects_check(struct ef_pg_store *s)
 
 /* What a row's object is null for is not needed. */
 static const char privileges_sql[] =
-    "SELECT what, object, quote_ident(current_user) FROM (VALUES"
+    "SELECT what, object, quote_ident(current_user) FROM"
+    " (SELECT string_agg(quote_ident(n), ', ') FROM unnest(string_to_array($6::text, chr(10))) q,"
+    "  LATERAL (SELECT (parse_ident(q))[1]) p(n)"
+    "  WHERE NOT has_column_privilege($1::text, n, 'UPDATE')) AS c(names),"
+    " LATERAL (VALUES"
     " ('SELECT', $1::text, has_table_privilege($1::text, 'SELECT')),"
     " ('DELETE', $1::text, $4::boolean OR has_table_privilege($1::text, 'DELETE')),"
-    " ('UPDATE', $1::text, has_any_column_privilege($1::text, 'UPDATE')),"
+    " ('UPDATE (' || c.names || ')', $1::text, c.names IS NULL),"
     " ('SELECT', $2::text || '.outbox', has_table_privilege($2::text || '.outbox', 'SELECT')),"
     " ('SELECT', $2::text || '.schema_version', has_table_privilege($2::text || "
     "'.schema_version', 'SELECT')),"
@@ -156,6 +160,17 @@ static void got_privileges(void *arg, PGresult *res, const struct ef_error *err)
         ask_registry(s);
 }
 
+/* What the relay writes into a row that is not delivered, one quoted name a line. */
+static void put_written_columns(const struct ef_pg_layout *l, struct ef_buf *out)
+{
+    static const enum ef_column written[] = {EF_COL_STATUS,        EF_COL_ATTEMPTS,
+                                             EF_COL_NEXT_RETRY_AT, EF_COL_CLAIMED_AT,
+                                             EF_COL_PROCESSED_AT,  EF_COL_LAST_ERROR};
+    for (size_t i = 0; i < sizeof(written) / sizeof(written[0]); i++)
+        if (l->has[written[i]])
+            ef_buf_printf(out, "%s%s", out->len ? "\n" : "", l->column[written[i]]);
+}
+
 static void ask_privileges(struct ef_pg_store *s)
 {
     struct ef_pg_request *req = ef_pg_request_new(NULL, privileges_sql, got_privileges, s);
@@ -167,6 +182,11 @@ static void ask_privileges(struct ef_pg_store *s)
     ef_pg_param_text(req,
                      o->on_delivered == EF_ON_DELIVERED_MARK && !o->retention_given ? "t" : "f");
     ef_pg_param_text(req, o->wake == EF_WAKE_NOTIFY && s->layout.bell[0] ? s->layout.bell : NULL);
+    struct ef_buf columns;
+    ef_buf_init(&columns, 16 * EF_PG_IDENT_MAX);
+    put_written_columns(&s->layout, &columns);
+    ef_pg_param_text(req, columns.data);
+    ef_buf_done(&columns);
     ef_pg_conn_submit(&s->lease, req);
 }
 

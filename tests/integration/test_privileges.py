@@ -41,6 +41,8 @@ def rights_of_relay(database):
     return set(database.run("""
         SELECT name, (given).privilege_type FROM (
             SELECT oid::regclass::text AS name, aclexplode(relacl) AS given FROM pg_class
+            UNION ALL SELECT attrelid::regclass || '.' || attname, aclexplode(attacl)
+                FROM pg_attribute
             UNION ALL SELECT nspname, aclexplode(nspacl) FROM pg_namespace
             UNION ALL SELECT oid::regprocedure::text, aclexplode(proacl) FROM pg_proc) a
         WHERE (given).grantee = 'relay'::regrole"""))
@@ -50,7 +52,8 @@ def rights_of_relay(database):
     "SELECT ON public.outbox", "DELETE ON public.outbox",
     "INSERT ON eventferry.archive_public_outbox", "UPDATE ON eventferry.lease",
     "SELECT ON eventferry.outbox", "SELECT ON eventferry.schema_version",
-    "USAGE ON SCHEMA eventferry",
+    "USAGE ON SCHEMA eventferry", "UPDATE (next_retry_at) ON public.outbox",
+    "UPDATE (claimed_at, last_error) ON public.outbox",
     "EXECUTE ON FUNCTION eventferry.archive_maintain(int, interval, bigint)"])
 def test_missing_privilege_is_named_with_the_grant_that_mends_it(outbox, relay, right):
     before = rights_of_relay(outbox.database)
