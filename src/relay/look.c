@@ -66,6 +66,8 @@ void ef_relay_waiting(void *arg, const struct ef_waiting *waiting, const struct 
     int64_t now = ef_clock_mono().us;
     r->waiting_asked = false;
     r->waiting_not_before_us = now + WAITING_PAUSE_FACTOR * (now - r->waiting_asked_us);
+    if (r->waiting_again && r->state == EF_RELAY_FOREIGN)
+        r->waiting_not_before_us = 0; /* it was asked before this acquisition */
     if (!ef_relay_is_owner(r))
         return;
     if (err) {
@@ -95,6 +97,7 @@ void ef_relay_waiting(void *arg, const struct ef_waiting *waiting, const struct 
 void ef_relay_do_look_for_foreign(struct ef_relay *r)
 {
     ef_relay_set_reason(r, "looking for rows that another kind of relay works on");
+    r->waiting_not_before_us = 0; /* the first look is not rationed: nothing is sent before it */
     ef_relay_ask_waiting(r);
 }
 

@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: MIT
 """Throwaway PostgreSQL servers: Debian's newest, and version 18 from the Maven cache."""
 
+import contextlib
 import glob
 import os
 import re
@@ -145,7 +146,8 @@ class Postgres:
     def resume(self):
         if self.process.running:
             for pid in children_of(self.process.pid):
-                os.kill(pid, signal.SIGCONT)
+                with contextlib.suppress(ProcessLookupError):  # some end of themselves meanwhile
+                    os.kill(pid, signal.SIGCONT)
             self.process.resume()
 
     def discard(self):

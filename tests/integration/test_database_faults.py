@@ -180,6 +180,24 @@ def test_database_standing_still_is_survived(own_postgres, topic, relay, collect
     collect(topic).wait_ids([outbox.insert("a")])
 
 
+def test_slow_look_before_a_takeover_does_not_hold_up_the_next(own_postgres, topic, relay,
+                                                               collect):
+    """A look for waiting rows is rationed by the time the last one took: not when the table was
+    just acquired. This one is asked for while the server stands still."""
+    database = own_postgres()
+    outbox = Outbox(database, topic)
+    row = outbox.insert("a")
+    process = relay(outbox, start=False)
+    database.run("UPDATE outbox SET status = 3, next_retry_at = now() + interval '1500 ms'")
+    process.start()
+    process.wait_running()
+    database.server.pause()
+    wait_for(lambda: process.outbox()["state"] != "running", 10, "it gives up its lease")
+    database.server.resume()
+    process.wait_running(timeout=5)
+    collect(topic).wait_ids([row], timeout=10)
+
+
 def test_truncate_restart_identity_under_load_loses_nothing_that_came_after(outbox, relay, collect):
     """Ids begin again at 1 while old ones are in flight: a late settle of the old id 5 must not
     take the new row 5 away unsent."""
