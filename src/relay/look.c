@@ -8,6 +8,7 @@
 #define FOREIGN_EVERY_US  EF_S_US
 /* Looking for waiting rows reads all of them: it may take a twentieth of the time. */
 #define WAITING_PAUSE_FACTOR 20
+#define WAITING_PAUSE_MAX_US (10 * EF_S_US)
 enum { PURGE_FULL_ROWS = 1000 };
 
 /* --- waiting rows, and rows of another kind of relay --- */
@@ -65,7 +66,10 @@ void ef_relay_waiting(void *arg, const struct ef_waiting *waiting, const struct 
     struct ef_relay *r = arg;
     int64_t now = ef_clock_mono().us;
     r->waiting_asked = false;
-    r->waiting_not_before_us = now + WAITING_PAUSE_FACTOR * (now - r->waiting_asked_us);
+    /* an answer that was lost says nothing of what a look costs */
+    int64_t pause_us = err ? 0 : WAITING_PAUSE_FACTOR * (now - r->waiting_asked_us);
+    r->waiting_not_before_us =
+        now + (pause_us < WAITING_PAUSE_MAX_US ? pause_us : WAITING_PAUSE_MAX_US);
     if (r->waiting_again && r->state == EF_RELAY_FOREIGN)
         r->waiting_not_before_us = 0; /* it was asked before this acquisition */
     if (!ef_relay_is_owner(r))
