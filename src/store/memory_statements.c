@@ -329,6 +329,13 @@ static void mark(struct ef_memory *db, struct ef_memory_row *row, const struct e
     row->last_error = ef_xstrdup(d->error);
 }
 
+/* What has come to its end stays there, however late a decision happens. */
+static bool may_mark(const struct ef_memory_row *row, const struct ef_decision *d)
+{
+    return row->row.status != EF_STATUS_DONE &&
+           (row->row.status != EF_STATUS_DEAD || d->kind == EF_DECIDE_DEAD);
+}
+
 bool ef_memory_decide(struct ef_memory *db, int64_t epoch, const struct ef_decision *decisions,
                       int count, int64_t *ret_rows)
 {
@@ -344,7 +351,7 @@ bool ef_memory_decide(struct ef_memory *db, int64_t epoch, const struct ef_decis
         if (d->kind == EF_DECIDE_DELIVERED) {
             struct ef_settle_run run = {d->id, d->id, d->created_us, d->created_us};
             settle_row(db, ef_memory_lower_bound(db, d->id), &run, ret_rows);
-        } else {
+        } else if (may_mark(row, d)) {
             mark(db, row, d);
             ++*ret_rows;
         }

@@ -253,7 +253,11 @@ static char *settle_sql(const struct ef_pg_store *s, bool durable)
     return finish(&b);
 }
 
-/* $4 id, $5 created_at, $6 status, $7 attempts, $8 delay ms, $9 last_error: arrays */
+/*
+ * $4 id, $5 created_at, $6 status, $7 attempts, $8 delay ms, $9 last_error: arrays. A row that has
+ * come to its end stays there: a decision whose connection broke may still happen after it was
+ * repeated and the row delivered or given up.
+ */
 static char *decide_sql(const struct ef_pg_store *s)
 {
     const struct ef_pg_layout *l = &s->layout;
@@ -274,13 +278,15 @@ static char *decide_sql(const struct ef_pg_store *s)
                       l->column[EF_COL_PROCESSED_AT]);
     if (l->has[EF_COL_LAST_ERROR])
         ef_buf_printf(&b, ", %s = v.error", l->column[EF_COL_LAST_ERROR]);
-    ef_buf_printf(
-        &b,
-        " FROM unnest($4::bigint[], $5::timestamptz[], $6::smallint[], $7::int[], "
-        "$8::bigint[], $9::text[])"
-        " AS v(id, created, status, attempts, delay, error)"
-        " WHERE EXISTS (SELECT 1 FROM l) AND o.%s = v.id AND " CREATED_OF("o") " = v.created",
-        l->column[EF_COL_ID], l->column[EF_COL_CREATED_AT]);
+    ef_buf_printf(&b,
+                  " FROM unnest($4::bigint[], $5::timestamptz[], $6::smallint[], $7::int[], "
+                  "$8::bigint[], $9::text[])"
+                  " AS v(id, created, status, attempts, delay, error)"
+                  " WHERE EXISTS (SELECT 1 FROM l) AND o.%s = v.id AND " CREATED_OF(
+                      "o") " = v.created"
+                           " AND (o.%s IN (0,1,3) OR o.%s = v.status)",
+                  l->column[EF_COL_ID], l->column[EF_COL_CREATED_AT], l->column[EF_COL_STATUS],
+                  l->column[EF_COL_STATUS]);
     return finish(&b);
 }
 

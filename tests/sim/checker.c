@@ -10,10 +10,19 @@
 #include "sim/tell.h"
 
 static const char *const names[SIM_VIOLATIONS] = {
-    [SIM_LOSS] = "loss",   [SIM_INVENTION] = "invention",   [SIM_ORDER] = "order",
-    [SIM_HOLD] = "hold",   [SIM_DEAD_ORDER] = "dead-order", [SIM_OWNER] = "owner",
-    [SIM_FENCE] = "fence", [SIM_ATTEMPTS] = "attempts",     [SIM_BOUNDED] = "bounded",
-    [SIM_STOP] = "stop",   [SIM_STUCK] = "stuck",           [SIM_ISOLATION] = "isolation",
+    [SIM_LOSS] = "loss",
+    [SIM_INVENTION] = "invention",
+    [SIM_ORDER] = "order",
+    [SIM_HOLD] = "hold",
+    [SIM_DEAD_ORDER] = "dead-order",
+    [SIM_OWNER] = "owner",
+    [SIM_FENCE] = "fence",
+    [SIM_REPEAT] = "repeat",
+    [SIM_ATTEMPTS] = "attempts",
+    [SIM_BOUNDED] = "bounded",
+    [SIM_STOP] = "stop",
+    [SIM_STUCK] = "stuck",
+    [SIM_ISOLATION] = "isolation",
 };
 
 /* What happened to a row, for ever: no crash takes it back. */
@@ -28,6 +37,7 @@ struct history {
     bool refused;     /* by its own fault */
     int failures;     /* reported that count as tries */
     int acked_by, acked_life;
+    uint32_t acked_grant;
     bool settled;
 };
 
@@ -251,6 +261,15 @@ void sim_check_produced(int relay)
                      relay);
 }
 
+/* Within one owner's time nothing goes twice but what had no ack. */
+void sim_check_sent(int uid, int relay)
+{
+    const struct history *h = &c.h[uid];
+    if (h->acked && h->acked_by == relay && h->acked_life == c.life[relay] &&
+        h->acked_grant == c.granted[relay])
+        sim_violated(SIM_REPEAT, "relay %d sends m%06d again, which was acknowledged", relay, uid);
+}
+
 static bool earlier(const struct history *a, const struct history *b)
 {
     return a->generation != b->generation ? a->generation < b->generation : a->id < b->id;
@@ -294,6 +313,7 @@ void sim_check_acked(int uid, int relay, bool dead_letter)
     h->acked = true;
     h->acked_by = relay;
     h->acked_life = c.life[relay];
+    h->acked_grant = c.granted[relay];
 }
 
 void sim_check_refused(int uid, enum ef_class class, bool dead_letter)

@@ -12,6 +12,7 @@
  * dead-order   an event that was dead appears again though nobody asked for it
  * owner        a relay produces although another was granted the table after it
  * fence        a statement of a former owner changes a row
+ * repeat       a relay produces what was acknowledged to it since it was granted the table
  * attempts     more tries are counted than failures were reported
  * bounded      more in the window, or with the publisher, than was configured
  * stop         a clean stop leaves acknowledged rows unsettled, messages under way or its lease
@@ -34,6 +35,7 @@ enum sim_violation {
     SIM_DEAD_ORDER,
     SIM_OWNER,
     SIM_FENCE,
+    SIM_REPEAT,
     SIM_ATTEMPTS,
     SIM_BOUNDED,
     SIM_STOP,
@@ -75,6 +77,7 @@ void sim_check_foreign(const struct sim_row *row);
  */
 int sim_check_message(const struct ef_message *msg, bool dead_letter);
 void sim_check_produced(int relay);
+void sim_check_sent(int uid, int relay);
 void sim_check_appended(int uid, int topic);
 void sim_check_acked(int uid, int relay, bool dead_letter);
 void sim_check_refused(int uid, enum ef_class class, bool dead_letter);

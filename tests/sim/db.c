@@ -32,7 +32,7 @@ int64_t sim_db_now_us(void)
 {
     int64_t now = sim_now_us();
     return INT64_C(1795000000) * EF_S_US + now + db.config.skew_us +
-           now / 1000 * db.config.drift_ppm / 1000;
+           now * db.config.drift_ppm / 1000000;
 }
 
 int sim_db_timeline(void)

@@ -130,6 +130,10 @@ static void send_head(struct conn *c)
     r->trip->state = TRIP_AWAY;
     DL_APPEND(sim_links.away, r->trip);
     sim_event_start(&r->trip->arrival, delay);
+    int relay = c->store->relay;
+    if (!sim_links.mended && sim_happens(SITE_LINK_LATE, relay, sim_links.config.late_permille))
+        sim_conn_break(c, sim_delay(SITE_LINK_LATE, relay, EF_MS_US, 20 * EF_S_US),
+                       sim_delay(SITE_LINK_NOTICE, relay, 500, 2000000));
 }
 
 void sim_submit(struct sim_store *s, int conn, struct request *r)

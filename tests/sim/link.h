@@ -18,6 +18,7 @@ struct sim_link_config {
     int connect_max_ms, forth_max_us, back_max_us;
     int error_permille; /* statements that the database answers with an error */
     int lost_permille;  /* connections that break with an answer under way */
+    int late_permille;  /* and with a statement under way, which happens later */
     int64_t statement_timeout_ms;
 };
 

@@ -258,6 +258,7 @@ static enum ef_produced produce(struct ef_publisher_user *user, const struct ef_
         sim_message_free(m); /* a violation was noted */
         return EF_PRODUCED_FULL;
     }
+    sim_check_sent(m->uid, pub->relay);
     m->alone = alone;
     pub->under_way++;
     TELL("relay %d: produces m%06d%s", pub->relay, m->uid, alone ? " alone" : "");

@@ -22,32 +22,49 @@
 
 /* --- files of state directories named "/sim/..." --- */
 
-enum { FD_BASE = 1 << 20, FILES_MAX = 16 };
+enum { FD_BASE = 1 << 20, FILES_MAX = 16, FDS_MAX = 64 };
 
 struct file {
     char path[80];
     char data[64];
     size_t len;
-    bool open, locked;
+    bool locked;
+};
+
+struct descriptor {
+    struct file *file; /* NULL: not open */
+    bool locked;       /* holds its file's lock */
 };
 
 static struct file files[FILES_MAX];
+static struct descriptor descriptors[FDS_MAX];
 
 void sim_files_reset(void)
 {
     memset(files, 0, sizeof(files));
+    memset(descriptors, 0, sizeof(descriptors));
 }
 
-void sim_files_closed_by_kernel(const char *dir)
+static struct descriptor *descriptor_of(int fd)
 {
-    for (int i = 0; i < FILES_MAX; i++)
-        if (strncmp(files[i].path, dir, strlen(dir)) == 0)
-            files[i].open = files[i].locked = false;
+    return fd >= FD_BASE && fd < FD_BASE + FDS_MAX ? &descriptors[fd - FD_BASE] : NULL;
 }
 
 static struct file *file_of(int fd)
 {
-    return fd >= FD_BASE && fd < FD_BASE + FILES_MAX ? &files[fd - FD_BASE] : NULL;
+    struct descriptor *d = descriptor_of(fd);
+    return d ? d->file : NULL;
+}
+
+static struct file *file_named(const char *path)
+{
+    for (int i = 0; i < FILES_MAX; i++) {
+        if (files[i].path[0] && strcmp(files[i].path, path) != 0)
+            continue;
+        snprintf(files[i].path, sizeof(files[i].path), "%s", path);
+        return &files[i];
+    }
+    return NULL;
 }
 
 int __real_open(const char *path, int flags, ...);
@@ -71,36 +88,37 @@ int __wrap_open(const char *path, int flags, ...)
     va_end(ap);
     if (strncmp(path, "/sim/", 5) != 0)
         return __real_open(path, flags, mode);
-    for (int i = 0; i < FILES_MAX; i++) {
-        if (files[i].path[0] && strcmp(files[i].path, path) != 0)
+    for (int i = 0; i < FDS_MAX; i++) {
+        if (descriptors[i].file)
             continue;
-        snprintf(files[i].path, sizeof(files[i].path), "%s", path);
-        files[i].open = true;
-        return FD_BASE + i;
+        descriptors[i] = (struct descriptor){.file = file_named(path)};
+        return descriptors[i].file ? FD_BASE + i : -1;
     }
-    errno = ENFILE;
+    errno = EMFILE;
     return -1;
 }
 
 int __wrap_close(int fd)
 {
-    struct file *f = file_of(fd);
-    if (!f)
+    struct descriptor *d = descriptor_of(fd);
+    if (!d)
         return __real_close(fd);
-    f->open = f->locked = false;
+    if (d->locked)
+        d->file->locked = false;
+    *d = (struct descriptor){0};
     return 0;
 }
 
 int __wrap_flock(int fd, int how)
 {
-    struct file *f = file_of(fd);
-    if (!f)
+    struct descriptor *d = descriptor_of(fd);
+    if (!d)
         return __real_flock(fd, how);
-    if (f->locked) {
+    if (d->file->locked && !d->locked) {
         errno = EWOULDBLOCK;
         return -1;
     }
-    f->locked = true;
+    d->locked = d->file->locked = true;
     return 0;
 }
 

@@ -275,6 +275,8 @@ static void mark_row(struct sim_stmt *q, const struct ef_decision *d)
     if (row->id != d->id || row->created_us != d->created_us || !sim_db_visible(row, q->snapshot))
         return;
     bool retry = d->kind == EF_DECIDE_RETRY;
+    if (row->s.status == EF_STATUS_DONE || (row->s.status == EF_STATUS_DEAD && retry))
+        return;
     sim_check_marked(row, d, q);
     sim_db_save_row(row->uid);
     row->s.status = retry ? EF_STATUS_FAILED : EF_STATUS_DEAD;

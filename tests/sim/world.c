@@ -53,6 +53,8 @@ static void draw_world(void)
     w->nemesis_every_ms = 100 << knob(7);
     w->held_max_us = held[knob(4)] * EF_MS_US;
     w->drawn_max_us = drawn[knob(4)] * EF_MS_US;
+    if (!w->serialised) /* longer than gaps are kept: such rows come with a sweep */
+        w->drawn_max_us *= 1 + 3 * knob(2);
     w->pause_max_us = (50 << knob(6)) * EF_MS_US;
     w->row_max_bytes = 1 << knob(9);
     w->faults = sim_nemesis_draw();
@@ -64,7 +66,7 @@ static void draw_parts(enum ef_on_delivered on_delivered)
     struct sim_db_config database = {.on_delivered = on_delivered,
                                      .claim_timeout_ms = 4000,
                                      .skew_us = (knob(21) - 10) * EF_S_US,
-                                     .drift_ppm = ((int)knob(5) - 2) * 5000,
+                                     .drift_ppm = ((int)knob(5) - 2) * 50000,
                                      .locked_permille = rate(200)};
     sim_db_reset(&database);
     struct sim_link_config link = {.connect_max_ms = 20 << knob(6),
@@ -72,6 +74,7 @@ static void draw_parts(enum ef_on_delivered on_delivered)
                                    .back_max_us = (int)legs[knob(4)],
                                    .error_permille = rate(50),
                                    .lost_permille = rate(50),
+                                   .late_permille = rate(30),
                                    .statement_timeout_ms = 35000};
     sim_links_reset(&link);
     struct sim_broker_config brokers = {.forth_max_us = (int)legs[knob(4)],

@@ -234,6 +234,25 @@ START_TEST(dead)
 }
 END_TEST
 
+START_TEST(what_has_ended_stays_so)
+{
+    struct relay *r = start_owner();
+    add("a");
+    add("b");
+    fetch(r, 0);
+    struct ef_decision late[] = {
+        {.id = 1, .created_us = created_of(r, 1), .kind = EF_DECIDE_RETRY, .attempts = 1},
+        {.id = 2, .created_us = created_of(r, 2), .kind = EF_DECIDE_RETRY, .attempts = 1}};
+    struct ef_decision d = late[0];
+    d.kind = EF_DECIDE_DEAD;
+    ck_assert_int_eq(decide(r, &d, 1), 1);
+    fixture->set_status(world, 2, EF_STATUS_DONE, 0);
+    ck_assert_int_eq(decide(r, late, 2), 0); /* of a connection that broke, say */
+    ck_assert_int_eq(look(1).status, EF_STATUS_DEAD);
+    ck_assert_int_eq(look(2).status, EF_STATUS_DONE);
+}
+END_TEST
+
 START_TEST(delivered_after_waiting)
 {
     struct relay *r = owner_that(_i);
@@ -357,6 +376,7 @@ void add_write_tests(Suite *suite)
     tcase_add_loop_test(tc, waiting_and_foreign_rows_can_be_settled, 0, WAYS);
     tcase_add_test(tc, retry);
     tcase_add_test(tc, dead);
+    tcase_add_test(tc, what_has_ended_stays_so);
     tcase_add_loop_test(tc, delivered_after_waiting, 0, WAYS);
     tcase_add_test(tc, a_claim_of_another_relay_ends_with_the_decision);
     tcase_add_loop_test(tc, several_fates_at_once, 0, WAYS);
