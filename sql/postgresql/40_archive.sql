@@ -9,8 +9,12 @@ INSERT INTO :"schema".outbox (table_schema, table_name) VALUES (:'table_schema',
 --@ step: lease of :"table_schema".:"table"
 --@ unless: SELECT EXISTS (SELECT FROM :"schema".lease JOIN :"schema".outbox USING (outbox_id)
 --@           WHERE table_schema = :'table_schema' AND table_name = :'table')
-INSERT INTO :"schema".lease (outbox_id)
-    SELECT outbox_id FROM :"schema".outbox
+-- The server is recorded at once: should the first owner's lease be lost in a failover, the next one
+-- notices that another server answers, and waits until the first has given up.
+INSERT INTO :"schema".lease (outbox_id, server)
+    SELECT outbox_id, (SELECT system_identifier FROM pg_catalog.pg_control_system()) || '/'
+            || pg_catalog.left(pg_catalog.pg_walfile_name(pg_catalog.pg_current_wal_lsn()), 8)
+        FROM :"schema".outbox
         WHERE table_schema = :'table_schema' AND table_name = :'table';
 
 -- Delivered rows move here until the retention has passed. The columns are those of the outbox that
