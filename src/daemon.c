@@ -71,7 +71,7 @@ static void view_kafka(void *arg, struct ef_view_kafka *ret)
     *ret = (struct ef_view_kafka){.embedded = d->config->kafka.embedded};
     ef_producer_view(d->producer, &view);
     ret->up = view.up;
-    ret->brokers_up = view.brokers_up < 0 ? 0 : view.brokers_up;
+    ret->brokers_up = view.brokers_up;
     snprintf(ret->reason, sizeof(ret->reason), "%s", view.reason);
     snprintf(ret->brokers, sizeof(ret->brokers), "%s",
              d->embedded ? ef_embedded_bootstrap(d->embedded) : d->config->kafka.brokers);

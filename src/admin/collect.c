@@ -199,10 +199,12 @@ static void update_kafka(struct ef_collect *collect, const struct ef_view_kafka 
                                  "1 if any broker of the cluster can be reached.", "cluster",
                                  EF_COLLECT_CLUSTER, NULL),
                   kafka->up);
-    ef_metric_set(ef_metrics_get(collect->metrics, EF_GAUGE, "kafka_brokers_up",
-                                 "Brokers with a working connection.", "cluster",
-                                 EF_COLLECT_CLUSTER, NULL),
-                  kafka->brokers_up);
+    struct ef_metric *brokers =
+        ef_metrics_get(collect->metrics, EF_GAUGE, "kafka_brokers_up",
+                       "Brokers with a working connection.", "cluster", EF_COLLECT_CLUSTER, NULL);
+    ef_metric_set(brokers, kafka->brokers_up);
+    if (kafka->brokers_up < 0)
+        ef_metric_hide(brokers);
 }
 
 /* Names and meaning as every Prometheus client library has them. */

@@ -202,8 +202,9 @@ static void add_kafka(struct ef_buf *out, const struct ef_view_kafka *kafka)
 {
     ef_buf_printf(out, "<p class=kafka><strong>Kafka</strong> <span class=%s>%s</span>, ",
                   kafka->up ? "ok" : "bad", kafka->up ? "up" : "down");
-    ef_buf_printf(out, "%d broker%s connected, ", kafka->brokers_up,
-                  kafka->brokers_up == 1 ? "" : "s");
+    if (kafka->brokers_up >= 0)
+        ef_buf_printf(out, "%d broker%s connected, ", kafka->brokers_up,
+                      kafka->brokers_up == 1 ? "" : "s");
     add_text(out, kafka->brokers);
     if (kafka->embedded)
         ef_buf_puts(out, " <span class=warn>embedded broker: nothing it takes is durable</span>");

@@ -137,8 +137,9 @@ static json_t *outbox_json(const struct ef_snapshot_outbox *outbox)
 
 static json_t *kafka_json(const struct ef_view_kafka *kafka)
 {
-    return json_pack("{s:o, s:b, s:b, s:i, s:o}", "brokers", ef_json_text(kafka->brokers),
-                     "embedded", kafka->embedded, "up", kafka->up, "brokers_up", kafka->brokers_up,
+    json_t *brokers_up = kafka->brokers_up < 0 ? json_null() : json_integer(kafka->brokers_up);
+    return json_pack("{s:o, s:b, s:b, s:o, s:o}", "brokers", ef_json_text(kafka->brokers),
+                     "embedded", kafka->embedded, "up", kafka->up, "brokers_up", brokers_up,
                      "reason", ef_json_text(kafka->reason));
 }
 

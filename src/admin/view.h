@@ -15,7 +15,7 @@
 struct ef_view_kafka {
     char brokers[512];
     bool embedded, up;
-    int brokers_up;
+    int brokers_up;   /* -1: not known yet, in the first seconds */
     char reason[256]; /* why it is not up */
 };
 

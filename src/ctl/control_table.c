@@ -230,7 +230,7 @@ static void add_summary(struct ef_buf *out, const json_t *status)
     char uptime[32];
     const json_t *kafka = json_object_get(status, "kafka");
     double up_s = json_number_value(json_object_get(status, "uptime_seconds"));
-    int64_t brokers = number_of(kafka, "brokers_up");
+    const json_t *brokers_up = json_object_get(kafka, "brokers_up");
 
     ef_ctl_plain(text_of(status, "instance"), out);
     ef_buf_puts(out, ": eventferryd ");
@@ -238,8 +238,10 @@ static void add_summary(struct ef_buf *out, const json_t *status)
     ef_buf_printf(out, ", pid %lld, up %s, %s\n", (long long)number_of(status, "pid"),
                   ef_words_duration((int64_t)(up_s * 1e3), uptime, sizeof(uptime)),
                   is_true(status, "ready") ? "ready" : "NOT READY");
-    ef_buf_printf(out, "Kafka %s, %lld broker%s connected, ", is_true(kafka, "up") ? "up" : "DOWN",
-                  (long long)brokers, brokers == 1 ? "" : "s");
+    ef_buf_printf(out, "Kafka %s, ", is_true(kafka, "up") ? "up" : "DOWN");
+    long long brokers = json_integer_value(brokers_up);
+    if (json_is_integer(brokers_up))
+        ef_buf_printf(out, "%lld broker%s connected, ", brokers, brokers == 1 ? "" : "s");
     ef_ctl_plain(text_of(kafka, "brokers"), out);
     if (is_true(kafka, "embedded"))
         ef_buf_puts(out, " (embedded: nothing it takes is durable)");

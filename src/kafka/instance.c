@@ -22,7 +22,7 @@
 
 /* No linger: batches form while the one before is on its way. A millisecond of it made half the
  * latency of a quiet outbox. */
-enum { STATISTICS_MS = 10000, LINGER_US = 0, EVENTS_PER_TURN = 64 };
+enum { STATISTICS_MS = 10000, LINGER_US = 0, REPORTS_PER_TURN = 2000 };
 
 static void serve(struct instance *in);
 
@@ -262,11 +262,13 @@ static void report_one(struct instance *in, const rd_kafka_message_t *rkm)
     ef_producer_report_later(p, m, &err);
 }
 
-static void on_reports(struct instance *in, rd_kafka_event_t *event)
+static int on_reports(struct instance *in, rd_kafka_event_t *event)
 {
     const rd_kafka_message_t *rkm;
-    while ((rkm = rd_kafka_event_message_next(event)))
+    int count = 0;
+    for (; (rkm = rd_kafka_event_message_next(event)); count++)
         report_one(in, rkm);
+    return count;
 }
 
 static void on_error(struct instance *in, rd_kafka_event_t *event)
@@ -379,11 +381,11 @@ static void serve(struct instance *in)
 {
     struct ef_producer *p = in->producer;
     rd_kafka_event_t *event;
-    int left = EVENTS_PER_TURN;
-    while (in->rk && left-- > 0 && (event = rd_kafka_queue_poll(in->queue, 0))) {
+    int left = REPORTS_PER_TURN;
+    while (in->rk && left > 0 && (event = rd_kafka_queue_poll(in->queue, 0))) {
         switch (rd_kafka_event_type(event)) {
         case RD_KAFKA_EVENT_DR:
-            on_reports(in, event);
+            left -= on_reports(in, event);
             break;
         case RD_KAFKA_EVENT_ERROR:
             on_error(in, event);
@@ -398,8 +400,9 @@ static void serve(struct instance *in)
             break;
         }
         rd_kafka_event_destroy(event);
+        left--;
     }
-    if (in->rk && left < 0) /* no second write comes for what is still queued */
+    if (in->rk && left <= 0) /* no second write comes for what is still queued */
         wake(in);
     ef_producer_continue_reset(p);
 }

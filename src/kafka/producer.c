@@ -275,8 +275,15 @@ static enum ef_produced produce_aside(struct ef_publisher_user *user, const stru
     return err->class == EF_CLASS_BUSY || p->aside_failed ? EF_PRODUCED_FULL : EF_PRODUCED_REFUSED;
 }
 
+static void warm(struct ef_publisher_user *user, struct ef_slice name)
+{
+    struct ef_producer *p = (struct ef_producer *)user->pub;
+    if (p->state == INSTANCE_UP)
+        ef_producer_ask_metadata(p, ef_topic_get(p, name));
+}
+
 static const struct ef_publisher_ops ops = {
-    .join = join, .leave = leave, .produce = produce, .produce_aside = produce_aside};
+    .join = join, .leave = leave, .produce = produce, .warm = warm, .produce_aside = produce_aside};
 
 /* --- life --- */
 

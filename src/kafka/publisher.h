@@ -52,6 +52,8 @@ struct ef_publisher_ops {
     void (*leave)(struct ef_publisher_user *user, void (*release)(void *opaque));
     enum ef_produced (*produce)(struct ef_publisher_user *user, const struct ef_message *msg,
                                 void *opaque, bool alone, struct ef_error *err);
+    /* Messages for this topic will come: learn of it now. */
+    void (*warm)(struct ef_publisher_user *user, struct ef_slice topic);
     /* Dead letters and probes: a producer of their own, without gapless; a failure there disturbs
      * nobody. */
     enum ef_produced (*produce_aside)(struct ef_publisher_user *user, const struct ef_message *msg,
@@ -75,6 +77,11 @@ static inline enum ef_produced ef_publisher_produce(struct ef_publisher_user *us
                                                     bool alone, struct ef_error *err)
 {
     return user->pub->ops->produce(user, msg, opaque, alone, err);
+}
+
+static inline void ef_publisher_warm(struct ef_publisher_user *user, struct ef_slice topic)
+{
+    user->pub->ops->warm(user, topic);
 }
 
 static inline enum ef_produced ef_publisher_produce_aside(struct ef_publisher_user *user,

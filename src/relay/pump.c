@@ -399,6 +399,18 @@ void ef_relay_forget(struct ef_relay *r)
     r->settled_below = 0;
 }
 
+/* Topics that the configuration names: the first row need not wait until they are known. */
+static void warm_topics(struct ef_relay *r)
+{
+    const struct ef_strings *allow = &r->outbox->topics_allow;
+    const char *constant = r->outbox->columns[EF_COL_TOPIC].value;
+    if (constant)
+        ef_publisher_warm(r->publisher, ef_slice_of(constant));
+    for (size_t i = 0; i < allow->count; i++)
+        if (!strchr(allow->items[i], '*'))
+            ef_publisher_warm(r->publisher, ef_slice_of(allow->items[i]));
+}
+
 void ef_relay_do_run(struct ef_relay *r)
 {
     int64_t now = ef_clock_mono().us;
@@ -414,6 +426,7 @@ void ef_relay_do_run(struct ef_relay *r)
     }
     if (r->outbox->wake == EF_WAKE_NOTIFY)
         ef_store_arm_wakeup(r->store, false); /* a former owner may have left it armed */
+    warm_topics(r);
     ef_relay_look_start(r);
     ef_relay_pump_soon(r);
 }

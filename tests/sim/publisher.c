@@ -294,8 +294,14 @@ static enum ef_produced produce_aside(struct ef_publisher_user *user, const stru
     return EF_PRODUCED_QUEUED;
 }
 
+static void warm(struct ef_publisher_user *user, struct ef_slice topic)
+{
+    (void)user;
+    (void)topic; /* what is known of a topic is below this interface */
+}
+
 static const struct ef_publisher_ops ops = {
-    .join = join, .leave = leave, .produce = produce, .produce_aside = produce_aside};
+    .join = join, .leave = leave, .produce = produce, .warm = warm, .produce_aside = produce_aside};
 
 /* --- life --- */
 
