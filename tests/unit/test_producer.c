@@ -164,9 +164,9 @@ static uint64_t recreations(void)
     return view.recreations;
 }
 
-/* The log holds every message that was acknowledged, each partition in the order of sending: what
- * comes again must begin again with an earlier one. Returns how many there are. */
-static size_t assert_log_in_order(void)
+/* The log holds every message that was acknowledged. If `ordered`, each partition in the order of
+ * sending: what comes again must begin again with an earlier one. Returns how many there are. */
+static size_t assert_log(bool ordered)
 {
     static struct ef_held_message got[4 * MESSAGES];
     bool seen[MESSAGES] = {false};
@@ -177,7 +177,7 @@ static size_t assert_log_in_order(void)
         int number = (int)strtol(got[i].value + 1, NULL, 10), p = got[i].partition;
         ck_assert_int_eq(sent[number].partition, p);
         if (!seen[number]) {
-            ck_assert_msg(number > newest[p], "m%d came after m%d", number, newest[p]);
+            ck_assert_msg(!ordered || number > newest[p], "m%d came after m%d", number, newest[p]);
             newest[p] = number;
         }
         seen[number] = true;
@@ -243,7 +243,7 @@ START_TEST(messages_of_a_partition_keep_their_order)
     want(0, MESSAGES, -1);
     RUN_UNTIL(nothing_waits);
     ck_assert_int_eq(count(ACKED), MESSAGES);
-    ck_assert_uint_eq(assert_log_in_order(), MESSAGES);
+    ck_assert_uint_eq(assert_log(true), MESSAGES);
 }
 END_TEST
 
@@ -264,7 +264,7 @@ START_TEST(a_refused_first_request_is_not_overtaken)
     want(60, 120, 1); /* the partition is */
     RUN_UNTIL(nothing_waits);
     ck_assert_int_eq(count(ACKED), 120);
-    ck_assert_uint_eq(assert_log_in_order(), 120);
+    ck_assert_uint_eq(assert_log(true), 120);
 }
 END_TEST
 
@@ -288,7 +288,7 @@ START_TEST(one_message_goes_to_a_partition_until_its_first_ack)
     ck_assert_int_eq(count(UNDER_WAY), 60);
     ck_assert_uint_eq(ef_faults_read(embedded, "orders", 2, got, 8), 2);
     RUN_UNTIL(nothing_waits);
-    ck_assert_uint_eq(assert_log_in_order(), 61);
+    ck_assert_uint_eq(assert_log(true), 61);
 }
 END_TEST
 
@@ -302,7 +302,8 @@ START_TEST(a_refused_batch_is_sent_again_one_by_one)
     RUN_UNTIL(nothing_waits);
     ck_assert_int_eq(count(ACKED), 60);
     ck_assert_uint_ge(recreations(), 1);
-    assert_log_in_order();
+    /* what was on its way behind the refused request is taken here: see setup_small_batches */
+    assert_log(false);
 }
 END_TEST
 
@@ -317,7 +318,7 @@ START_TEST(a_message_refused_alone_stops_no_other)
     RUN_UNTIL(nothing_waits);
     ck_assert_int_eq(sent[20].state, REFUSED);
     ck_assert_int_eq(count(ACKED), 39);
-    assert_log_in_order();
+    assert_log(true);
 }
 END_TEST
 
@@ -334,7 +335,7 @@ START_TEST(an_outage_is_told_and_loses_nothing)
     ck_assert(!outage);
     ck_assert_int_eq(outages, 1);
     ck_assert_int_eq(count(ACKED), MESSAGES);
-    assert_log_in_order();
+    assert_log(true);
 }
 END_TEST
 
@@ -376,7 +377,7 @@ START_TEST(a_failure_aside_disturbs_nobody)
     RUN_UNTIL(nothing_waits);
     ck_assert_uint_eq(recreations(), 0);
     ck_assert_int_eq(fatal_reports, 0);
-    ck_assert_uint_eq(assert_log_in_order(), 39);
+    ck_assert_uint_eq(assert_log(true), 39);
 }
 END_TEST
 
