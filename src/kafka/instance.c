@@ -290,7 +290,7 @@ static void on_error(struct instance *in, rd_kafka_event_t *event)
         p->aside_failed = true;
     if (err.class == EF_CLASS_OUTAGE)
         ef_producer_suspect(p, &err);
-    if (ef_log_allow(&p->event_limit, 5, 30 * EF_S_US, &suppressed))
+    if (ef_log_allow(&p->event_limit, 2, 30 * EF_S_US, &suppressed))
         ef_warn("Kafka reports trouble", EF_INT("suppressed", suppressed), EF_ERR(&err));
 }
 
@@ -300,7 +300,8 @@ static void on_log(rd_kafka_event_t *event)
     int level;
     if (rd_kafka_event_log(event, &facility, &text, &level) != 0)
         return;
-    if (level <= 3)
+    bool told = strcmp(facility, "FAIL") == 0; /* as an error event, too */
+    if (level <= 3 && !told)
         ef_warn("librdkafka says", EF_STR("facility", facility), EF_STR("text", text));
     else
         ef_debug("librdkafka says", EF_STR("facility", facility), EF_STR("text", text));

@@ -102,6 +102,8 @@ void ef_producer_acked(struct ef_producer *p)
 {
     p->last_ack_us = ef_loop_time(p->loop)->mono.us;
     p->suspect.class = EF_CLASS_NONE;
+    if (p->brokers_up == 0)
+        p->brokers_up = -1; /* the statistics, up to ten seconds old, do not know yet */
     if (!p->outage)
         return;
     p->outage = false;
