@@ -101,6 +101,7 @@ bool ef_cursor_sweep_due(const struct ef_cursor *c, ef_mono now)
 void ef_cursor_sweep(struct ef_cursor *c)
 {
     c->sweep_next_us = 0;
+    c->sweeping = false; /* one that is under way has passed rows which may have come back since */
 }
 
 void ef_cursor_begin(struct ef_cursor *c, ef_mono now, struct ef_fetch *fetch)
