@@ -41,6 +41,7 @@ struct ef_lane {
 };
 
 struct ef_window {
+    unsigned life; /* times the table was emptied or rewritten */
     bool order_by_type;
     struct ef_idtable by_id;
     struct ef_lane *lanes, *closed;
@@ -362,6 +363,7 @@ enum ef_admitted ef_window_admit(struct ef_window *w, struct ef_batch *batch,
     struct ef_entry *e = new_entry(w);
     e->id = row->id;
     e->created_us = row->created_at_us;
+    e->life = w->life;
     e->identity = identity;
     e->row = row;
     e->batch = ef_batch_ref(batch);
@@ -405,6 +407,11 @@ int64_t ef_window_reopen(struct ef_window *w)
             free_lane(w, lane);
     }
     return lowest;
+}
+
+void ef_window_rewritten(struct ef_window *w)
+{
+    w->life++;
 }
 
 /* --- producing --- */
@@ -541,7 +548,8 @@ int ef_window_settle(struct ef_window *w, int64_t below_id, int max_rows,
     for (int i = 0; i < count; i++) {
         const struct ef_entry *e = w->sorted[i];
         struct ef_window_run *run = runs ? &w->runs[runs - 1] : NULL;
-        if (!run || run->last + 1 != e->id) {
+        /* created_at bounds around rows of two lives of the table would hold others' too */
+        if (!run || run->last + 1 != e->id || w->sorted[i - 1]->life != e->life) {
             w->runs[runs++] = (struct ef_window_run){e->id, e->id, e->created_us, e->created_us};
             continue;
         }

@@ -55,6 +55,7 @@ struct ef_entry {
     bool send_time;    /* its own timestamp was refused */
     bool probe;        /* probes a paused topic */
     bool superseded;   /* its id came back as another row: never settle it */
+    unsigned life;     /* of the table, counted by ef_window_rewritten */
     bool orphan;       /* the window forgot it while it was in flight */
     bool durable;      /* had status 1 or 3 in the table: leaving that needs the barrier */
     uint64_t identity; /* of message id and created_at */
@@ -103,6 +104,8 @@ int64_t ef_window_reopen(struct ef_window *window);
 /* Take a row in; *ret is its entry unless KNOWN or REFUSED. */
 enum ef_admitted ef_window_admit(struct ef_window *window, struct ef_batch *batch,
                                  const struct ef_row *row, ef_mono now, struct ef_entry **ret);
+/* The table was emptied or rewritten: ids read from now on may be others' of before. */
+void ef_window_rewritten(struct ef_window *window);
 /* The first row that may be produced, or NULL. It must be sent, failed or put off before the next
  * call. */
 struct ef_entry *ef_window_next(struct ef_window *window);

@@ -239,6 +239,7 @@ void ef_relay_fetched(void *arg, const struct ef_fetched *fetched, const struct 
         if (strcmp(err->name, EF_STORE_REWRITTEN) == 0) {
             ef_info("table was emptied or rewritten, reading it from the beginning",
                     EF_STR("outbox", r->outbox->name));
+            ef_window_rewritten(r->window);
             ef_cursor_reset(&r->cursor);
             r->fetch_now = true;
         } else if (err->class != EF_CLASS_BUSY) {
