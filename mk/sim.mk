@@ -22,7 +22,7 @@ $(sim_program): $(sim_sources:%.c=$(BUILD)/%.o) $(sim_product:%.c=$(BUILD)/%.o)
 ifdef EF_GATE_PASSED
 # What runs with the other tests: a few seconds, always the same seeds.
 check-sim: $(sim_program)
-	@$(sim_program) --quiet --twice 10 --count 120 $(sim_scenarios)
+	@$(sim_program) --quiet --twice 20 --count 600 $(sim_scenarios)
 
 prove: $(sim_program)
 	@$(sim_program) --twice 100 $(sim_scenarios)

@@ -277,11 +277,19 @@ void sim_send_aside(struct sim_publisher *pub, struct message *m)
 
 /* --- ghosts --- */
 
+static bool first_of_its_chain(const struct sim_request *r)
+{
+    const struct sim_request *other = sim_brokers.ghosts;
+    while (other->chain != r->chain)
+        other = other->next;
+    return other == r;
+}
+
 /* Late requests of one partition: once one does not arrive, the broker refuses those behind it. */
 static void on_ghost(void *arg)
 {
     struct sim_request *r = arg;
-    if (sim_brokers.outage) {
+    if (sim_brokers.outage || !first_of_its_chain(r)) {
         sim_event_start(&r->event, RETRY_US);
         return;
     }

@@ -7,6 +7,7 @@
 #include <string.h>
 
 #include "base/str.h"
+#include "sim/publisher.h"
 #include "sim/tell.h"
 
 static const char *const names[SIM_VIOLATIONS] = {
@@ -34,10 +35,9 @@ struct history {
     bool appeared, acked, dead_acked;
     bool dead;        /* status 4 is committed */
     bool dead_undone; /* by a failover: it may come again */
-    bool refused;     /* by its own fault */
     int failures;     /* reported that count as tries */
     int acked_by, acked_life;
-    uint32_t acked_grant;
+    uint32_t sent_grant, acked_grant; /* its sender's lease */
     bool settled;
 };
 
@@ -141,7 +141,8 @@ void sim_check_marked(const struct sim_row *row, const struct ef_decision *d,
                       const struct sim_stmt *stmt)
 {
     struct history *h = &c.h[row->uid];
-    bool own_fault = row->kind != SIM_ROW_GOOD && row->kind != SIM_ROW_OLD;
+    bool own_fault =
+        (row->kind != SIM_ROW_GOOD && row->kind != SIM_ROW_OLD) || row->partition >= SIM_PARTITIONS;
     check_fence(row, stmt);
     if (d->attempts > h->failures + (own_fault ? 1 : 0))
         sim_violated(SIM_ATTEMPTS, "m%06d: %d attempts are written, %d failures were reported",
@@ -153,7 +154,7 @@ void sim_check_marked(const struct sim_row *row, const struct ef_decision *d,
     if (c.config.dead_letters && !h->dead_acked)
         sim_violated(SIM_LOSS, "m%06d is dead, but its dead letter was never acknowledged",
                      row->uid);
-    if (!own_fault && !h->refused && h->failures < c.config.max_attempts)
+    if (!own_fault && h->failures < c.config.max_attempts)
         sim_violated(SIM_LOSS, "m%06d is dead after %d failures", row->uid, h->failures);
 }
 
@@ -264,10 +265,11 @@ void sim_check_produced(int relay)
 /* Within one owner's time nothing goes twice but what had no ack. */
 void sim_check_sent(int uid, int relay)
 {
-    const struct history *h = &c.h[uid];
+    struct history *h = &c.h[uid];
     if (h->acked && h->acked_by == relay && h->acked_life == c.life[relay] &&
         h->acked_grant == c.granted[relay])
         sim_violated(SIM_REPEAT, "relay %d sends m%06d again, which was acknowledged", relay, uid);
+    h->sent_grant = c.granted[relay];
 }
 
 static bool earlier(const struct history *a, const struct history *b)
@@ -313,7 +315,7 @@ void sim_check_acked(int uid, int relay, bool dead_letter)
     h->acked = true;
     h->acked_by = relay;
     h->acked_life = c.life[relay];
-    h->acked_grant = c.granted[relay];
+    h->acked_grant = h->sent_grant;
 }
 
 void sim_check_refused(int uid, enum ef_class class, bool dead_letter)
@@ -325,9 +327,9 @@ void sim_check_refused(int uid, enum ef_class class, bool dead_letter)
         h->dead_acked = true; /* it can never go: the row may be parked */
         return;
     }
-    if (class == EF_CLASS_RECORD)
-        h->refused = true;
-    if (class == EF_CLASS_RECORD || class == EF_CLASS_TRANSIENT)
+    bool counts = class == EF_CLASS_TRANSIENT ||
+                  (class == EF_CLASS_RECORD && sim_db_row(uid)->kind != SIM_ROW_GOOD);
+    if (counts)
         h->failures++;
 }
 
@@ -344,7 +346,8 @@ int sim_check_unsettled(int relay)
     for (int i = 0; i < c.count; i++) {
         const struct history *h = &c.h[i];
         count += h->acked && h->acked_by == relay && h->acked_life == c.life[relay] &&
-                 !h->settled && !excused(h) && !h->dead && !h->foreign;
+                 h->acked_grant == c.granted[relay] && !h->settled && !excused(h) && !h->dead &&
+                 !h->foreign;
     }
     return count;
 }

@@ -84,7 +84,7 @@ void sim_check_refused(int uid, enum ef_class class, bool dead_letter);
 
 /* --- relays --- */
 void sim_check_started(int relay); /* a new process */
-/* Acked by this process and not settled. */
+/* Acked by this process since it was granted the table last, and not settled. */
 int sim_check_unsettled(int relay);
 
 /* --- the end --- */

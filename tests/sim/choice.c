@@ -124,6 +124,14 @@ int64_t sim_choose(enum sim_site site, int actor, int64_t n)
     return n <= 1 ? 0 : keep(site, actor, number, (int64_t)ef_rng_below(&c.rng, (uint64_t)n));
 }
 
+int64_t sim_choose_of(enum sim_site site, int actor, const int64_t *of, int n)
+{
+    uint32_t number = c.asked[site][actor]++;
+    if (c.replaying)
+        return replayed(site, actor, number);
+    return keep(site, actor, number, of[ef_rng_below(&c.rng, (uint64_t)n)]);
+}
+
 bool sim_happens(enum sim_site site, int actor, int permille)
 {
     uint32_t number = c.asked[site][actor]++;

@@ -88,6 +88,8 @@ void sim_choices_replay(uint64_t seed, const struct sim_choices *choices);
 
 /* Uniform in [0, n). */
 int64_t sim_choose(enum sim_site site, int actor, int64_t n);
+/* One of the n > 0 values in `of`; 0 when harmless. */
+int64_t sim_choose_of(enum sim_site site, int actor, const int64_t *of, int n);
 bool sim_happens(enum sim_site site, int actor, int permille);
 /* Between low and high, every order of magnitude as likely as the next; low when harmless. */
 int64_t sim_delay(enum sim_site site, int actor, int64_t low, int64_t high);

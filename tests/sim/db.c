@@ -147,6 +147,8 @@ static void undo_row(const struct undo *u, bool failover)
     struct sim_row *row = &db.rows[u->uid];
     bool was_there = row->s.there;
     sim_check_undone(row, &u->row, u->born, failover);
+    TELL("database: id %lld (m%06d) is again %s, status %d", (long long)row->id, row->uid,
+         u->row.there ? "there" : "not there", u->row.status);
     row->s = u->row;
     if (u->born) {
         if (row->in_index)
@@ -265,7 +267,12 @@ void sim_db_rollback(int tx)
         drop_rows(tx);
 }
 
-bool sim_db_truncate(void)
+int64_t sim_db_sequence(void)
+{
+    return db.sequence;
+}
+
+bool sim_db_truncate(int64_t sequence)
 {
     for (int i = 0; i < TX_MAX; i++)
         if (db.tx[i].open && !db.tx[i].ended)
@@ -278,7 +285,7 @@ bool sim_db_truncate(void)
     }
     sim_check_ids_begin_again();
     db.filenode++;
-    db.sequence = 0;
+    db.sequence = sequence;
     /* it cannot be undone here: a replica has it at once */
     db.log_count = db.flushed = db.replicated = 0;
     db.commits++;

@@ -10,6 +10,7 @@
 #include "sim/cover.h"
 #include "sim/link_private.h"
 #include "sim/tell.h"
+#include "sim/world.h"
 
 struct sim_links sim_links;
 
@@ -115,6 +116,15 @@ static void answer_later(struct request *r)
                     sim_delay(SITE_LINK_BACK, r->store->relay, 50, sim_links.config.back_max_us));
 }
 
+/* Its connection breaks; perhaps its process stands still too, and another owner comes first. */
+static void happen_late(struct conn *c, int relay)
+{
+    sim_conn_break(c, sim_delay(SITE_LINK_LATE, relay, EF_S_US, 30 * EF_S_US),
+                   sim_delay(SITE_LINK_NOTICE, relay, 500, 2000000));
+    if (sim_choose(SITE_LINK_LATE, relay, 2))
+        sim_relay_freeze(relay, sim_delay(SITE_LINK_LATE, relay, EF_S_US, 20 * EF_S_US), true);
+}
+
 static void send_head(struct conn *c)
 {
     struct request *r = c->queue;
@@ -132,8 +142,7 @@ static void send_head(struct conn *c)
     sim_event_start(&r->trip->arrival, delay);
     int relay = c->store->relay;
     if (!sim_links.mended && sim_happens(SITE_LINK_LATE, relay, sim_links.config.late_permille))
-        sim_conn_break(c, sim_delay(SITE_LINK_LATE, relay, EF_MS_US, 20 * EF_S_US),
-                       sim_delay(SITE_LINK_NOTICE, relay, 500, 2000000));
+        happen_late(c, relay);
 }
 
 void sim_submit(struct sim_store *s, int conn, struct request *r)

@@ -36,7 +36,7 @@ static void stop_relay(int i)
 static void freeze_relay(int i)
 {
     bool threads_too = choose(2) != 0;
-    sim_relay_freeze(i, how_long(10 * EF_MS_US, 20 * EF_S_US), threads_too);
+    sim_relay_freeze(i, how_long(200 * EF_MS_US, 20 * EF_S_US), threads_too);
 }
 
 static void break_connection(int i)
@@ -102,8 +102,11 @@ static void fail_over(int i)
 static void truncate_table(int i)
 {
     (void)i;
-    if (sim_db_truncate())
-        TELL("operator: TRUNCATE ... RESTART IDENTITY");
+    /* from the beginning, or from a little before where they were */
+    int64_t back = choose(2) ? choose(20) : INT32_MAX;
+    int64_t from = sim_db_sequence() > back ? sim_db_sequence() - back : 0;
+    if (sim_db_truncate(from))
+        TELL("operator: TRUNCATE, ids go on after %lld", (long long)from);
 }
 
 static void on_grants_return(void *arg)
@@ -177,13 +180,15 @@ static const struct {
 };
 enum { KINDS = sizeof(kinds) / sizeof(kinds[0]) };
 
-/* Drawn first, so that most schedules have few kinds: mistakes hide behind other misfortunes. */
+/* Drawn first: most schedules have one or two kinds only, for mistakes hide behind other
+ * misfortunes. */
 unsigned sim_nemesis_draw(void)
 {
     unsigned bits = 0;
-    int dice = (int)sim_choose(SITE_KNOB, SIM_RELAYS + 1, 4);
+    static const int in_16[] = {0, 1, 3, 12};
+    int dice = in_16[sim_choose(SITE_KNOB, SIM_RELAYS + 1, 4)];
     for (int i = 1; i < KINDS; i++)
-        if (sim_choose(SITE_KNOB, SIM_RELAYS + 1, 8) < dice * 2)
+        if (sim_choose(SITE_KNOB, SIM_RELAYS + 1, 16) < dice)
             bits |= 1u << i;
     return bits;
 }
@@ -191,15 +196,23 @@ unsigned sim_nemesis_draw(void)
 static void on_tick(void *arg)
 {
     (void)arg;
-    int kind = (int)sim_choose(SITE_NEMESIS, 0, KINDS);
+    int64_t enabled[KINDS] = {0};
+    int count = 1;
+    for (int i = 1; i < KINDS; i++)
+        if (sim_world.faults & (1u << i))
+            enabled[count++] = i;
+    int kind = (int)sim_choose_of(SITE_NEMESIS, 0, enabled, count);
     int relay = (int)sim_choose(SITE_NEMESIS_WHO, 0, sim_world.relays);
-    if (kind > 0 && sim_world.faults & (1u << kind)) {
+    int owner = sim_db_lease()->owner;
+    if (sim_choose(SITE_NEMESIS_WHO, 1, 2) && owner >= 0) /* it has the most to lose */
+        relay = owner;
+    if (kind > 0 && kind < KINDS) {
         sim_cover_fault(kind, kinds[kind].name);
         sim_mark((uint64_t)kind);
         kinds[kind].happen(relay);
     }
     sim_db_replicate(sim_choose(SITE_DB_FLUSH, 0, 1001));
-    if (sim_happens(SITE_DB_FLUSH, 1, 500))
+    if (sim_happens(SITE_DB_FLUSH, 1, 100))
         sim_db_flush_some();
     sim_event_start(
         &tick, sim_delay(SITE_NEMESIS_WAIT, 0, EF_MS_US, sim_world.nemesis_every_ms * EF_MS_US));

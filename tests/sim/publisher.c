@@ -102,20 +102,32 @@ static void give_back(struct sim_publisher *pub, struct message *m, bool appende
     ef_kafka_error_fill(
         &again, appended ? RD_KAFKA_RESP_ERR__PURGE_INFLIGHT : RD_KAFKA_RESP_ERR__PURGE_QUEUE,
         NULL);
-    /* in no order that could be relied on */
-    if (pub->reports && sim_choose(SITE_BROKER_PURGED, pub->relay, 2)) {
-        m->error = ef_xmalloc(sizeof(*m->error));
-        *m->error = again;
-        DL_PREPEND(pub->reports, m);
-        return;
+    /* in no order that could be relied on, and not at once */
+    m->error = ef_xmalloc(sizeof(*m->error));
+    *m->error = again;
+    if (sim_choose(SITE_BROKER_PURGED, pub->relay, 2))
+        DL_PREPEND(pub->returned, m);
+    else
+        DL_APPEND(pub->returned, m);
+}
+
+static void on_give(void *arg)
+{
+    struct sim_publisher *pub = arg;
+    for (int n = 1 + (int)sim_choose(SITE_BROKER_PURGED, pub->relay, 8); n > 0 && pub->returned;
+         n--) {
+        struct message *m = pub->returned;
+        DL_DELETE(pub->returned, m);
+        give(pub, m);
     }
-    sim_report(pub, m, &again);
+    if (pub->returned)
+        sim_event_start(&pub->give, sim_delay(SITE_BROKER_PURGED, pub->relay, 10, 20000));
 }
 
 static void on_ready(void *arg)
 {
     struct sim_publisher *pub = arg;
-    if (pub->reports) {
+    if (pub->reports || pub->returned) {
         sim_event_start(&pub->ready, 1000);
         return;
     }
@@ -132,8 +144,7 @@ static void begin_reset(struct sim_publisher *pub)
     pub->resetting = true;
     TELL("relay %d: its producer is replaced", pub->relay);
     sim_abandon(pub, give_back);
-    if (!sim_event_active(&pub->report))
-        sim_event_start(&pub->report, 0);
+    sim_event_start(&pub->give, sim_delay(SITE_BROKER_PURGED, pub->relay, 10, 20000));
     sim_event_start(&pub->ready, sim_delay(SITE_BROKER_NEW, pub->relay, 1000, 500000));
 }
 
@@ -318,6 +329,7 @@ struct sim_publisher *sim_publisher_new(struct ef_loop *loop, int relay, const c
         for (int k = 0; k < SIM_PARTITIONS; k++)
             pub->lanes[t][k] = (struct lane){.pub = pub, .topic = t, .partition = k};
     sim_event_init(&pub->report, loop, on_report, pub);
+    sim_event_init(&pub->give, loop, on_give, pub);
     sim_event_init(&pub->ready, loop, on_ready, pub);
     sim_event_init(&pub->room, loop, on_room, pub);
     sim_event_init(&pub->watch, loop, on_watch, pub);
@@ -358,7 +370,13 @@ void sim_publisher_kill(struct sim_publisher *pub, void (*release)(void *opaque)
         DL_DELETE(pub->reports, m);
         drop(pub, m);
     }
+    while (pub->returned) {
+        struct message *m = pub->returned;
+        DL_DELETE(pub->returned, m);
+        drop(pub, m);
+    }
     sim_event_stop(&pub->report);
+    sim_event_stop(&pub->give);
     sim_event_stop(&pub->ready);
     sim_event_stop(&pub->room);
     sim_event_stop(&pub->watch);

@@ -35,9 +35,8 @@ struct sim_request {
     bool poison, old; /* some message is */
     bool aside;
     bool arrived;
-    struct ef_error error;     /* the broker's answer; class NONE: appended */
-    struct sim_request *after; /* ghosts: it only arrives if this one has */
-    int chain;                 /* ghosts of one instance and partition */
+    struct ef_error error; /* the broker's answer; class NONE: appended */
+    int chain;             /* ghosts of one instance and partition */
     struct sim_event event;
 };
 
@@ -55,7 +54,8 @@ struct sim_publisher {
     int under_way;
     int64_t frozen_until_us;
     struct message *reports;
-    struct sim_event report, ready, room, watch;
+    struct message *returned; /* by an instance that is replaced: not reported yet */
+    struct sim_event report, give, ready, room, watch;
     void (*release)(void *opaque);
 };
 

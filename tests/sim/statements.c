@@ -10,7 +10,7 @@
 #include "sim/db_private.h"
 #include "sim/tell.h"
 
-enum { LOCKED_MIN_US = 1000, LOCKED_MAX_US = 4000000, LAG_MAX = 100001 };
+enum { LOCKED_MIN_US = 1000, LOCKED_MAX_US = 20000000, LAG_MAX = 100001 };
 
 void sim_stmt_free(struct sim_stmt *stmt)
 {
