@@ -676,12 +676,15 @@ int64_t ef_window_drop_unsent(struct ef_window *w)
 {
     static const enum ef_entry_state unsent[] = {EF_ENTRY_HELD, EF_ENTRY_READY};
     int64_t lowest = INT64_MAX;
-    for (size_t i = 0; i < sizeof(unsent) / sizeof(unsent[0]); i++)
-        while (w->lists[unsent[i]]) {
-            struct ef_entry *e = w->lists[unsent[i]];
+    for (size_t i = 0; i < sizeof(unsent) / sizeof(unsent[0]); i++) {
+        struct ef_entry *e, *next;
+        DL_FOREACH_SAFE (w->lists[unsent[i]], e, next) {
+            if (e->lane && e->lane->in_flight > 0)
+                continue; /* a later row may come back, and must not be the first then */
             lowest = e->id < lowest ? e->id : lowest;
             drop_unsent(w, e);
         }
+    }
     return lowest;
 }
 

@@ -143,7 +143,8 @@ int ef_window_decide(struct ef_window *window, struct ef_entry **ret, int max);
  * from there. */
 int64_t ef_window_decided(struct ef_window *window, bool confirmed);
 
-/* Rows not sent yet leave, to be read again later. Returns the lowest id among them, INT64_MAX if
+/* Rows not sent yet leave, to be read again later, but those of lanes with something in flight: ask
+ * again when that has come back. Returns the lowest id among them, INT64_MAX if
  * none. */
 int64_t ef_window_drop_unsent(struct ef_window *window);
 
