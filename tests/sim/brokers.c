@@ -92,7 +92,7 @@ static void append(const struct sim_request *r)
         TELL("broker: %s/%d gets m%06d from relay %d%s", names[r->topic], r->partition, r->uids[i],
              r->relay, r->lane || r->aside ? "" : " (late, of a dead producer)");
         if (r->topic < SIM_TOPICS)
-            sim_check_appended(r->uids[i], r->topic);
+            sim_check_appended(r->uids[i], r->topic, !r->lane);
     }
 }
 

@@ -37,7 +37,7 @@ struct history {
     bool dead_undone; /* by a failover: it may come again */
     int failures;     /* reported that count as tries */
     int acked_by, acked_life;
-    uint32_t sent_grant, acked_grant; /* its sender's lease */
+    uint32_t acked_grant; /* its sender's lease */
     bool settled;
 };
 
@@ -263,13 +263,18 @@ void sim_check_produced(int relay)
 }
 
 /* Within one owner's time nothing goes twice but what had no ack. */
-void sim_check_sent(int uid, int relay)
+uint32_t sim_check_grant(int relay)
 {
-    struct history *h = &c.h[uid];
+    return c.granted[relay];
+}
+
+uint32_t sim_check_sent(int uid, int relay)
+{
+    const struct history *h = &c.h[uid];
     if (h->acked && h->acked_by == relay && h->acked_life == c.life[relay] &&
         h->acked_grant == c.granted[relay])
         sim_violated(SIM_REPEAT, "relay %d sends m%06d again, which was acknowledged", relay, uid);
-    h->sent_grant = c.granted[relay];
+    return c.granted[relay];
 }
 
 static bool earlier(const struct history *a, const struct history *b)
@@ -290,7 +295,7 @@ static void check_order(int uid, struct history *h, int topic)
     }
 }
 
-void sim_check_appended(int uid, int topic)
+void sim_check_appended(int uid, int topic, bool late)
 {
     struct history *h = &c.h[uid];
     c.totals.appended++;
@@ -301,11 +306,14 @@ void sim_check_appended(int uid, int topic)
     if (h->appeared)
         return;
     h->appeared = true;
+    /* a row may be given up while a request of a former producer is still on its way */
+    if (late && h->dead)
+        return;
     if (!excused(h) && !h->dead_undone && ordered(h))
         check_order(uid, h, topic);
 }
 
-void sim_check_acked(int uid, int relay, bool dead_letter)
+void sim_check_acked(int uid, int relay, uint32_t grant, bool dead_letter)
 {
     struct history *h = &c.h[uid];
     if (dead_letter) {
@@ -315,7 +323,7 @@ void sim_check_acked(int uid, int relay, bool dead_letter)
     h->acked = true;
     h->acked_by = relay;
     h->acked_life = c.life[relay];
-    h->acked_grant = h->sent_grant;
+    h->acked_grant = grant;
 }
 
 void sim_check_refused(int uid, enum ef_class class, bool dead_letter)

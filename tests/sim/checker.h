@@ -77,9 +77,11 @@ void sim_check_foreign(const struct sim_row *row);
  */
 int sim_check_message(const struct ef_message *msg, bool dead_letter);
 void sim_check_produced(int relay);
-void sim_check_sent(int uid, int relay);
-void sim_check_appended(int uid, int topic);
-void sim_check_acked(int uid, int relay, bool dead_letter);
+uint32_t sim_check_sent(int uid, int relay); /* returns its grant, for the ack */
+/* late: the request of a dead producer or process. */
+void sim_check_appended(int uid, int topic, bool late);
+void sim_check_acked(int uid, int relay, uint32_t grant, bool dead_letter);
+uint32_t sim_check_grant(int relay);
 void sim_check_refused(int uid, enum ef_class class, bool dead_letter);
 
 /* --- relays --- */

@@ -48,10 +48,16 @@ void sim_report(struct sim_publisher *pub, struct message *m, const struct ef_er
         sim_event_start(&pub->report, 0);
 }
 
+static void done_with(struct sim_publisher *pub, const struct message *m)
+{
+    pub->under_way--;
+    pub->former -= m->grant != pub->grant;
+}
+
 /* The user has left: his opaques are released as their reports come. */
 static void drop(struct sim_publisher *pub, struct message *m)
 {
-    pub->under_way--;
+    done_with(pub, m);
     if (pub->release)
         pub->release(m->opaque);
     sim_message_free(m);
@@ -69,11 +75,11 @@ static void give(struct sim_publisher *pub, struct message *m)
         err = *m->error;
         sim_check_refused(m->uid, err.class, m->aside);
     } else {
-        sim_check_acked(m->uid, pub->relay, m->aside);
+        sim_check_acked(m->uid, pub->relay, m->grant, m->aside);
     }
     sim_cover_report(failed ? err.class : EF_CLASS_NONE, m->aside);
     void *opaque = m->opaque;
-    pub->under_way--;
+    done_with(pub, m);
     sim_message_free(m);
     pub->user.upcalls->delivery(pub->user.arg, opaque, failed ? &err : NULL);
 }
@@ -249,6 +255,16 @@ static struct message *make(struct sim_publisher *pub, const struct ef_message *
     return m;
 }
 
+/* What a former lease left with the publisher is on top of the window. */
+static void begin(struct sim_publisher *pub)
+{
+    uint32_t grant = sim_check_grant(pub->relay);
+    if (grant != pub->grant)
+        pub->former = pub->under_way;
+    pub->grant = grant;
+    pub->under_way++;
+}
+
 static enum ef_produced produce(struct ef_publisher_user *user, const struct ef_message *msg,
                                 void *opaque, bool alone, struct ef_error *err)
 {
@@ -269,14 +285,14 @@ static enum ef_produced produce(struct ef_publisher_user *user, const struct ef_
         sim_message_free(m); /* a violation was noted */
         return EF_PRODUCED_FULL;
     }
-    sim_check_sent(m->uid, pub->relay);
+    m->grant = sim_check_sent(m->uid, pub->relay);
     m->alone = alone;
-    pub->under_way++;
+    begin(pub);
     TELL("relay %d: produces m%06d%s", pub->relay, m->uid, alone ? " alone" : "");
     struct lane *l = &pub->lanes[m->topic][m->partition];
     DL_APPEND(l->queue, m);
     sim_lane_send(l);
-    if (pub->under_way > pub->window_rows)
+    if (pub->under_way - pub->former > pub->window_rows)
         sim_violated(SIM_BOUNDED, "relay %d has %d messages under way, its window is %lld",
                      pub->relay, pub->under_way, (long long)pub->window_rows);
     return EF_PRODUCED_QUEUED;
@@ -299,7 +315,8 @@ static enum ef_produced produce_aside(struct ef_publisher_user *user, const stru
         sim_message_free(m);
         return EF_PRODUCED_FULL;
     }
-    pub->under_way++;
+    m->grant = sim_check_grant(pub->relay);
+    begin(pub);
     TELL("relay %d: sends the dead letter of m%06d", pub->relay, m->uid);
     sim_send_aside(pub, m);
     return EF_PRODUCED_QUEUED;

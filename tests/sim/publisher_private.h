@@ -10,6 +10,7 @@ struct message {
     struct message *prev, *next;
     void *opaque;
     int uid, topic, partition;
+    uint32_t grant; /* under which it was sent */
     bool alone, aside, send_time;
     struct ef_error *error; /* in the list of reports: why not; NULL: delivered. Owned */
 };
@@ -52,6 +53,8 @@ struct sim_publisher {
     bool resetting, fatal, gone;
     bool outage_told;
     int under_way;
+    int former; /* of these, from before the present lease */
+    uint32_t grant;
     int64_t frozen_until_us;
     struct message *reports;
     struct message *returned; /* by an instance that is replaced: not reported yet */

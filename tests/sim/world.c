@@ -15,6 +15,9 @@
  * after a statement's limit, a frozen relay thaws after 20 s, then a lease has to expire twice, a
  * topic is probed after at most a minute, and retries wait their backoff. */
 #define QUIET_US (300 * EF_S_US)
+/* Ids that were drawn long before their insert come with a sweep, whose pause is twenty times what
+ * the last one took. */
+#define SWEEP_US (1500 * EF_S_US)
 #define STOP_US  (120 * EF_S_US)
 enum { LOOK_EVERY_STEPS = 512, DONE_EVERY_STEPS = 64 };
 
@@ -160,6 +163,8 @@ static int finished_count(void)
  */
 static bool finish(int64_t patience_us, bool (*done)(void), enum sim_violation violation)
 {
+    if (!sim_world.serialised)
+        patience_us += SWEEP_US;
     int64_t end_us = sim_now_us() + patience_us;
     int finished = finished_count();
     while (!failed() && sim_now_us() < end_us) {
