@@ -102,9 +102,9 @@ static const struct ef_kafka_error_row rows[ROWS] = {
     LATER(100, "UNKNOWN_TOPIC_ID", DESTINATION, DESTINATION, RETRIABLE, 0),
     LATER(103, "INCONSISTENT_TOPIC_ID", DESTINATION, DESTINATION, RETRIABLE, 0),
 
-    /* This record can never go. The explicit partition column names one that does not exist: the
-     * row says so itself, and keeping it would block its aggregate for ever. */
-    /* what is known of the topic may be minutes old */
+    /* The explicit partition column names one that does not exist. What is known of the topic may
+     * be minutes old, so the row is tried again; but it says so itself, and keeping it would block
+     * its aggregate for ever. */
     ROW(_UNKNOWN_PARTITION, TRANSIENT, TRANSIENT, POISON, 0),
     /* From produce(): larger than message.max.bytes; from the broker: the batch is above the
        topic's limit. */

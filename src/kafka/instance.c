@@ -56,7 +56,7 @@ bool ef_instance_start(struct ef_producer *p, struct instance *in, struct ef_err
     rd_kafka_conf_t *conf;
     char text[512];
     in->producer = p;
-    if (!ef_broker_poll_in_place())
+    if (!in->aside && p->recreations == 0 && !ef_broker_poll_in_place())
         ef_warn("librdkafka's polling is not ours to slow down: it may use a core by itself");
     if (!ef_kafka_conf_new(&params, &conf, err))
         return false;

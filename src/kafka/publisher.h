@@ -52,7 +52,8 @@ struct ef_publisher_ops {
     void (*leave)(struct ef_publisher_user *user, void (*release)(void *opaque));
     enum ef_produced (*produce)(struct ef_publisher_user *user, const struct ef_message *msg,
                                 void *opaque, bool alone, struct ef_error *err);
-    /* Messages for this topic will come: learn of it now. */
+    /* Messages for this topic will come: learn of it now. Brokers that make topics by themselves
+     * make it. */
     void (*warm)(struct ef_publisher_user *user, struct ef_slice topic);
     /* Dead letters and probes: a producer of their own, without gapless; a failure there disturbs
      * nobody. */

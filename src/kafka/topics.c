@@ -171,7 +171,11 @@ static bool dispatch_beyond(struct ef_producer *p, struct ef_pmsg *m, struct ef_
         if (err->code != RD_KAFKA_RESP_ERR__UNKNOWN_PARTITION)
             return false;
     }
-    ef_producer_ask_metadata(p, topic);
+    int64_t now = ef_loop_time(p->loop)->mono.us;
+    if (now - topic->asked_us > EF_S_US) {
+        topic->asked_us = now;
+        ef_producer_ask_metadata(p, topic);
+    }
     ef_kafka_error_fill(err, RD_KAFKA_RESP_ERR__UNKNOWN_PARTITION, NULL);
     ef_error_prefix(err, "partition %d is wanted, %d are known", wanted, count);
     return false;
@@ -272,6 +276,8 @@ static void adopt_count(struct ef_producer *p, struct ef_topic *topic, int count
         else if (!ef_topic_dispatch(p, m, &err))
             refused_from_hold(p, m, &err);
     }
+    if (p->state != INSTANCE_UP) /* the reset that a refusal began has not seen these */
+        ef_topic_return_held(p, topic);
 }
 
 void ef_topic_reported(struct ef_producer *p, struct ef_pmsg *m, int32_t partition, bool ok)

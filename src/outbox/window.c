@@ -4,7 +4,6 @@
 #include <stdlib.h>
 
 #include "base/str.h"
-
 #include "outbox/idtable.h"
 
 /* eight bytes at a time, faster than uthash's default on short keys */
@@ -154,7 +153,8 @@ static bool above(const struct ef_window *w, const struct ef_lane *lane, int par
 {
     int64_t rows = (w->max_rows - w->stats.count[EF_ENTRY_HELD]) / parts;
     int64_t bytes = (w->max_bytes - w->held_bytes) / parts;
-    return lane->held > SHARE_ROWS_MIN && (lane->held > rows || lane->held_bytes > bytes);
+    return (lane->held > SHARE_ROWS_MIN && lane->held > rows) ||
+           (lane->held > 1 && lane->held_bytes > bytes);
 }
 
 static void close_if_above(struct ef_window *w, struct ef_lane *lane)
@@ -172,6 +172,17 @@ static void free_lane(struct ef_window *w, struct ef_lane *lane)
         return; /* until ef_window_reopen */
     HASH_DEL(w->lanes, lane);
     free(lane);
+}
+
+/* Returns the lowest id that it has refused. */
+static int64_t open_lane(struct ef_window *w, struct ef_lane *lane)
+{
+    int64_t refused = lane->first_refused;
+    lane->closed = false;
+    DL_DELETE(w->closed, lane);
+    if (!lane->head)
+        free_lane(w, lane);
+    return refused;
 }
 
 static struct ef_lane *lane_of(struct ef_window *w, const struct ef_row *row)
@@ -342,6 +353,17 @@ static enum ef_entry_state enter_lane(struct ef_window *w, struct ef_lane *lane,
     return EF_ENTRY_HELD;
 }
 
+/* A row that came late, below rows of the lane that are here, has its place before them. */
+static bool refuses(struct ef_lane *lane, int64_t id)
+{
+    bool late = lane->tail && id < lane->tail->id && id < lane->first_refused;
+    if (!lane->closed || late)
+        return false;
+    if (id < lane->first_refused)
+        lane->first_refused = id;
+    return true;
+}
+
 enum ef_admitted ef_window_admit(struct ef_window *w, struct ef_batch *batch,
                                  const struct ef_row *row, ef_mono now, struct ef_entry **ret)
 {
@@ -355,11 +377,8 @@ enum ef_admitted ef_window_admit(struct ef_window *w, struct ef_batch *batch,
         answer = EF_ADMIT_REPLACED;
     }
     struct ef_lane *lane = lane_of(w, row);
-    if (lane && lane->closed) {
-        if (row->id < lane->first_refused)
-            lane->first_refused = row->id;
+    if (lane && refuses(lane, row->id))
         return EF_ADMIT_REFUSED;
-    }
     struct ef_entry *e = new_entry(w);
     e->id = row->id;
     e->created_us = row->created_at_us;
@@ -399,12 +418,8 @@ int64_t ef_window_reopen(struct ef_window *w)
     DL_FOREACH_SAFE (w->closed, lane, next) {
         if (above(w, lane, 2 * SHARE))
             continue;
-        if (lane->first_refused < lowest)
-            lowest = lane->first_refused;
-        lane->closed = false;
-        DL_DELETE(w->closed, lane);
-        if (!lane->head)
-            free_lane(w, lane);
+        int64_t refused = open_lane(w, lane);
+        lowest = refused < lowest ? refused : lowest;
     }
     return lowest;
 }
@@ -661,7 +676,12 @@ int64_t ef_window_decided(struct ef_window *w, bool confirmed)
             set_state(w, e, EF_ENTRY_FATED);
             continue;
         }
+        struct ef_lane *closed = e->lane && e->lane->closed ? e->lane : NULL;
         lane_remove(w, e);
+        if (closed && !closed->head) { /* what it has refused may come with the rows behind e */
+            int64_t refused = open_lane(w, closed);
+            lowest = refused < lowest ? refused : lowest;
+        }
         DL_DELETE(w->lists[e->state], e);
         w->stats.count[e->state]--;
         w->stats.rows--;

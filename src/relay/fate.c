@@ -396,8 +396,10 @@ void ef_relay_settle_step(struct ef_relay *r)
     if (below_id == INT64_MIN)
         return;
     int count = ef_window_settle(r->window, below_id, SETTLE_ROWS_MAX, &runs, &rows);
-    if (count == 0)
+    if (count == 0) { /* all are above the bound: once they have waited, without it */
+        ef_timer_start(&r->fate_timer, SETTLE_BUSY_US);
         return;
+    }
     r->settling = true;
     r->settle_began_us = now;
     r->settle_rows = rows;

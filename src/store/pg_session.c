@@ -114,6 +114,12 @@ static void put(struct params *p, const char *key, const char *value)
     p->values[p->count++] = value;
 }
 
+/* Lists of which the target holds this attempt's pieces; an empty piece means libpq's default. */
+static bool is_list(const char *keyword)
+{
+    return strcmp(keyword, "host") == 0 || strcmp(keyword, "port") == 0;
+}
+
 PGconn *ef_pg_session_connect(const struct ef_config_database *database, const char *url,
                               const char *application_name, const struct ef_pg_target *target,
                               struct ef_error *err)
@@ -134,7 +140,7 @@ PGconn *ef_pg_session_connect(const struct ef_config_database *database, const c
     put(&p, "tcp_user_timeout", "15000");
     put(&p, "target_session_attrs", "read-write");
     for (const PQconninfoOption *o = options; o->keyword; o++)
-        if (o->val && o->val[0])
+        if (o->val && o->val[0] && !(target->hosts > 0 && is_list(o->keyword)))
             put(&p, o->keyword, o->val);
     put(&p, "application_name", application_name);
     put(&p, "client_encoding", "UTF8");

@@ -119,8 +119,9 @@ def test_window(breakable_kafka, outbox, relay, collect):
     wait_for(lambda: rows() == 80, 10, "the larger window is full")
     stays(lambda: rows() == 80, 1, "no more is read")
     change(process, outbox={"window.max_rows": 1000})
-    wait_for(lambda: rows() > 400, 10, "then the bytes are full")
-    stays(lambda: rows() < 600, 1, "they bound it")
+    wait_for(lambda: process.outbox()["window"]["bytes"] >= 1024 * 1024, 10,
+             "then the bytes are full")
+    stays(lambda: 80 < rows() < 600, 1, "they bound it")
     assert process.metric("window_limit_bytes") == 1024 * 1024
     change(process, outbox={"window.max_bytes": "8MiB"})
     wait_for(lambda: rows() == 600, 10, "all rows are in the window")

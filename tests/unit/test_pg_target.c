@@ -44,6 +44,27 @@ START_TEST(each_host_in_turn)
 }
 END_TEST
 
+/* libpq refuses one host with a list of ports: what is left out of the lists must be so too. */
+START_TEST(libpq_gets_one_host_and_its_port)
+{
+    static const char *const urls[] = {"postgresql://u@a,b/db",      "postgresql://u@a:5432,b/db",
+                                       "postgresql://u@a,b:5433/db", "host=/tmp,b port=,5433",
+                                       "postgresql://u@a:1,b:2/db",  "host=a,b port=1"};
+    struct ef_config_database database = {.name = "db", .url = (char *)urls[_i / 2]};
+    struct ef_pg_target target;
+    struct ef_error err;
+    ck_assert(ef_pg_target_of(database.url, _i % 2, &target, &err));
+    if (target.lookup)
+        target.hostaddr = strdup("127.0.0.1");
+    PGconn *pg = ef_pg_session_connect(&database, database.url, "test", &target, &err);
+    ck_assert_ptr_nonnull(pg);
+    ck_assert_msg(!strstr(PQerrorMessage(pg), "could not match"), "%s turn %d: %s", database.url,
+                  _i % 2, PQerrorMessage(pg));
+    PQfinish(pg);
+    ef_pg_target_done(&target);
+}
+END_TEST
+
 START_TEST(a_url_that_cannot_be_read_is_not_shown)
 {
     struct ef_pg_target target;
@@ -59,6 +80,7 @@ int main(void)
     Suite *suite = suite_create("connection targets");
     TCase *tc = tcase_create("connection targets");
     tcase_add_loop_test(tc, each_host_in_turn, 0, (int)(sizeof(targets) / sizeof(targets[0])));
+    tcase_add_loop_test(tc, libpq_gets_one_host_and_its_port, 0, 12);
     tcase_add_test(tc, a_url_that_cannot_be_read_is_not_shown);
     suite_add_tcase(suite, tc);
     SRunner *runner = srunner_create(suite);

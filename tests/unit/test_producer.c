@@ -34,6 +34,7 @@ static const char *awaited_text;
 static int64_t give_up_us;
 static bool outage;
 static int outages, fatal_reports;
+static int misplaced = -1; /* goes to a partition that does not exist */
 
 static int count(enum state state)
 {
@@ -58,7 +59,9 @@ static bool send_one(struct sent *m)
     case EF_PRODUCED_FULL:
         return false;
     case EF_PRODUCED_REFUSED:
-        ck_abort_msg("refused: %s", err.text);
+        ck_assert_msg(m->partition == PARTITIONS, "refused: %s", err.text);
+        m->state = REFUSED;
+        return true;
     }
     return false;
 }
@@ -85,6 +88,9 @@ static void on_delivery(void *arg, void *opaque, const struct ef_error *err)
     } else if (err->class == EF_CLASS_FATAL) {
         m->state = WAITING;
         fatal_reports++;
+    } else if (m->partition == PARTITIONS) {
+        ck_assert_int_eq(err->class, EF_CLASS_TRANSIENT);
+        m->state = REFUSED;
     } else {
         ck_assert_msg(err->class == EF_CLASS_RECORD, "%s", err->text);
         m->state = m->alone ? REFUSED : WAITING;
@@ -152,6 +158,8 @@ static void want(int from, int end, int partition)
     for (int i = from; i < end; i++) {
         snprintf(sent[i].value, sizeof(sent[i].value), "m%d", i);
         sent[i].partition = partition < 0 ? i % PARTITIONS : partition;
+        if (i == misplaced)
+            sent[i].partition = PARTITIONS;
         sent[i].state = WAITING;
     }
     pump();
@@ -292,6 +300,21 @@ START_TEST(one_message_goes_to_a_partition_until_its_first_ack)
 }
 END_TEST
 
+/* It is refused while the number of partitions is being taken in, with others behind it. */
+START_TEST(a_partition_that_does_not_exist_stops_no_other)
+{
+    misplaced = 5;
+    want(0, 20, -1);
+    misplaced = -1;
+    RUN_UNTIL(nothing_waits);
+    ck_assert_int_eq(count(ACKED), 19);
+    ck_assert_int_eq(sent[5].state, REFUSED);
+    want(20, 40, -1);
+    RUN_UNTIL(nothing_waits);
+    ck_assert_int_eq(count(ACKED), 39);
+}
+END_TEST
+
 START_TEST(a_refused_batch_is_sent_again_one_by_one)
 {
     static const int refused[] = {TOO_LARGE};
@@ -394,6 +417,7 @@ int main(void)
     tcase_set_timeout(tc, 120);
     tcase_add_checked_fixture(tc, setup, teardown);
     tcase_add_test(tc, messages_of_a_partition_keep_their_order);
+    tcase_add_test(tc, a_partition_that_does_not_exist_stops_no_other);
     tcase_add_test(tc, a_refused_batch_is_sent_again_one_by_one);
     tcase_add_test(tc, a_message_refused_alone_stops_no_other);
     tcase_add_test(tc, an_outage_is_told_and_loses_nothing);

@@ -401,6 +401,41 @@ static void settle_all(void)
     ef_window_settled(w, true, false);
 }
 
+START_TEST(a_late_row_of_a_closed_aggregate_has_its_place)
+{
+    struct ef_entry *e;
+    ef_window_set_limits(w, WINDOW_ROWS, INT64_MAX);
+    int64_t id = 10;
+    while (admit_spec((struct spec){.id = id, .aggregate = "a", .topic = id % 4 ? "t" : "other"},
+                      &e) == EF_ADMITTED)
+        id += 2;
+    ck_assert_int_eq(admit_spec((struct spec){.id = 15, .aggregate = "a"}, &e), EF_ADMITTED);
+    int64_t last = 0;
+    while ((e = send_next())) {
+        ck_assert_int_gt(e->id, last);
+        last = e->id;
+        ef_window_delivered(w, e, now);
+    }
+    ck_assert_int_lt(last, id);
+    ck_assert_int_eq(ef_window_reopen(w), id);
+}
+END_TEST
+
+START_TEST(a_closed_aggregate_is_open_again_once_it_is_empty)
+{
+    struct ef_entry *e, *taken[1];
+    ef_window_set_limits(w, WINDOW_ROWS, INT64_MAX);
+    int64_t id = 1;
+    while (admit_spec((struct spec){.id = id, .aggregate = "a", .topic = id % 2 ? "t" : "other"},
+                      &e) == EF_ADMITTED)
+        id++;
+    stand_still(send_next(), EF_ENTRY_RETRY);
+    ck_assert_int_eq(ef_window_decide(w, taken, 1), 1);
+    ck_assert_int_eq(ef_window_decided(w, true), 1);
+    ck_assert_int_eq(admit_spec((struct spec){.id = 2, .aggregate = "a"}, &e), EF_ADMITTED);
+}
+END_TEST
+
 START_TEST(a_crowded_aggregate_leaves_room_and_keeps_its_order)
 {
     int64_t next = 1, others_first = 0;
@@ -672,6 +707,8 @@ int main(void)
     tcase_add_test(examples, a_message_that_must_be_alone_has_no_company);
     tcase_add_test(examples, orphans_keep_their_bytes_until_released);
     tcase_add_test(examples, a_refused_row_is_asked_for_once_there_is_room);
+    tcase_add_test(examples, a_late_row_of_a_closed_aggregate_has_its_place);
+    tcase_add_test(examples, a_closed_aggregate_is_open_again_once_it_is_empty);
     tcase_add_test(examples, a_crowded_aggregate_leaves_room_and_keeps_its_order);
     suite_add_tcase(suite, examples);
     TCase *random = tcase_create("random schedules");
