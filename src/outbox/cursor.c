@@ -152,7 +152,8 @@ static void drop_old(struct ef_cursor *c, const struct ef_fetched *f)
     int kept = 0;
     for (int i = 0; i < c->gap_count; i++) {
         struct ef_gap gap = c->gaps[i];
-        if (gap.xmax != 0 && f->xmin >= gap.xmax) {
+        /* a gap part that was cut may not have come to this gap's rows */
+        if (gap.xmax != 0 && f->xmin >= gap.xmax && !f->gaps_full) {
             c->dropped++;
             continue;
         }

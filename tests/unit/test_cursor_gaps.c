@@ -111,6 +111,23 @@ START_TEST(a_read_that_was_given_up_proves_nothing)
 }
 END_TEST
 
+START_TEST(a_read_that_was_cut_before_it_proves_nothing)
+{
+    begin_at_10();
+    read_ids(70, 70, (int64_t[]){12, 0});
+    now_us += 11 * EF_S_US;
+    read_ids(75, 76, (int64_t[]){0});
+    now_us += EF_S_US;
+    struct ef_fetch fetch = {.max_rows = 100};
+    struct ef_fetched cut = {.xmin = 80, .xmax = 80, .max_id = INT64_MIN, .gaps_full = true};
+    ef_cursor_begin(&cursor, (ef_mono){now_us}, &fetch);
+    ef_cursor_end(&cursor, (ef_mono){now_us}, &cut);
+    ck_assert(asks_for_11());
+    read_ids(80, 80, (int64_t[]){0});
+    ck_assert_int_eq(cursor.gap_count, 0);
+}
+END_TEST
+
 START_TEST(what_is_left_of_a_run_keeps_its_age)
 {
     begin_at_10();
@@ -134,6 +151,7 @@ int main(void)
     tcase_add_test(tc, kept_for_a_transaction_that_got_its_number_late);
     tcase_add_test(tc, dropped_once_nobody_can_bring_it);
     tcase_add_test(tc, a_read_that_was_given_up_proves_nothing);
+    tcase_add_test(tc, a_read_that_was_cut_before_it_proves_nothing);
     tcase_add_test(tc, what_is_left_of_a_run_keeps_its_age);
     suite_add_tcase(suite, tc);
     SRunner *runner = srunner_create(suite);
