@@ -207,8 +207,6 @@ static void on_arrival(void *arg)
             return;
         }
     }
-    if (t->request && t->stmt.err.class != EF_CLASS_NONE)
-        t->request->store->unbroken = false;
     answer(t);
 }
 
@@ -244,6 +242,8 @@ static void on_answer(void *arg)
     c->sent = false;
     ef_timer_stop(&c->limit);
     const struct ef_error *err = q->err.class == EF_CLASS_NONE ? NULL : &q->err;
+    if (err)
+        r->store->unbroken = false;
     sim_cover_answer(r->kind, err);
     sim_complete(r, err);
     sim_request_free(r);

@@ -30,7 +30,8 @@ struct ef_store *sim_store_new(struct ef_loop *loop, int relay, const char *name
 /* Connection 0 to 2 breaks; what was sent and has not arrived is lost, or happens late (late_us >
  * 0). The relay notices after notice_us: a half-open connection is noticed late. */
 void sim_store_break(struct ef_store *store, int conn, int64_t late_us, int64_t notice_us);
-/* True while no connection of it has broken since the last call of _watch. */
+/* True while no connection of it has broken, and no statement failed, since the last call of
+ * _watch. */
 void sim_store_watch(struct ef_store *store);
 bool sim_store_unbroken(const struct ef_store *store);
 

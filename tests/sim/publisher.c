@@ -367,7 +367,7 @@ void sim_publisher_freeze(struct sim_publisher *pub, int64_t until_us)
 
 int sim_publisher_under_way(const struct sim_publisher *pub)
 {
-    return pub->under_way;
+    return pub->under_way - pub->former;
 }
 
 static void release_one(struct sim_publisher *pub, struct message *m, bool appended)

@@ -44,6 +44,7 @@ struct sim_publisher *sim_publisher_new(struct ef_loop *loop, int relay, const c
 struct ef_publisher *sim_publisher_of(struct sim_publisher *pub);
 /* The whole process stands still, the library's threads too. */
 void sim_publisher_freeze(struct sim_publisher *pub, int64_t until_us);
+/* Of what was sent under the present lease. */
 int sim_publisher_under_way(const struct sim_publisher *pub);
 /* The process is gone: calls `release` for everything it was given, and frees it. Requests that
  * were sent stay on their way. */
