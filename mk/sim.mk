@@ -5,7 +5,8 @@
 PROVE_SECONDS ?= 600
 PROVE_SEED ?= $(shell date +%s)
 
-sim_sources := $(wildcard tests/sim/*.c)
+sim_fuzz_source := tests/sim/fuzz_schedule.c
+sim_sources := $(filter-out $(sim_fuzz_source),$(wildcard tests/sim/*.c))
 sim_program := $(BUILD)/tests/sim/sim
 sim_scenarios := $(wildcard tests/sim/scenarios/*.scenario)
 
@@ -17,6 +18,16 @@ sim_wraps := getrandom open close flock pread pwrite ftruncate ef_log_wanted ef_
 $(sim_program): $(sim_sources:%.c=$(BUILD)/%.o) $(sim_product:%.c=$(BUILD)/%.o)
 	@echo '  LD   $@'
 	@$(link) $(sim_wraps:%=-Wl,--wrap=%) -o $@ $(filter %.o,$^) $(EF_LIBS)
+
+# make fuzz: the bytes are the schedule.
+sim_fuzzer := $(BUILD)/fuzzers/fuzz_schedule
+$(sim_fuzzer): $(sim_fuzz_source:%.c=$(BUILD)/%.o) $(sim_product:%.c=$(BUILD)/%.o) \
+    $(filter-out %/main.o,$(sim_sources:%.c=$(BUILD)/%.o))
+	@echo '  LD   $@'
+	@mkdir -p $(@D)
+	@$(link) -fsanitize=fuzzer $(sim_wraps:%=-Wl,--wrap=%) -o $@ $^ $(EF_LIBS)
+fuzzers += $(sim_fuzzer)
+run-fuzz: $(sim_fuzzer)
 
 .PHONY: prove prove-mutants check-sim
 ifdef EF_GATE_PASSED

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: MIT
 #include "config/url.h"
 
+#include <string.h>
 #include <strings.h>
 
 /*
@@ -22,9 +23,12 @@ static struct ef_slice user_password(const char *url)
     return colon ? (struct ef_slice){colon + 1, (size_t)(at - colon) - 1} : (struct ef_slice){0};
 }
 
-/* libpq's parameters that hold one: password, sslpassword, oauth_client_secret. */
+/* libpq's parameters that hold one: password, sslpassword, oauth_client_secret. It decodes names,
+ * too: one with a % may be any of them. */
 static bool is_secret_parameter(const char *name, size_t len)
 {
+    if (memchr(name, '%', len))
+        return true;
     static const char *const names[] = {"password", "sslpassword", "oauth_client_secret"};
     for (size_t i = 0; i < sizeof(names) / sizeof(names[0]); i++)
         if (strlen(names[i]) == len && strncasecmp(name, names[i], len) == 0)
@@ -42,17 +46,16 @@ static void mask(const char *url, struct ef_buf *out, bool *found)
         p = password.p + password.len;
         *found = true;
     }
-    const char *query = strchr(p, '?');
-    while (query) {
-        const char *name = query + 1;
-        size_t len = strcspn(name, "&"), name_len = strcspn(name, "=&");
+    /* wherever a parameter could begin: where the query does depends on a @ that is in doubt */
+    for (const char *at = strpbrk(p, "?&"); at; at = strpbrk(at, "?&")) {
+        const char *name = ++at;
+        size_t len = strcspn(name, "&"), name_len = strcspn(name, "=&?");
         if (name[name_len] == '=' && len > name_len + 1 && is_secret_parameter(name, name_len)) {
             ef_buf_add(out, p, (size_t)(name + name_len + 1 - p));
             ef_buf_puts(out, EF_MASK);
-            p = name + len;
+            p = at = name + len;
             *found = true;
         }
-        query = name[len] == '&' ? name + len : NULL;
     }
     ef_buf_puts(out, p);
 }

@@ -124,11 +124,22 @@ int64_t sim_choose(enum sim_site site, int actor, int64_t n)
     return n <= 1 ? 0 : keep(site, actor, number, (int64_t)ef_rng_below(&c.rng, (uint64_t)n));
 }
 
+/* A fuzzer's record may hold any number. */
+static int64_t one_of(int64_t value, const int64_t *of, int n)
+{
+    if (value == 0)
+        return 0;
+    for (int i = 0; i < n; i++)
+        if (of[i] == value)
+            return value;
+    return of[(uint64_t)value % (uint64_t)n];
+}
+
 int64_t sim_choose_of(enum sim_site site, int actor, const int64_t *of, int n)
 {
     uint32_t number = c.asked[site][actor]++;
     if (c.replaying)
-        return replayed(site, actor, number);
+        return one_of(replayed(site, actor, number), of, n);
     return keep(site, actor, number, of[ef_rng_below(&c.rng, (uint64_t)n)]);
 }
 
@@ -144,8 +155,10 @@ bool sim_happens(enum sim_site site, int actor, int permille)
 int64_t sim_delay(enum sim_site site, int actor, int64_t low, int64_t high)
 {
     uint32_t number = c.asked[site][actor]++;
-    if (c.replaying)
-        return low + replayed(site, actor, number);
+    if (c.replaying) {
+        int64_t more = replayed(site, actor, number);
+        return more < high - low ? low + more : high;
+    }
     uint64_t random = ef_rng_next(&c.rng);
     int doublings = 0;
     while (low << (doublings + 1) <= high)
