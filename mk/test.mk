@@ -60,7 +60,8 @@ check: all tests
 # Sanitized code is slower by some times.
 asan: export EF_TEST_TIMEOUT_SCALE ?= 4
 asan:
-	@$(MAKE) --no-print-directory BUILD=build-asan EF_SANITIZE=address,undefined all check-unit
+	@$(MAKE) --no-print-directory BUILD=build-asan EF_SANITIZE=address,undefined all check-unit \
+	    check-sim
 
 # libFuzzer is clang's.
 fuzz:

@@ -37,7 +37,7 @@ struct process {
     struct ef_config config;
     struct ef_config_outbox outbox, other; /* the other one comes with a reload */
     bool reloaded;
-    char instance[16], state_dir[16];
+    char instance[24], state_dir[16];
     bool no_state_dir;
     struct sim_event give_up, start_again, end;
     int64_t mono_us, wall_skew_us;
