@@ -170,17 +170,23 @@ static void check_layout(const struct place *place, const struct ef_config_outbo
                 problem(place, custom_only[i], "is only for layout: custom");
         return;
     }
-    static const enum ef_column needed[] = {EF_COL_ID,        EF_COL_PAYLOAD,  EF_COL_TOPIC,
-                                            EF_COL_STATUS,    EF_COL_ATTEMPTS, EF_COL_NEXT_RETRY_AT,
-                                            EF_COL_CREATED_AT};
-    for (size_t i = 0; i < sizeof(needed) / sizeof(needed[0]); i++)
-        if (!columns[needed[i]].column && !columns[needed[i]].value) {
-            char *path = ef_xprintf("columns.%s", ef_column_names[needed[i]]);
-            problem(place, path,
-                    i < 3 ? "cannot be absent: without it there is no message"
-                          : "cannot be absent: the relay keeps its books by it");
-            free(path);
-        }
+    static const char message[] = "without it there is no message";
+    static const char books[] = "the relay keeps its books by it";
+    static const struct {
+        enum ef_column column;
+        const char *why;
+    } needed[] = {{EF_COL_ID, message},      {EF_COL_PAYLOAD, message},
+                  {EF_COL_TOPIC, message},   {EF_COL_STATUS, books},
+                  {EF_COL_ATTEMPTS, books},  {EF_COL_NEXT_RETRY_AT, books},
+                  {EF_COL_CREATED_AT, books}};
+    for (size_t i = 0; i < sizeof(needed) / sizeof(needed[0]); i++) {
+        const struct ef_column_map *map = &columns[needed[i].column];
+        if (map->column || map->value)
+            continue;
+        char *path = ef_xprintf("columns.%s", ef_column_names[needed[i].column]);
+        problem(place, path, "cannot be absent: %s", needed[i].why);
+        free(path);
+    }
     const char *partition = columns[EF_COL_PARTITION].value;
     if (partition && !is_partition(partition))
         problem(place, "columns.kafka_partition", "the constant is not a partition's number");

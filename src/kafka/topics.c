@@ -21,7 +21,7 @@
 struct ef_topic *ef_topic_get(struct ef_producer *p, struct ef_slice name)
 {
     struct ef_topic *topic = p->last_topic;
-    if (topic && strlen(topic->name) == name.len && memcmp(topic->name, name.p, name.len) == 0)
+    if (topic && ef_slice_eq(ef_slice_of(topic->name), name))
         return topic;
     HASH_FIND(hh, p->topics, name.p, name.len, topic);
     if (topic)

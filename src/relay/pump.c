@@ -84,7 +84,7 @@ static void start_fetch(struct ef_relay *r, struct ef_metric *reason)
  */
 static void read_refused_again(struct ef_relay *r)
 {
-    int64_t now = ef_clock_mono().us;
+    int64_t now = ef_loop_time(r->loop)->mono.us;
     if (r->fetching || !(r->read_to_end || now - r->went_back_us > GO_BACK_US))
         return;
     int64_t lowest = ef_window_reopen(r->window);

@@ -114,13 +114,14 @@ void ef_relay_stats_done(struct ef_relay *r)
 static struct topic_metrics *topic_of(struct ef_relay *r, struct ef_slice topic)
 {
     struct topic_metrics *t = r->last_topic;
-    if (t && strlen(t->topic) == topic.len && memcmp(t->topic, topic.p, topic.len) == 0)
+    if (t && ef_slice_eq(ef_slice_of(t->topic), topic))
         return t;
     HASH_FIND(hh, r->topics, topic.p, topic.len, t);
     if (t)
         return r->last_topic = t;
-    if (r->topic_count >= TOPICS_MAX && !(topic.len == 6 && memcmp(topic.p, "_other", 6) == 0))
-        return topic_of(r, ef_slice_of("_other"));
+    struct ef_slice other = ef_slice_of("_other");
+    if (r->topic_count >= TOPICS_MAX && !ef_slice_eq(topic, other))
+        return topic_of(r, other);
     t = ef_xcalloc(1, sizeof(*t));
     t->topic = ef_xstrndup(topic.p, topic.len);
     HASH_ADD_KEYPTR(hh, r->topics, t->topic, topic.len, t);

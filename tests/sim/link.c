@@ -417,8 +417,7 @@ void sim_link_init(struct sim_store *s)
     DL_APPEND(sim_links.stores, s);
 }
 
-/* Its connections close; statements under way go on without it. */
-void sim_link_close(struct sim_store *s)
+static void close_connections(struct sim_store *s)
 {
     for (int i = 0; i < CONNS; i++) {
         struct conn *c = &s->conns[i];
@@ -429,20 +428,19 @@ void sim_link_close(struct sim_store *s)
         c->state = CONN_DOWN;
     }
     ef_deferred_cancel(&s->fail_later);
+}
+
+/* Its connections close; statements under way go on without it. */
+void sim_link_close(struct sim_store *s)
+{
+    close_connections(s);
     on_fail_later(s);
 }
 
 void sim_link_forget(struct sim_store *s)
 {
     struct request *r, *next;
-    for (int i = 0; i < CONNS; i++) {
-        struct conn *c = &s->conns[i];
-        ef_timer_stop(&c->retry);
-        ef_timer_stop(&c->limit);
-        sim_event_stop(&c->notice);
-        fail_requests(c);
-    }
-    ef_deferred_cancel(&s->fail_later);
+    close_connections(s);
     DL_FOREACH_SAFE (s->failed, r, next) {
         DL_DELETE(s->failed, r);
         sim_request_free(r);
