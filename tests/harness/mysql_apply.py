@@ -4,6 +4,8 @@
 import os
 import re
 
+import pymysql
+
 SESSION = ("SET sql_mode = 'ANSI_QUOTES,NO_BACKSLASH_ESCAPES,STRICT_TRANS_TABLES,"
            "NO_ENGINE_SUBSTITUTION', time_zone = '+00:00'")
 FOLDER = os.path.join(os.path.dirname(__file__), "..", "..", "sql", "mysql")
@@ -70,9 +72,13 @@ def apply(connection, database, table="outbox", relay=None, application=None):
         if not all(values[name] for name in step.get("if", "").split()):
             continue
         if "unless" in step:
-            cursor.execute(expand(step["unless"]))
-            if cursor.fetchone()[0]:
-                continue
+            try:
+                cursor.execute(expand(step["unless"]))
+                if cursor.fetchone()[0]:
+                    continue
+            except pymysql.err.OperationalError as error:
+                if error.args[0] != 1142:  # may not look
+                    raise
         cursor.execute(expand(step["sql"]))
         while cursor.nextset():
             pass

@@ -2,7 +2,7 @@
 """Fixtures over tests/harness. Servers live for the whole session, databases and topics for a test.
 
 Environment: EF_BUILD (build directory), EF_KAFKA_LIBS (Kafka's jars), EF_REQUIRE_KAFKA=1 (real
-Kafka and PostgreSQL 18, or failure), EF_PG18_BIN, EF_TEST_TIMEOUT_SCALE, EF_LONG=1 (the long forms
+Kafka, PostgreSQL 18 and MySQL 8.0, or failure), EF_PG18_BIN, EF_TEST_TIMEOUT_SCALE, EF_LONG=1 (the long forms
 of some tests)."""
 
 import os
@@ -15,6 +15,7 @@ from harness.consumer import Collector
 from harness.daemon import Daemon
 from harness.embedded import EmbeddedBroker
 from harness.kafka import Kafka, have_real_kafka
+from harness.mysql import MySql
 from harness.outbox import Outbox
 from harness.pgbouncer import PgBouncer
 from harness.postgres import Postgres
@@ -114,6 +115,41 @@ def postgres18():
     yield server
     server.discard()
     pg.forget_copies()
+
+
+@pytest.fixture(scope="session")
+def mariadb():
+    """Its time zone is not UTC, as that of many servers."""
+    server = MySql("mariadb", default_time_zone="+05:00")
+    yield server
+    server.discard()
+
+
+@pytest.fixture(scope="session")
+def mysql80():
+    """Where it cannot be had its tests are skipped, unless the real servers are required."""
+    try:
+        server = MySql("mysql", default_time_zone="+05:00")
+    except artifacts.Missing as reason:
+        if REQUIRED:
+            raise
+        pytest.skip(f"no MySQL 8.0: {reason}")
+    yield server
+    server.discard()
+
+
+@pytest.fixture(params=["mariadb", "mysql"])
+def my_server(request):
+    """The same test on MariaDB and on MySQL."""
+    return request.getfixturevalue("mariadb" if request.param == "mariadb" else "mysql80")
+
+
+@pytest.fixture
+def bare_my_db(my_server):
+    """A database of MariaDB or MySQL in which nothing was migrated."""
+    database = my_server.create_database()
+    yield database
+    database.drop()
 
 
 @pytest.fixture(scope="session")
