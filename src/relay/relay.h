@@ -52,7 +52,7 @@ struct ef_relay_status {
     bool outage;      /* Kafka cannot be reached */
     bool paused;
     char paused_by[128], pause_reason[256];
-    char server[80], version[32];
+    char server[128], version[32];
     bool lease_held;
     char lease_owner[128]; /* somebody else's while STANDBY */
     int64_t lease_epoch, lease_expires_in_ms, lease_renewal_age_ms;

@@ -57,7 +57,7 @@ struct ef_relay {
     int64_t lease_sent_us;  /* when the running renewal or acquisition was sent */
     int64_t renewed_us;
     int64_t standby_wait_ms;
-    char server[80]; /* identity under which the epoch was granted */
+    char server[128]; /* identity under which the epoch was granted */
     char lease_owner[128];
     int64_t renew_epoch; /* the running renewal is for this one */
     bool acquiring, renewing, releasing, renew_wanted;

@@ -14,7 +14,7 @@ struct relay {
     int up, down, wakeup, closed;
     int done[EF_VERB_COUNT];
     struct ef_error err[EF_VERB_COUNT]; /* class NONE: success */
-    char server[80];
+    char server[128];
     struct ef_error down_err;
     struct ef_store_info info;
     struct ef_lease lease;

@@ -1,0 +1,382 @@
+// SPDX-License-Identifier: MIT
+/*
+ * Reading: one statement, one snapshot, row by row into a batch's arena. The first row says whether
+ * the lease is still ours. When a chunk is full it is handed over and the socket is not read until
+ * the relay asks for more.
+ *
+ * InnoDB shows no transaction numbers, so what may still come in a gap is looked at: an uncommitted
+ * row is seen at READ UNCOMMITTED. A look goes before the read, in the same packet, and the read
+ * counts the same ids in its own snapshot. If both find the same, no row of the gaps was open: the
+ * gaps that were old enough before can go (cursor.h).
+ */
+#define EF_LOG_ROOM "store"
+#include "store/my_store.h"
+
+#include <inttypes.h>
+#include <stdlib.h>
+
+#define LOOK_EVERY_US EF_S_US
+
+enum { BATCH_ROWS_MIN = 16, BATCH_ROWS_MAX = 256 };
+
+enum { /* result columns, as my_sql.c's row piece has them */
+       C_META,
+       C_ID,
+       C_CREATED,
+       C_MESSAGE_ID,
+       C_AGGREGATE_TYPE,
+       C_AGGREGATE_ID,
+       C_TOPIC,
+       C_KEY,
+       C_PAYLOAD,
+       C_PAYLOAD_BYTES,
+       C_HEADERS,
+       C_TRACE_ID,
+       C_PARTITION,
+       C_STATUS,
+       C_ATTEMPTS,
+       C_COUNT,
+};
+
+/* --- rows --- */
+
+static int64_t int_at(char **values, int col, int64_t otherwise)
+{
+    return values[col] ? strtoll(values[col], NULL, 10) : otherwise;
+}
+
+static struct ef_slice bytes_at(struct ef_arena *arena, char **values, const unsigned long *lengths,
+                                int col)
+{
+    if (!values[col])
+        return (struct ef_slice){NULL, 0};
+    return (struct ef_slice){ef_arena_copy(arena, values[col], lengths[col]), lengths[col]};
+}
+
+/* BINARY(16), as UUID_TO_BIN writes it, is shown as people write UUIDs. */
+static struct ef_slice message_id_at(const struct ef_my_store *s, struct ef_arena *arena,
+                                     char **values, const unsigned long *lengths)
+{
+    static const char hex[] = "0123456789abcdef";
+    if (!values[C_MESSAGE_ID] || lengths[C_MESSAGE_ID] != 16 ||
+        strcmp(s->layout.type[EF_COL_MESSAGE_ID], "binary") != 0)
+        return bytes_at(arena, values, lengths, C_MESSAGE_ID);
+    char *out = ef_arena_alloc(arena, 37), *p = out;
+    for (int i = 0; i < 16; i++) {
+        unsigned char byte = (unsigned char)values[C_MESSAGE_ID][i];
+        if (i == 4 || i == 6 || i == 8 || i == 10)
+            *p++ = '-';
+        *p++ = hex[byte >> 4];
+        *p++ = hex[byte & 15];
+    }
+    *p = '\0';
+    return (struct ef_slice){out, 36};
+}
+
+static enum ef_payload_kind kind_of(const struct ef_my_layout *l)
+{
+    const char *type = l->type[EF_COL_PAYLOAD];
+    if (l->payload_is_json)
+        return EF_PAYLOAD_JSON;
+    return strstr(type, "blob") || strstr(type, "binary") ? EF_PAYLOAD_BYTES : EF_PAYLOAD_TEXT;
+}
+
+static void decode(const struct ef_my_store *s, struct ef_arena *arena, char **values,
+                   const unsigned long *lengths, struct ef_row *row)
+{
+    row->id = int_at(values, C_ID, 0);
+    row->created_at_us = values[C_CREATED] ? ef_my_time_of(s, values[C_CREATED]) : 0;
+    row->message_id = message_id_at(s, arena, values, lengths);
+    row->aggregate_type = bytes_at(arena, values, lengths, C_AGGREGATE_TYPE);
+    row->aggregate_id = bytes_at(arena, values, lengths, C_AGGREGATE_ID);
+    row->topic = bytes_at(arena, values, lengths, C_TOPIC);
+    row->key = bytes_at(arena, values, lengths, C_KEY);
+    row->payload = bytes_at(arena, values, lengths, C_PAYLOAD);
+    row->payload_bytes = int_at(values, C_PAYLOAD_BYTES, 0);
+    row->headers = bytes_at(arena, values, lengths, C_HEADERS);
+    row->trace_id = bytes_at(arena, values, lengths, C_TRACE_ID);
+    row->partition = (int32_t)int_at(values, C_PARTITION, -1);
+    row->status = (int16_t)int_at(values, C_STATUS, 0);
+    row->attempts = (int32_t)int_at(values, C_ATTEMPTS, 0);
+    row->payload_kind = kind_of(&s->layout);
+}
+
+/* "1 <highest id or -> <count of the gaps' rows, if there was a look>" */
+static void take_header(struct ef_my_store *s, const char *meta)
+{
+    struct ef_my_fetch *f = &s->fetch;
+    char max[24] = "-", look[sizeof(f->look)] = "";
+    int ours = 0;
+    f->header_seen = true;
+    sscanf(meta, "%d %23s %95[^\n]", &ours, max, look);
+    f->fenced = !ours;
+    f->discard = f->discard || f->fenced;
+    f->result.max_id = max[0] == '-' && !max[1] ? INT64_MIN : strtoll(max, NULL, 10);
+    if (f->looked && strcmp(look, f->look) == 0)
+        s->clean_read = s->reads;
+    f->result.xmin = s->clean_read;
+    f->result.xmax = s->reads + 1;
+}
+
+static void hand_over(struct ef_my_store *s, bool paused)
+{
+    struct ef_batch *batch = s->fetch.batch;
+    s->fetch.batch = NULL;
+    ef_store_did_rows(&s->store, batch, paused);
+}
+
+/* Rows come with ids ascending, gap part first: the plan has no other way, and this is the proof.
+ */
+static bool in_order(struct ef_my_fetch *f, int64_t id)
+{
+    bool gap = id <= f->after;
+    if (gap && f->main_rows > 0)
+        return false;
+    if ((f->gap_rows > 0 || f->main_rows > 0) && id <= f->last_id)
+        return false;
+    if (gap)
+        f->gap_rows++;
+    else
+        f->main_rows++;
+    f->last_id = id;
+    return true;
+}
+
+static void on_row(void *arg, int set, char **values, const unsigned long *lengths, int cols)
+{
+    struct ef_my_store *s = arg;
+    struct ef_my_fetch *f = &s->fetch;
+    if (set < f->sets_before) {
+        snprintf(f->look, sizeof(f->look), "%s", values[0] ? values[0] : "");
+        f->looked = true;
+        return;
+    }
+    if (f->discard || cols != C_COUNT)
+        return;
+    if (!f->header_seen) {
+        take_header(s, values[C_META] ? values[C_META] : "");
+        return;
+    }
+    if (!in_order(f, int_at(values, C_ID, 0))) {
+        f->out_of_order = f->discard = true;
+        return;
+    }
+    if (f->last_id > f->after && f->gap_rows >= f->max_rows) {
+        /* an earlier row of the same aggregate may be among the gap rows that were cut off */
+        f->main_rows--;
+        return;
+    }
+    if (!f->batch) /* small at first: most reads of an idle table bring a row or two */
+        f->batch = ef_batch_new(f->result.rows < BATCH_ROWS_MIN ? BATCH_ROWS_MIN : BATCH_ROWS_MAX);
+    struct ef_batch *batch = f->batch;
+    struct ef_row *row = &batch->rows[batch->count++];
+    decode(s, &batch->arena, values, lengths, row);
+    f->result.rows++;
+    f->bytes_since_pause += (int64_t)ef_row_bytes(row);
+    if (f->bytes_since_pause >= f->max_bytes) {
+        f->bytes_since_pause = 0;
+        f->paused = true;
+        ef_my_conn_pause(&s->read);
+        hand_over(s, true);
+    } else if (batch->count == batch->size) {
+        hand_over(s, false);
+    }
+}
+
+static void on_done(void *arg, const struct ef_my_answer *answer, const struct ef_error *err)
+{
+    struct ef_my_store *s = arg;
+    struct ef_my_fetch *f = &s->fetch;
+    struct ef_error own;
+    (void)answer;
+    f->active = f->paused = false;
+    if (err) {
+        own = *err;
+        if (own.class == EF_CLASS_UNCERTAIN) /* a read that was lost has done nothing */
+            own.class = EF_CLASS_OUTAGE;
+        err = &own;
+    } else if (f->fenced) {
+        ef_error_set(&own, EF_CLASS_FENCED, "the lease is not ours any more");
+        err = &own;
+    } else if (f->out_of_order || !f->header_seen) {
+        ef_error_set(&own, f->discard && !f->out_of_order ? EF_CLASS_BUSY : EF_CLASS_FATAL,
+                     f->discard && !f->out_of_order
+                         ? "read given up"
+                         : "rows did not come in the order of their ids; nothing was taken");
+        err = &own;
+    } else if (f->discard) {
+        ef_error_set(&own, EF_CLASS_BUSY, "read given up");
+        err = &own;
+    }
+    if (!err && f->batch)
+        hand_over(s, false);
+    if (f->batch) {
+        ef_batch_unref(f->batch);
+        f->batch = NULL;
+    }
+    f->result.gaps_full = f->gap_rows >= f->max_rows;
+    f->result.full = f->main_rows >= f->max_rows;
+    ef_store_did_fetch(&s->store, err ? NULL : &f->result, err);
+}
+
+/* --- the statement --- */
+
+static void put_gaps(const struct ef_my_store *s, const struct ef_fetch *fetch, struct ef_buf *b)
+{
+    const char *id = s->layout.column[EF_COL_ID];
+    bool any = false;
+    ef_buf_puts(b, "(");
+    for (int i = 0; i < fetch->gap_count; i++) {
+        const struct ef_run *run = &fetch->gaps[i];
+        if (run->first == run->last)
+            continue;
+        ef_buf_printf(b, "%so.%s BETWEEN %" PRId64 " AND %" PRId64, any ? " OR " : "", id,
+                      run->first > INT64_MIN ? run->first : INT64_MIN + 1, run->last);
+        any = true;
+    }
+    bool single = false;
+    for (int i = 0; i < fetch->gap_count; i++) {
+        if (fetch->gaps[i].first != fetch->gaps[i].last)
+            continue;
+        if (!single)
+            ef_buf_printf(b, "%so.%s IN (", any ? " OR " : "", id);
+        ef_buf_printf(b, "%s%" PRId64, single ? "," : "", fetch->gaps[i].first);
+        single = true;
+    }
+    ef_buf_puts(b, single ? "))" : ")");
+}
+
+/* How many unfinished rows the gaps have, and which: one text. */
+static void put_look(const struct ef_my_store *s, const struct ef_fetch *fetch, struct ef_buf *b)
+{
+    const struct ef_my_layout *l = &s->layout;
+    const char *id = l->column[EF_COL_ID];
+    ef_buf_printf(b,
+                  "SELECT CONCAT(COUNT(*), ' ', COALESCE(SUM(o.%s), 0), ' ', "
+                  "COALESCE(BIT_XOR(CRC32(o.%s)), 0)) FROM %s o FORCE INDEX (%s) WHERE ",
+                  id, id, l->table, l->id_index);
+    put_gaps(s, fetch, b);
+    ef_buf_printf(b, " AND o.%s IN (0,1,3)", l->column[EF_COL_STATUS]);
+}
+
+static void put_header(const struct ef_my_store *s, const struct ef_fetch *fetch, bool look,
+                       struct ef_buf *b)
+{
+    const struct ef_my_layout *l = &s->layout;
+    ef_buf_printf(b, "SELECT CONCAT((SELECT COUNT(*) FROM %s.eventferry_lease WHERE ", l->database);
+    ef_my_sql_lease(s, fetch->epoch, b);
+    ef_buf_puts(b, "), ' ', ");
+    if (fetch->want_max_id)
+        ef_buf_printf(b, "COALESCE((SELECT MAX(%s) FROM %s), '-')", l->column[EF_COL_ID], l->table);
+    else
+        ef_buf_puts(b, "'-'");
+    ef_buf_puts(b, ", ' '");
+    if (look) {
+        ef_buf_puts(b, ", (");
+        put_look(s, fetch, b);
+        ef_buf_puts(b, ")");
+    }
+    ef_buf_puts(b, ")");
+    for (int i = 1; i < C_COUNT; i++)
+        ef_buf_puts(b, ", NULL");
+}
+
+static void put_after(const struct ef_my_store *s, const struct ef_fetch *fetch, struct ef_buf *b)
+{
+    ef_buf_printf(b, "o.%s > %" PRId64, s->layout.column[EF_COL_ID],
+                  fetch->after > INT64_MIN ? fetch->after : INT64_MIN + 1);
+}
+
+static void put_from(const struct ef_my_store *s, struct ef_buf *b)
+{
+    ef_buf_printf(b, " FROM %s o FORCE INDEX (%s)%s WHERE ", s->layout.table, s->layout.id_index,
+                  s->sql.joined);
+}
+
+/*
+ * Where done rows stay in the table, a sweep would pass them all: so each unfinished status is read
+ * by the index on status and id, and the rows are looked up by what that gives.
+ */
+static void put_by_status(const struct ef_my_store *s, const struct ef_fetch *fetch,
+                          struct ef_buf *b)
+{
+    static const int unfinished[] = {0, 1, 3};
+    const struct ef_my_layout *l = &s->layout;
+    const char *id = l->column[EF_COL_ID];
+    ef_buf_printf(b, "(%s FROM (", s->sql.row);
+    for (int i = 0; i < 3; i++) {
+        ef_buf_printf(b, "%s(SELECT o.%s AS k FROM %s o FORCE INDEX (%s)%s WHERE o.%s = %d AND ",
+                      i ? " UNION ALL " : "", id, l->table, l->status_index, s->sql.joined,
+                      l->column[EF_COL_STATUS], unfinished[i]);
+        put_after(s, fetch, b);
+        ef_buf_printf(b, "%s ORDER BY o.%s LIMIT %d)", s->sql.due, id, fetch->max_rows);
+    }
+    ef_buf_printf(b,
+                  ") u STRAIGHT_JOIN %s o FORCE INDEX (%s) ON o.%s = u.k ORDER BY o.%s LIMIT %d)",
+                  l->table, l->id_index, id, id, fetch->max_rows);
+}
+
+static void put_rows(const struct ef_my_store *s, const struct ef_fetch *fetch, struct ef_buf *b)
+{
+    const char *id = s->layout.column[EF_COL_ID];
+    if (fetch->gap_count > 0) {
+        ef_buf_printf(b, " UNION ALL (%s", s->sql.row);
+        put_from(s, b);
+        put_gaps(s, fetch, b);
+        ef_buf_printf(b, "%s ORDER BY o.%s LIMIT %d)", s->sql.due, id, fetch->max_rows);
+    }
+    ef_buf_puts(b, " UNION ALL ");
+    if (s->outbox->on_delivered == EF_ON_DELIVERED_MARK && s->layout.status_index[0] &&
+        (fetch->want_max_id || !fetch->all_gaps)) {
+        put_by_status(s, fetch, b);
+        return;
+    }
+    ef_buf_printf(b, "(%s", s->sql.row);
+    put_from(s, b);
+    put_after(s, fetch, b);
+    ef_buf_printf(b, "%s ORDER BY o.%s LIMIT %d)", s->sql.due, id, fetch->max_rows);
+}
+
+void ef_my_fetch(struct ef_store *store, const struct ef_fetch *fetch)
+{
+    struct ef_my_store *s = ef_my_store_of(store);
+    int64_t now_us = ef_clock_mono().us;
+    bool look = fetch->gap_count > 0 && fetch->all_gaps &&
+                (s->looked_us == 0 || now_us - s->looked_us >= LOOK_EVERY_US);
+    s->fetch = (struct ef_my_fetch){.active = true,
+                                    .after = fetch->after,
+                                    .max_bytes = fetch->max_bytes,
+                                    .max_rows = fetch->max_rows,
+                                    .sets_before = look};
+    s->reads++;
+    struct ef_buf sql;
+    ef_buf_init(&sql, EF_MY_SQL_MAX);
+    if (look) {
+        s->looked_us = now_us;
+        ef_buf_puts(&sql, "SET TRANSACTION ISOLATION LEVEL READ UNCOMMITTED;");
+        put_look(s, fetch, &sql);
+        ef_buf_puts(&sql, ";");
+    }
+    ef_buf_puts(&sql, s->sql.held);
+    put_header(s, fetch, look, &sql);
+    put_rows(s, fetch, &sql);
+    struct ef_my_request *req = ef_my_request_new(&sql, on_done, s);
+    req->row = on_row;
+    ef_my_conn_submit(&s->read, req);
+}
+
+void ef_my_fetch_continue(struct ef_store *store)
+{
+    struct ef_my_store *s = ef_my_store_of(store);
+    s->fetch.paused = false;
+    ef_my_conn_continue(&s->read);
+}
+
+void ef_my_fetch_cancel(struct ef_store *store)
+{
+    struct ef_my_store *s = ef_my_store_of(store);
+    /* what still comes (at most max_rows) is read and thrown away: cheaper than a new connection */
+    s->fetch.discard = true;
+    if (s->fetch.paused)
+        ef_my_fetch_continue(store);
+}

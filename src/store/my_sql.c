@@ -1,0 +1,299 @@
+// SPDX-License-Identifier: MIT
+/*
+ * Pieces of the statements of claim-and-order, built once from the layout, and what several
+ * statements share: the fence, literals, times.
+ *
+ * "Due" and the hold-back of rows behind an earlier row of status 1 or 3 of their aggregate are
+ * evaluated in the reading statement's own snapshot. Aggregates are compared as bytes: collations
+ * fold case and trailing spaces. No read locks anything.
+ */
+#include "store/my_store.h"
+
+#include <inttypes.h>
+#include <stdlib.h>
+#include <time.h>
+
+#include "outbox/headers.h"
+
+enum { PIECE_MAX = 16384 };
+
+static char *finish(struct ef_buf *b)
+{
+    if (b->overflow)
+        abort(); /* names are bounded; only a bug makes a piece this long */
+    char *text = ef_xstrdup(b->data ? b->data : "");
+    ef_buf_done(b);
+    return text;
+}
+
+void ef_my_sql_literal(struct ef_buf *out, const char *text)
+{
+    if (!text) {
+        ef_buf_puts(out, "NULL");
+        return;
+    }
+    ef_buf_puts(out, "'");
+    for (; *text; text++) {
+        if (*text == '\'')
+            ef_buf_puts(out, "'");
+        ef_buf_add(out, text, 1);
+    }
+    ef_buf_puts(out, "'");
+}
+
+void ef_my_sql_lease(const struct ef_my_store *s, int64_t epoch, struct ef_buf *out)
+{
+    ef_buf_printf(out, "outbox_id = %d AND epoch = %" PRId64 " AND server = %s", s->layout.outbox_id,
+                  epoch, s->sql.server);
+}
+
+/* LOCK IN SHARE MODE is FOR SHARE in the words that both MySQL and MariaDB know. */
+void ef_my_sql_fence(const struct ef_my_store *s, int64_t epoch, struct ef_buf *out)
+{
+    ef_buf_printf(out,
+                  "ROLLBACK;START TRANSACTION;SET @ef_owner = 0;"
+                  "SELECT 1 INTO @ef_owner FROM %s.eventferry_lease WHERE ",
+                  s->layout.database);
+    ef_my_sql_lease(s, epoch, out);
+    ef_buf_puts(out, " LOCK IN SHARE MODE;");
+}
+
+/* --- times --- */
+
+/* Columns of type TIMESTAMP hold an instant, and the session's zone is UTC. */
+static bool is_local(const struct ef_my_store *s, enum ef_column col)
+{
+    return strcmp(s->layout.type[col], "timestamp") != 0;
+}
+
+static int64_t zone_of(const struct ef_my_store *s, enum ef_column col)
+{
+    return is_local(s, col) ? s->zone_us : 0;
+}
+
+const char *ef_my_sql_now(const struct ef_my_store *s, enum ef_column col)
+{
+    return is_local(s, col)
+               ? "COALESCE(CONVERT_TZ(NOW(6), '+00:00', @@global.time_zone), NOW(6))"
+               : "NOW(6)";
+}
+
+void ef_my_sql_created(const struct ef_my_store *s, struct ef_buf *out)
+{
+    const char *created = s->layout.column[EF_COL_CREATED_AT];
+    if (s->layout.created_nullable)
+        ef_buf_printf(out, "COALESCE(o.%s, '1970-01-01 00:00:00')", created);
+    else
+        ef_buf_printf(out, "o.%s", created);
+}
+
+/* '0000-00-00 00:00:00', which MySQL takes for a time where its strict modes are off. */
+#define ZERO_TIME INT64_MIN
+
+int64_t ef_my_time_of(const struct ef_my_store *s, const char *text)
+{
+    struct tm tm = {0};
+    int us = 0, digits = 0;
+    if (sscanf(text, "%d-%d-%d %d:%d:%d", &tm.tm_year, &tm.tm_mon, &tm.tm_mday, &tm.tm_hour,
+               &tm.tm_min, &tm.tm_sec) != 6 ||
+        tm.tm_mon == 0 || tm.tm_mday == 0)
+        return ZERO_TIME;
+    const char *point = strchr(text, '.');
+    for (; point && digits < 6; digits++)
+        us = us * 10 + (point[1] >= '0' && point[1] <= '9' ? *++point - '0' : 0);
+    tm.tm_year -= 1900;
+    tm.tm_mon--;
+    return (int64_t)timegm(&tm) * EF_S_US + us - zone_of(s, EF_COL_CREATED_AT);
+}
+
+void ef_my_sql_time(const struct ef_my_store *s, int64_t us, struct ef_buf *out)
+{
+    if (us == ZERO_TIME) {
+        ef_buf_puts(out, "'0000-00-00 00:00:00'");
+        return;
+    }
+    us += zone_of(s, EF_COL_CREATED_AT);
+    int64_t second = us / EF_S_US, rest = us % EF_S_US;
+    if (rest < 0) {
+        rest += EF_S_US;
+        second--;
+    }
+    struct tm tm;
+    gmtime_r(&(time_t){second}, &tm);
+    ef_buf_printf(out, "'%04d-%02d-%02d %02d:%02d:%02d.%06d'", tm.tm_year + 1900, tm.tm_mon + 1,
+                  tm.tm_mday, tm.tm_hour, tm.tm_min, tm.tm_sec, (int)rest);
+}
+
+/* --- rows --- */
+
+void ef_my_sql_text(const struct ef_my_store *s, enum ef_column col, struct ef_buf *out)
+{
+    if (s->layout.has[col])
+        ef_buf_printf(out, "o.%s", s->layout.column[col]);
+    else
+        ef_my_sql_literal(out, s->outbox->columns[col].value);
+}
+
+/*
+ * The payload if it is not larger than max_payload, else NULL and its size. MySQL stores JSON in a
+ * binary form that may be smaller than its text, at most some fourfold (a number of three bytes
+ * with its comma): only what could be too large is printed to be measured.
+ */
+static void put_payload(const struct ef_my_store *s, struct ef_buf *b)
+{
+    const char *p = s->layout.column[EF_COL_PAYLOAD];
+    long long max = (long long)s->outbox->max_payload_bytes;
+    bool binary = strcmp(s->layout.type[EF_COL_PAYLOAD], "json") == 0;
+    ef_buf_puts(b, "CASE WHEN ");
+    if (binary)
+        ef_buf_printf(b, "JSON_STORAGE_SIZE(o.%s) <= %lld OR ", p, max / 16);
+    ef_buf_printf(b, "LENGTH(o.%s) <= %lld THEN o.%s END, CASE WHEN ", p, max, p);
+    if (binary)
+        ef_buf_printf(b, "JSON_STORAGE_SIZE(o.%s) > %lld AND ", p, max / 16);
+    ef_buf_printf(b, "LENGTH(o.%s) > %lld THEN LENGTH(o.%s) END", p, max, p);
+}
+
+/* Headers of more than 64 KiB are refused (headers.h), and JSON writes a byte with six at most: of
+ * a longer text only what shows that is loaded. */
+static void put_headers(const struct ef_my_store *s, struct ef_buf *b)
+{
+    enum { MAX = 8 * EF_ROW_HEADERS_MAX_BYTES };
+    if (!s->layout.has[EF_COL_HEADERS]) {
+        ef_my_sql_text(s, EF_COL_HEADERS, b);
+        return;
+    }
+    ef_buf_printf(b, "LEFT(o.%s, %d)", s->layout.column[EF_COL_HEADERS], MAX + 1);
+}
+
+/* Behind the header: id, created_at, message_id, aggregate_type, aggregate_id, topic, key, payload,
+ * payload's size, headers, trace_id, partition, status, attempts. */
+static char *row_piece(const struct ef_my_store *s)
+{
+    static const enum ef_column texts[] = {EF_COL_MESSAGE_ID, EF_COL_AGGREGATE_TYPE,
+                                           EF_COL_AGGREGATE_ID, EF_COL_TOPIC, EF_COL_KEY};
+    const struct ef_my_layout *l = &s->layout;
+    struct ef_buf b;
+    ef_buf_init(&b, PIECE_MAX);
+    ef_buf_printf(&b, "SELECT NULL, o.%s, CAST(", l->column[EF_COL_ID]);
+    ef_my_sql_created(s, &b);
+    ef_buf_puts(&b, " AS CHAR)");
+    for (size_t i = 0; i < sizeof(texts) / sizeof(texts[0]); i++) {
+        ef_buf_puts(&b, ", ");
+        ef_my_sql_text(s, texts[i], &b);
+    }
+    ef_buf_puts(&b, ", ");
+    put_payload(s, &b);
+    ef_buf_puts(&b, ", ");
+    put_headers(s, &b);
+    ef_buf_puts(&b, ", ");
+    ef_my_sql_text(s, EF_COL_TRACE_ID, &b);
+    if (l->has[EF_COL_PARTITION])
+        ef_buf_printf(&b, ", o.%s", l->column[EF_COL_PARTITION]);
+    else
+        ef_buf_puts(&b, ", NULL");
+    ef_buf_printf(&b, ", o.%s, o.%s", l->column[EF_COL_STATUS], l->column[EF_COL_ATTEMPTS]);
+    return finish(&b);
+}
+
+static bool has_order(const struct ef_my_store *s)
+{
+    return s->layout.has[EF_COL_AGGREGATE_ID] || s->outbox->columns[EF_COL_AGGREGATE_ID].value;
+}
+
+/* What tells aggregates apart: the id, and the type where it counts. Of table `of`, as bytes. */
+static void put_aggregate(const struct ef_my_store *s, struct ef_buf *b, const char *of,
+                          enum ef_column col)
+{
+    if (s->layout.has[col])
+        ef_buf_printf(b, "CAST(%s.%s AS BINARY)", of, s->layout.column[col]);
+    else
+        ef_buf_puts(b, "''"); /* a constant: all are alike */
+}
+
+static bool by_type(const struct ef_my_store *s)
+{
+    return s->outbox->order_by == EF_ORDER_AGGREGATE_TYPE_AND_ID;
+}
+
+static void put_index(struct ef_buf *b, const char *index)
+{
+    if (index[0])
+        ef_buf_printf(b, " FORCE INDEX (%s)", index);
+}
+
+static char *held_piece(const struct ef_my_store *s)
+{
+    const struct ef_my_layout *l = &s->layout;
+    struct ef_buf b;
+    ef_buf_init(&b, PIECE_MAX);
+    if (has_order(s)) {
+        ef_buf_puts(&b, "WITH h AS (SELECT ");
+        put_aggregate(s, &b, "e", EF_COL_AGGREGATE_ID);
+        ef_buf_puts(&b, " AS a, ");
+        if (by_type(s)) {
+            put_aggregate(s, &b, "e", EF_COL_AGGREGATE_TYPE);
+            ef_buf_puts(&b, " AS t, ");
+        }
+        ef_buf_printf(&b, "MIN(e.%s) AS first FROM %s e", l->column[EF_COL_ID], l->table);
+        put_index(&b, l->status_index);
+        ef_buf_printf(&b, " WHERE e.%s IN (1,3) GROUP BY 1%s) ", l->column[EF_COL_STATUS],
+                      by_type(s) ? ", 2" : "");
+    }
+    return finish(&b);
+}
+
+static char *joined_piece(const struct ef_my_store *s)
+{
+    struct ef_buf b;
+    ef_buf_init(&b, PIECE_MAX);
+    if (has_order(s)) {
+        ef_buf_puts(&b, " LEFT JOIN h ON h.a = ");
+        put_aggregate(s, &b, "o", EF_COL_AGGREGATE_ID);
+        if (by_type(s)) {
+            ef_buf_puts(&b, " AND h.t <=> ");
+            put_aggregate(s, &b, "o", EF_COL_AGGREGATE_TYPE);
+        }
+    }
+    return finish(&b);
+}
+
+static char *due_piece(const struct ef_my_store *s)
+{
+    const struct ef_my_layout *l = &s->layout;
+    const char *status = l->column[EF_COL_STATUS], *retry = l->column[EF_COL_NEXT_RETRY_AT];
+    struct ef_buf b;
+    ef_buf_init(&b, PIECE_MAX);
+    ef_buf_printf(&b, " AND (o.%s = 0 OR (o.%s = 3 AND (o.%s IS NULL OR o.%s <= NOW(6)))", status,
+                  status, retry, retry);
+    if (l->has[EF_COL_CLAIMED_AT])
+        ef_buf_printf(&b,
+                      " OR (o.%s = 1 AND (o.%s IS NULL OR o.%s <= %s - INTERVAL %" PRId64
+                      " MICROSECOND))",
+                      status, l->column[EF_COL_CLAIMED_AT], l->column[EF_COL_CLAIMED_AT],
+                      ef_my_sql_now(s, EF_COL_CLAIMED_AT), s->outbox->claim_timeout_ms * 1000);
+    ef_buf_puts(&b, ")");
+    if (has_order(s))
+        ef_buf_printf(&b, " AND (h.first IS NULL OR h.first >= o.%s)", l->column[EF_COL_ID]);
+    return finish(&b);
+}
+
+void ef_my_sql_build(struct ef_my_store *s)
+{
+    ef_my_sql_free(&s->sql);
+    s->sql.server =
+        ef_xstrdup(s->lease.session.mariadb ? EF_MY_SERVER_MARIADB : EF_MY_SERVER_MYSQL);
+    s->sql.held = held_piece(s);
+    s->sql.row = row_piece(s);
+    s->sql.joined = joined_piece(s);
+    s->sql.due = due_piece(s);
+}
+
+void ef_my_sql_free(struct ef_my_sql *sql)
+{
+    free(sql->server);
+    free(sql->held);
+    free(sql->row);
+    free(sql->joined);
+    free(sql->due);
+    *sql = (struct ef_my_sql){0};
+}
