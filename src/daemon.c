@@ -21,7 +21,7 @@
 #include "kafka/version.h"
 #include "loop/resolver.h"
 #include "loop/systemd.h"
-#include "store/pg_names.h"
+#include "store/drivers.h"
 #include "store/postgres.h"
 #include "version.h"
 
@@ -282,7 +282,7 @@ static struct ef_store *make_store(void *arg, const struct ef_config_outbox *out
                                    const struct ef_store_user *user, void *user_arg)
 {
     struct daemon *d = arg;
-    return ef_postgres_new(d->loop, d->resolver, d->config, outbox, user, user_arg);
+    return ef_store_new(d->loop, d->resolver, d->config, outbox, user, user_arg);
 }
 
 static bool start_kafka(struct daemon *d, struct ef_error *err)
@@ -470,7 +470,7 @@ int ef_daemon_run(const struct ef_daemon_options *options)
     struct daemon d = {.options = options};
     struct ef_error err;
     ef_config_use_kafka_checks(&ef_kafka_config_checks);
-    ef_config_use_table_check(ef_pg_table_check);
+    ef_config_use_driver_checks(&ef_store_config_checks);
     if (!load_config(&d, &d.config, NULL, &err))
         return err.class == EF_CLASS_CONFIG ? EX_CONFIG : EX_NOPERM;
     ef_log_setup(d.config->log.level, d.config->log.format, d.config->log.identifiers);

@@ -9,7 +9,7 @@
 #include "daemon.h"
 #include "kafka/properties.h"
 #include "kafka/version.h"
-#include "store/pg_names.h"
+#include "store/drivers.h"
 #include "version.h"
 
 #define DEFAULT_CONFIG "/etc/eventferry/eventferry.yaml"
@@ -55,7 +55,7 @@ static int check_config(const char *path, bool print)
     struct ef_error err;
     struct ef_buf text;
     ef_config_use_kafka_checks(&ef_kafka_config_checks);
-    ef_config_use_table_check(ef_pg_table_check);
+    ef_config_use_driver_checks(&ef_store_config_checks);
     struct ef_config *config = ef_config_load(path, &problems, &err);
     int code = 0;
     ef_buf_init(&text, 1 << 20);

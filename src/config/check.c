@@ -77,11 +77,46 @@ static void check_secret_file(const struct place *place, const char *path, const
     problem(place, path, "%s", err.text);
 }
 
+static const struct ef_config_driver_checks *driver_checks;
+
+void ef_config_use_driver_checks(const struct ef_config_driver_checks *checks)
+{
+    driver_checks = checks;
+}
+
+static bool is_mysql_url(const char *url)
+{
+    return strncasecmp(url, "mysql://", 8) == 0 || strncasecmp(url, "mariadb://", 10) == 0;
+}
+
+static void check_mysql(const struct place *place, const struct ef_config_database *database)
+{
+    const char *url = database->url, *mode = database->tls.mode;
+    struct ef_error err = {0};
+    if (url && url[0] && !is_mysql_url(url))
+        problem(place, "url",
+                "is not for the mysql driver; it must begin with mysql:// or mariadb://");
+    else if (url && driver_checks && sound(place, "url") &&
+             !driver_checks->url(database->driver, url, &err))
+        problem(place, "url", "%s", err.text);
+    if (mode && (strcmp(mode, "allow") == 0 || strcmp(mode, "verify-ca") == 0))
+        problem(place, "tls.mode",
+                "the mysql driver has no %s; accepted: disable, prefer, require, verify-full",
+                mode);
+    if (database->pooler != EF_POOLER_NONE)
+        problem(place, "pooler", "is for the postgres driver only");
+    if (database->listen_url)
+        problem(place, "listen_url", "is for the postgres driver only");
+    if (written(place, "schema"))
+        warning(place, "schema",
+                "has no effect: the mysql driver keeps its tables in the outbox's own database");
+}
+
 static void check_database(const struct place *place, const struct ef_config_database *database)
 {
     const char *url = database->url;
     if (database->driver == EF_DRIVER_MYSQL)
-        problem(place, "driver", "mysql driver: this build relays PostgreSQL only");
+        check_mysql(place, database);
     else if (url && strncasecmp(url, "postgres", 8) != 0 && url[0])
         problem(place, "url", "is not for the postgres driver; it must begin with postgresql://");
     if (url && database->password_file && ef_url_has_password(url))
@@ -259,6 +294,8 @@ static void check_wake(const struct place *place, const struct ef_config_outbox 
         outbox->database ? ef_config_database(place->fill->config, outbox->database) : NULL;
     if (outbox->wake == EF_WAKE_POLL && outbox->channel)
         warning(place, "channel", "has no effect with wake: poll");
+    if (outbox->wake == EF_WAKE_NOTIFY && database && database->driver == EF_DRIVER_MYSQL)
+        problem(place, "wake", "notify: MySQL and MariaDB have nothing to notify with; use poll");
     if (outbox->wake == EF_WAKE_NOTIFY && database && database->pooler == EF_POOLER_TRANSACTION &&
         !database->listen_url)
         warning(place, "wake",
@@ -267,17 +304,13 @@ static void check_wake(const struct place *place, const struct ef_config_outbox 
                 database->name);
 }
 
-static bool (*table_check)(const char *table, struct ef_error *err);
-
-void ef_config_use_table_check(bool (*check)(const char *table, struct ef_error *err))
-{
-    table_check = check;
-}
-
 static void check_table(const struct place *place, const struct ef_config_outbox *outbox)
 {
+    const struct ef_config_database *database =
+        outbox->database ? ef_config_database(place->fill->config, outbox->database) : NULL;
     struct ef_error err = {0};
-    if (table_check && outbox->table && sound(place, "table") && !table_check(outbox->table, &err))
+    if (driver_checks && database && outbox->table && sound(place, "table") &&
+        !driver_checks->table(database->driver, outbox->table, &err))
         problem(place, "table", "%s", err.text);
 }
 

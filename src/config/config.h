@@ -224,10 +224,14 @@ struct ef_config_kafka_checks {
 void ef_config_use_kafka_checks(const struct ef_config_kafka_checks *checks);
 
 /*
- * How the store is asked whether a text can name a table (postgres), since this room does not know
- * it either: set once at start; without it any text is taken. On refusal err->text names the table.
+ * How drivers are asked whether a text can name a table or a database, since this room does not
+ * know it either: set once at start; without it any text is taken. On refusal err->text says why.
  */
-void ef_config_use_table_check(bool (*check)(const char *table, struct ef_error *err));
+struct ef_config_driver_checks {
+    bool (*table)(enum ef_driver driver, const char *table, struct ef_error *err);
+    bool (*url)(enum ef_driver driver, const char *url, struct ef_error *err);
+};
+void ef_config_use_driver_checks(const struct ef_config_driver_checks *checks);
 
 void ef_config_free(struct ef_config *config);
 void ef_config_problems_free(struct ef_config_problems *problems);

@@ -193,15 +193,17 @@ const struct ef_option ef_options[] = {
      DATABASE(driver),
      .def = "postgres",
      .words = drivers,
-     .help = "Kind of database. This release relays postgres."},
+     .help = "Kind of database: mysql is for MySQL 8.0 and MariaDB 10.6 or later."},
     {.path = "databases.*.url",
      .type = EF_OPT_STRING,
      .flags = EF_OPT_REQUIRED | EF_OPT_URL,
      DATABASE(url),
      .check = ef_syntax_url,
      .example = "postgresql://eventferry_relay@localhost/shop",
-     .help = "Where the database is, as a libpq connection URI. Keep its password out of here: use "
-             "password_file."},
+     .help =
+         "Where the database is: a libpq connection URI, or for mysql "
+         "mysql://user@host:port?socket=/path. Of several hosts, a:3306,b:3306, the next one is "
+         "tried when one does not answer. Keep the password out of here: use password_file."},
     {.path = "databases.*.password_file",
      .type = EF_OPT_STRING,
      .flags = EF_OPT_PATH,
@@ -247,7 +249,9 @@ const struct ef_option ef_options[] = {
      .help = "How long one attempt to connect may take."},
     {.path = "databases.*.tls",
      .type = EF_OPT_MAP,
-     .help = "Encryption of the connections; what is not given here is left to the URL and libpq."},
+     .help =
+         "Encryption of the connections. For postgres, what is not given here is left to the URL "
+         "and libpq; for mysql, a ca without a mode means verify-full."},
     {.path = "databases.*.tls.mode",
      .type = EF_OPT_WORD,
      DATABASE(tls.mode),
@@ -255,7 +259,7 @@ const struct ef_option ef_options[] = {
      .default_note = "what the URL says, else prefer",
      .example = "verify-full",
      .help = "How much encryption proves, as libpq's sslmode; only verify-full checks whom it "
-             "talks to."},
+             "talks to. For mysql: disable, prefer, require, verify-full."},
     {.path = "databases.*.tls.ca",
      .type = EF_OPT_STRING,
      .flags = EF_OPT_PATH,

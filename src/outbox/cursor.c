@@ -127,8 +127,7 @@ void ef_cursor_begin(struct ef_cursor *c, ef_mono now, struct ef_fetch *fetch)
     fetch->after = c->after;
     fetch->gaps = c->runs;
     fetch->gap_count = count;
-    fetch->all_gaps =
-        count == c->gap_count && (count == 0 || c->gaps[count - 1].last <= c->after);
+    fetch->all_gaps = count == c->gap_count && (count == 0 || c->gaps[count - 1].last <= c->after);
     fetch->want_max_id = c->sweep_asked;
 }
 

@@ -21,8 +21,7 @@ struct question {
 
 static void ask(struct ef_my_store *s);
 
-static void warn(struct ef_my_store *s, const char *fmt, ...)
-    __attribute__((format(printf, 2, 3)));
+static void warn(struct ef_my_store *s, const char *fmt, ...) __attribute__((format(printf, 2, 3)));
 
 static void warn(struct ef_my_store *s, const char *fmt, ...)
 {
@@ -396,9 +395,9 @@ static bool take_archive(struct ef_my_store *s, const struct ef_my_answer *a, st
 static void put_rights(const struct ef_my_store *s, struct ef_buf *b)
 {
     const struct ef_my_layout *l = &s->layout;
-    static const enum ef_column written[] = {EF_COL_STATUS,       EF_COL_ATTEMPTS,
+    static const enum ef_column written[] = {EF_COL_STATUS,        EF_COL_ATTEMPTS,
                                              EF_COL_NEXT_RETRY_AT, EF_COL_CLAIMED_AT,
-                                             EF_COL_PROCESSED_AT, EF_COL_LAST_ERROR};
+                                             EF_COL_PROCESSED_AT,  EF_COL_LAST_ERROR};
     ef_buf_printf(b, "EXPLAIN SELECT * FROM %s LIMIT 1;EXPLAIN UPDATE %s SET ", l->table, l->table);
     for (size_t i = 0, n = 0; i < sizeof(written) / sizeof(written[0]); i++)
         if (l->has[written[i]])
@@ -441,19 +440,20 @@ static bool take_procedure(struct ef_my_store *s, const struct ef_my_answer *a,
     char what[EF_MY_IDENT_MAX + 128];
     if (a->rows > 0 || s->outbox->on_delivered != EF_ON_DELIVERED_ARCHIVE)
         return true;
-    snprintf(what, sizeof(what),
-             "procedure %s.eventferry_archive_maintain is not there, or this user has no EXECUTE on "
-             "it",
-             s->layout.database);
+    snprintf(
+        what, sizeof(what),
+        "procedure %s.eventferry_archive_maintain is not there, or this user has no EXECUTE on "
+        "it",
+        s->layout.database);
     return need_migrate(err, what);
 }
 
 /* --- one after the other --- */
 
 static const struct question questions[] = {
-    {put_table, table_ok},         {put_columns, columns_ok}, {put_json_check, take_json_check},
-    {put_indexes, take_indexes},   {put_objects, take_objects}, {put_registry, take_registry},
-    {put_archive, take_archive},   {put_procedure, take_procedure}, {put_rights, take_rights},
+    {put_table, table_ok},       {put_columns, columns_ok},       {put_json_check, take_json_check},
+    {put_indexes, take_indexes}, {put_objects, take_objects},     {put_registry, take_registry},
+    {put_archive, take_archive}, {put_procedure, take_procedure}, {put_rights, take_rights},
 };
 enum { QUESTIONS = sizeof(questions) / sizeof(questions[0]) };
 

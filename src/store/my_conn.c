@@ -113,9 +113,8 @@ static void keep_row(struct ef_my_conn *conn, const unsigned long *lengths)
 
 const char *ef_my_text(const struct ef_my_answer *answer, int row, int col)
 {
-    const char *value = row < answer->rows && col < answer->cols
-                            ? answer->values[row * answer->cols + col]
-                            : NULL;
+    const char *value =
+        row < answer->rows && col < answer->cols ? answer->values[row * answer->cols + col] : NULL;
     return value ? value : "";
 }
 
@@ -141,14 +140,12 @@ static int step(struct ef_my_conn *conn, int ready)
 {
     switch (conn->op) {
     case EF_MY_OP_CONNECT:
-        return conn->suspended
-                   ? mysql_real_connect_cont(&conn->connected, conn->my, ready)
-                   : ef_my_session_connect(&conn->connected, conn->my, &conn->target);
+        return conn->suspended ? mysql_real_connect_cont(&conn->connected, conn->my, ready)
+                               : ef_my_session_connect(&conn->connected, conn->my, &conn->target);
     case EF_MY_OP_QUERY:
-        return conn->suspended
-                   ? mysql_real_query_cont(&conn->failed, conn->my, ready)
-                   : mysql_real_query_start(&conn->failed, conn->my, conn->head->sql,
-                                            conn->head->sql_len);
+        return conn->suspended ? mysql_real_query_cont(&conn->failed, conn->my, ready)
+                               : mysql_real_query_start(&conn->failed, conn->my, conn->head->sql,
+                                                        conn->head->sql_len);
     case EF_MY_OP_FETCH:
         return conn->suspended ? mysql_fetch_row_cont(&conn->row, conn->res, ready)
                                : mysql_fetch_row_start(&conn->row, conn->res);

@@ -192,8 +192,7 @@ void ef_my_release(struct ef_store *store, int64_t epoch)
     struct ef_my_store *s = ef_my_store_of(store);
     struct ef_buf sql;
     ef_buf_init(&sql, LEASE_SQL_MAX);
-    ef_buf_printf(&sql,
-                  "UPDATE %s.eventferry_lease SET expires_at = NOW(6), token = NULL WHERE ",
+    ef_buf_printf(&sql, "UPDATE %s.eventferry_lease SET expires_at = NOW(6), token = NULL WHERE ",
                   s->layout.database);
     ef_my_sql_lease(s, epoch, &sql);
     ef_my_conn_submit(&s->lease, ef_my_request_new(&sql, got_release, s));
@@ -213,8 +212,7 @@ void ef_my_pause(struct ef_store *store, bool pause, const char *actor, const ch
     struct ef_my_store *s = ef_my_store_of(store);
     struct ef_buf sql;
     ef_buf_init(&sql, LEASE_SQL_MAX);
-    ef_buf_printf(&sql,
-                  "UPDATE %s.eventferry_outbox SET paused_at = %s, paused_by = ",
+    ef_buf_printf(&sql, "UPDATE %s.eventferry_outbox SET paused_at = %s, paused_by = ",
                   s->layout.database, pause ? "NOW(6)" : "NULL");
     ef_my_sql_literal(&sql, pause ? actor : NULL);
     ef_buf_puts(&sql, ", pause_reason = ");

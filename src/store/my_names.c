@@ -11,8 +11,8 @@ enum { CHARACTERS_MAX = 64 };
 
 static bool is_plain(char c)
 {
-    return (c >= 'A' && c <= 'Z') || (c >= 'a' && c <= 'z') || (c >= '0' && c <= '9') ||
-           c == '_' || c == '$';
+    return (c >= 'A' && c <= 'Z') || (c >= 'a' && c <= 'z') || (c >= '0' && c <= '9') || c == '_' ||
+           c == '$';
 }
 
 static size_t characters(const char *s)
@@ -114,8 +114,8 @@ void ef_my_derived_name(char out[EF_MY_NAME_MAX + 1], const char *name, const ch
     size_t len = strlen(name);
     if (characters(name) + tail > CHARACTERS_MAX) {
         uint64_t hash = ef_hash64(name, len);
-        size_t taken =
-            tail + (size_t)snprintf(mark, sizeof(mark), "_%08" PRIx32, (uint32_t)(hash ^ hash >> 32));
+        size_t taken = tail + (size_t)snprintf(mark, sizeof(mark), "_%08" PRIx32,
+                                               (uint32_t)(hash ^ hash >> 32));
         len = bytes_of(name, CHARACTERS_MAX > taken ? CHARACTERS_MAX - taken : 0);
     }
     snprintf(out, EF_MY_NAME_MAX + 1, "%.*s%s%s", (int)len, name, mark, suffix);

@@ -17,8 +17,8 @@ struct ef_my_table {
 
 /* "database.table": plain parts of letters, digits, _ and $, or any name in `backquotes` or "double
  * quotes". */
-bool ef_my_table_parse(const char *text, struct ef_my_table *ret, struct ef_error *err)
-    EF_MUST_CHECK;
+bool ef_my_table_parse(const char *text, struct ef_my_table *ret,
+                       struct ef_error *err) EF_MUST_CHECK;
 bool ef_my_table_check(const char *text, struct ef_error *err) EF_MUST_CHECK;
 
 /* In double quotes: the sessions have sql_mode ANSI_QUOTES. */

@@ -183,11 +183,12 @@ bool ef_my_session_take(MYSQL *my, const struct ef_my_answer *a, struct ef_my_se
     snprintf(ret->server, sizeof(ret->server), "%s", ef_my_text(a, 0, 0));
     ret->zone_us = ef_my_int(a, 0, 6, 0);
     /* two readings of the clock lie some microseconds apart; zones differ by whole minutes */
-    ret->zone_us = (ret->zone_us + (ret->zone_us >= 0 ? 30 : -30) * EF_S_US) / (60 * EF_S_US) *
-                   (60 * EF_S_US);
+    ret->zone_us =
+        (ret->zone_us + (ret->zone_us >= 0 ? 30 : -30) * EF_S_US) / (60 * EF_S_US) * (60 * EF_S_US);
     return took(a, 2, "READ-COMMITTED", "transaction_isolation", err) &&
            took(a, 3, "+00:00", "time_zone", err) &&
            took(a, 4, "NO_BACKSLASH_ESCAPES", "sql_mode", err) &&
            took(a, 4, "ANSI_QUOTES", "sql_mode", err) &&
-           took(a, 5, "utf8mb4", "character_set_results", err) && took(a, 7, "1", "autocommit", err);
+           took(a, 5, "utf8mb4", "character_set_results", err) &&
+           took(a, 7, "1", "autocommit", err);
 }

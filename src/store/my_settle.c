@@ -17,8 +17,8 @@
 #include "base/utf8.h"
 
 enum {
-    LONG_RUN = 16,          /* ids */
-    RUNS_A_STATEMENT = 32,  /* each row is compared with each of them */
+    LONG_RUN = 16,         /* ids */
+    RUNS_A_STATEMENT = 32, /* each row is compared with each of them */
     DECISIONS_A_REQUEST = 1000
 };
 
@@ -139,8 +139,7 @@ static void put_settles(const struct ef_my_store *s, const struct ef_settle_run 
     for (int i = 0; i < count;) {
         bool wide = is_long(s, &runs[i]);
         int n = 1;
-        while (i + n < count && is_long(s, &runs[i + n]) == wide &&
-               (!wide || n < RUNS_A_STATEMENT))
+        while (i + n < count && is_long(s, &runs[i + n]) == wide && (!wide || n < RUNS_A_STATEMENT))
             n++;
         struct target t = {.s = s, .runs = &runs[i], .count = n, .by_lookup = !wide};
         put_settle(&t, b);

@@ -43,8 +43,8 @@ void ef_my_sql_literal(struct ef_buf *out, const char *text)
 
 void ef_my_sql_lease(const struct ef_my_store *s, int64_t epoch, struct ef_buf *out)
 {
-    ef_buf_printf(out, "outbox_id = %d AND epoch = %" PRId64 " AND server = %s", s->layout.outbox_id,
-                  epoch, s->sql.server);
+    ef_buf_printf(out, "outbox_id = %d AND epoch = %" PRId64 " AND server = %s",
+                  s->layout.outbox_id, epoch, s->sql.server);
 }
 
 /* LOCK IN SHARE MODE is FOR SHARE in the words that both MySQL and MariaDB know. */
@@ -73,9 +73,8 @@ static int64_t zone_of(const struct ef_my_store *s, enum ef_column col)
 
 const char *ef_my_sql_now(const struct ef_my_store *s, enum ef_column col)
 {
-    return is_local(s, col)
-               ? "COALESCE(CONVERT_TZ(NOW(6), '+00:00', @@global.time_zone), NOW(6))"
-               : "NOW(6)";
+    return is_local(s, col) ? "COALESCE(CONVERT_TZ(NOW(6), '+00:00', @@global.time_zone), NOW(6))"
+                            : "NOW(6)";
 }
 
 void ef_my_sql_created(const struct ef_my_store *s, struct ef_buf *out)

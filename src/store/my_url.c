@@ -98,9 +98,8 @@ static bool take_host(const char *s, size_t len, struct ef_my_url *url, struct e
     if (len == 0)
         return refuse(err, "it names no host");
     url->port[url->hosts] = EF_MY_PORT;
-    if (rest < end &&
-        (*rest != ':' ||
-         !take_port(rest + 1, (size_t)(end - rest) - 1, &url->port[url->hosts], err)))
+    if (rest < end && (*rest != ':' ||
+                       !take_port(rest + 1, (size_t)(end - rest) - 1, &url->port[url->hosts], err)))
         return *rest == ':' ? false : refuse(err, "an address in brackets goes on after them");
     url->host[url->hosts++] = ef_xstrndup(name, len);
     return true;

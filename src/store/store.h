@@ -84,7 +84,7 @@ struct ef_renewal { /* what a renewal brings along */
 };
 
 struct ef_store_info { /* what `check` found */
-    char server[128];    /* identity: who answers */
+    char server[128];  /* identity: who answers */
     char version[32];  /* "PostgreSQL 15.20" */
     bool has_last_error, has_partition;
     char warnings[1024]; /* one sentence a line; "" if none */

@@ -239,10 +239,17 @@ static const struct error_case cross_cases[] = {
                                "  - {name: a, database: shop, table: public.outbox}\n"
                                "  - {name: b, database: shop, table: '\"public\".\"outbox\"'}\n",
      "f:5:38: outboxes[1].table: outboxes[0] relays this table already\n"},
-    {TEST_KAFKA "databases: {shop: {driver: mysql, url: \"mysql://db/shop\"}}\n" TEST_OUTBOXES,
-     "f:2:28: databases.shop.driver: mysql driver: this build relays PostgreSQL only\n"},
-    {TEST_KAFKA "databases: {shop: {driver: mariadb, url: \"mysql://db/shop\"}}\n" TEST_OUTBOXES,
-     "f:2:28: databases.shop.driver: mysql driver: this build relays PostgreSQL only\n"},
+    {TEST_KAFKA "databases: {shop: {driver: mysql, url: \"postgresql://db/shop\"}}\n" TEST_OUTBOXES,
+     "f:2:40: databases.shop.url: is not for the mysql driver; it must begin with mysql:// or "
+     "mariadb://\n"},
+    {TEST_KAFKA "databases: {shop: {driver: mariadb, url: \"mysql://u@db/shop\", pooler: "
+                "transaction, tls: {mode: verify-ca}}}\n" TEST_OUTBOXES,
+     "f:2:71: databases.shop.pooler: is for the postgres driver only\n"
+     "f:2:96: databases.shop.tls.mode: the mysql driver has no verify-ca; accepted: disable, "
+     "prefer, require, verify-full\n"},
+    {TEST_KAFKA "databases: {shop: {driver: mysql, url: \"mysql://u@db/shop\"}}\n"
+                "outboxes: [{name: orders, database: shop, table: shop.outbox, wake: notify}]\n",
+     "f:3:69: outboxes[0].wake: notify: MySQL and MariaDB have nothing to notify with; use poll\n"},
     {TEST_KAFKA "databases: {shop: {url: \"mysql://db/shop\"}}\n" TEST_OUTBOXES,
      "f:2:25: databases.shop.url: is not for the postgres driver; it must begin with "
      "postgresql://\n"},

@@ -640,20 +640,32 @@ START_TEST(properties_are_checked_where_they_stand)
 }
 END_TEST
 
-static bool refuse_table(const char *table, struct ef_error *err)
+static bool refuse_table(enum ef_driver driver, const char *table, struct ef_error *err)
 {
     return strchr(table, '.') != NULL ||
-           ef_error_set(err, EF_CLASS_CONFIG, "table '%s' needs its schema", table);
+           ef_error_set(err, EF_CLASS_CONFIG, "table '%s' needs its %s", table,
+                        driver == EF_DRIVER_MYSQL ? "database" : "schema");
+}
+
+static bool refuse_url(enum ef_driver driver, const char *url, struct ef_error *err)
+{
+    return driver == EF_DRIVER_POSTGRES || strchr(url, '@') != NULL ||
+           ef_error_set(err, EF_CLASS_CONFIG, "it names no user");
 }
 
 START_TEST(tables_are_checked_where_they_stand)
 {
-    ef_config_use_table_check(refuse_table);
+    static const struct ef_config_driver_checks checks = {.table = refuse_table, .url = refuse_url};
+    ef_config_use_driver_checks(&checks);
+    test_config_problems(TEST_KAFKA "databases: {shop: {driver: mysql, url: \"mysql://db/shop\"}}\n"
+                                    "outboxes: [{name: a, database: shop, table: one}]\n",
+                         "f:2:40: databases.shop.url: it names no user\n"
+                         "f:3:45: outboxes[0].table: table 'one' needs its database\n");
     test_config_problems(TEST_KAFKA TEST_DATABASES
                          "outboxes:\n  - {name: a, database: shop, table: one}\n"
                          "  - {name: b, database: shop, table: s.two}\n",
                          "f:4:38: outboxes[0].table: table 'one' needs its schema\n");
-    ef_config_use_table_check(NULL);
+    ef_config_use_driver_checks(NULL);
 }
 END_TEST
 
