@@ -206,7 +206,7 @@ static void memory_free(struct ef_store *store)
 
 static const struct ef_store_ops ops = {
     .driver = "memory",
-    .caps = EF_STORE_WAKEUP | EF_STORE_LEASES,
+    .caps = EF_STORE_WAKEUP | EF_STORE_LEASES | EF_STORE_REWRITES,
     .open = memory_open,
     .check = memory_check,
     .acquire = memory_acquire,

@@ -141,7 +141,8 @@ static int step(struct ef_my_conn *conn, int ready)
     switch (conn->op) {
     case EF_MY_OP_CONNECT:
         return conn->suspended ? mysql_real_connect_cont(&conn->connected, conn->my, ready)
-                               : ef_my_session_connect(&conn->connected, conn->my, &conn->target);
+                               : ef_my_session_connect(&conn->connected, conn->my, &conn->target,
+                                                       conn->default_database);
     case EF_MY_OP_QUERY:
         return conn->suspended ? mysql_real_query_cont(&conn->failed, conn->my, ready)
                                : mysql_real_query_start(&conn->failed, conn->my, conn->head->sql,

@@ -66,7 +66,8 @@ struct ef_my_conn {
     struct ef_resolver *resolver;
     const struct ef_config_database *database;
     char program_name[64];
-    const char *purpose; /* "read", "settle", "lease" */
+    const char *default_database; /* borrowed; NULL: none (MariaDB has no JSON_TABLE then) */
+    const char *purpose;          /* "read", "settle", "lease" */
     void (*up)(void *arg);
     void (*down)(void *arg, const struct ef_error *err);
     void *arg;

@@ -37,6 +37,7 @@ static const struct row rows[] = {
     ROW_SESSION(1043, OUTAGE),    /* ER_HANDSHAKE_ERROR */
     ROW_SESSION(1044, CONFIG),    /* ER_DBACCESS_DENIED_ERROR */
     ROW_SESSION(1045, CONFIG),    /* ER_ACCESS_DENIED_ERROR */
+    ROW(1046, CONFIG),            /* ER_NO_DB_ERROR */
     ROW_SESSION(1047, OUTAGE),    /* ER_UNKNOWN_COM_ERROR: a Galera node that is not ready */
     ROW(1048, CONFIG),            /* ER_BAD_NULL_ERROR: a column somebody made NOT NULL */
     ROW_SESSION(1049, CONFIG),    /* ER_BAD_DB_ERROR */

@@ -110,17 +110,18 @@ MYSQL *ef_my_session_new(const struct ef_config_database *database, const char *
     return my;
 }
 
-int ef_my_session_connect(MYSQL **ret, MYSQL *my, const struct ef_my_target *target)
+int ef_my_session_connect(MYSQL **ret, MYSQL *my, const struct ef_my_target *target,
+                          const char *database)
 {
     const struct ef_my_url *url = &target->url;
     /* the library compares the certificate with the name, so it gets the name; its own look-up,
      * which would block, is answered from what we know */
     if (target->lookup)
         ef_known_host_set(target->host, target->address);
-    int wait = mysql_real_connect_start(ret, my, url->socket ? NULL : target->host, url->user,
-                                        url->password, NULL, (unsigned)target->port, url->socket,
-                                        CLIENT_MULTI_STATEMENTS | CLIENT_REMEMBER_OPTIONS |
-                                            CLIENT_FOUND_ROWS);
+    int wait = mysql_real_connect_start(
+        ret, my, url->socket ? NULL : target->host, url->user, url->password, database,
+        (unsigned)target->port, url->socket,
+        CLIENT_MULTI_STATEMENTS | CLIENT_REMEMBER_OPTIONS | CLIENT_FOUND_ROWS);
     ef_known_host_set(NULL, NULL);
     return wait;
 }

@@ -45,7 +45,8 @@ void ef_my_target_done(struct ef_my_target *target);
 MYSQL *ef_my_session_new(const struct ef_config_database *database, const char *program_name,
                          struct ef_my_target *target, struct ef_error *err);
 /* mysql_real_connect_start with the target's words. */
-int ef_my_session_connect(MYSQL **ret, MYSQL *my, const struct ef_my_target *target);
+int ef_my_session_connect(MYSQL **ret, MYSQL *my, const struct ef_my_target *target,
+                          const char *database);
 /* libmariadb goes on without TLS where a server has none: what was asked for is looked at here. */
 bool ef_my_session_encrypted_as_asked(const struct ef_config_database *database, MYSQL *my,
                                       struct ef_error *err) EF_MUST_CHECK;

@@ -51,6 +51,7 @@ static void init_conn(struct ef_my_store *s, struct ef_my_conn *conn, struct ef_
     conn->purpose = purpose;
     snprintf(conn->program_name, sizeof(conn->program_name), "eventferryd/%.20s/%.20s/%s",
              s->config->instance, s->outbox->name, purpose);
+    conn->default_database = s->table.database[0] ? s->table.database : NULL;
     conn->up = on_up;
     conn->down = on_down;
     conn->arg = s;
@@ -130,6 +131,9 @@ struct ef_store *ef_mysql_new(struct ef_loop *loop, struct ef_resolver *resolver
     s->database = ef_config_database(config, outbox->database);
     s->outbox = outbox;
     s->archive_default_rows = -1;
+    struct ef_error ignored; /* check says what is wrong with a name */
+    if (!ef_my_table_parse(outbox->table, &s->table, &ignored))
+        s->table = (struct ef_my_table){0};
     ef_uuid_v4(s->incarnation); /* until an acquisition gives the relay's */
     init_conn(s, &s->lease, resolver, "lease");
     init_conn(s, &s->read, resolver, "read");

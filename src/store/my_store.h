@@ -61,6 +61,7 @@ struct ef_my_store {
     const struct ef_config_database *database;
     const struct ef_config_outbox *outbox;
     struct ef_my_conn lease, read, settle;
+    struct ef_my_table table; /* as the configuration names it; empty if it is no name */
     bool up, was_up;
     struct ef_my_layout layout;
     bool layout_known;

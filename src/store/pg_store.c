@@ -135,7 +135,7 @@ static void pg_free(struct ef_store *store)
 
 static const struct ef_store_ops ops = {
     .driver = "postgres",
-    .caps = EF_STORE_WAKEUP | EF_STORE_LEASES,
+    .caps = EF_STORE_WAKEUP | EF_STORE_LEASES | EF_STORE_REWRITES,
     .open = pg_open,
     .check = ef_pg_check,
     .acquire = ef_pg_acquire,

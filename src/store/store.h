@@ -29,6 +29,9 @@
 enum ef_store_caps {
     EF_STORE_WAKEUP = 1, /* can ring a doorbell (arm_wakeup, on wakeup) */
     EF_STORE_LEASES = 2, /* the lease is real; without it the owner is always alone */
+    /* Tells at the next read that the table was emptied (EF_STORE_REWRITTEN); without it the next
+     * sweep finds it out by the highest id. */
+    EF_STORE_REWRITES = 4,
 };
 
 /* --- requests --- */

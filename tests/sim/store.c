@@ -458,7 +458,7 @@ static void free_store(struct ef_store *store)
 
 static const struct ef_store_ops ops = {
     .driver = "simulated",
-    .caps = EF_STORE_WAKEUP | EF_STORE_LEASES,
+    .caps = EF_STORE_WAKEUP | EF_STORE_LEASES | EF_STORE_REWRITES,
     .open = open_store,
     .check = check,
     .acquire = acquire,

@@ -195,12 +195,13 @@ END_TEST
 
 /* --- transaction numbers --- */
 
-/* A renewal (which may be where the number comes from), then a read. */
+/* A renewal (which may be where the number comes from), then a read that asks for the gap. */
 static void look_at_numbers(struct relay *r)
 {
+    static const struct ef_run gap = {3, 3};
     ef_store_renew(r->store, r->epoch, 60000);
     completes(r, EF_VERB_RENEW);
-    fetch(r, 0);
+    fetch_more(r, 5, &gap, 1, 1000);
 }
 
 START_TEST(xmin_stays_below_the_number_while_a_transaction_is_open)
@@ -209,8 +210,7 @@ START_TEST(xmin_stays_below_the_number_while_a_transaction_is_open)
     void *tx = five_with_three_open();
     look_at_numbers(r);
     uint64_t xmax = r->fetched.xmax;
-    if (xmax == 0)
-        ck_abort_msg("no transaction numbers"); /* a database without them needs another test */
+    ck_assert_uint_ne(xmax, 0);
     for (int i = 0; i < 3; i++) {
         ck_assert_uint_lt(r->fetched.xmin, xmax);
         add_rows(1);
@@ -380,11 +380,13 @@ START_TEST(an_emptied_table_is_told_once)
     fetch(r, 0);
     fixture->truncate(world);
     add_rows(2);
-    start_fetch(r, 1 << 20);
-    int chunks = r->chunk_count;
-    fails(r, EF_VERB_FETCH, EF_CLASS_BUSY);
-    ck_assert_str_eq(r->err[EF_VERB_FETCH].name, EF_STORE_REWRITTEN);
-    ck_assert_int_eq(r->chunk_count, chunks);
+    if (ef_store_caps(r->store) & EF_STORE_REWRITES) {
+        start_fetch(r, 1 << 20);
+        int chunks = r->chunk_count;
+        fails(r, EF_VERB_FETCH, EF_CLASS_BUSY);
+        ck_assert_str_eq(r->err[EF_VERB_FETCH].name, EF_STORE_REWRITTEN);
+        ck_assert_int_eq(r->chunk_count, chunks);
+    }
     fetch(r, 0);
     SHOWS(r, 1, 2);
     fetch(r, 0);

@@ -349,6 +349,7 @@ void fetch_more(struct relay *r, int64_t after, const struct ef_run *gaps, int g
                                                 .after = after,
                                                 .gaps = gaps,
                                                 .gap_count = gap_count,
+                                                .all_gaps = true,
                                                 .max_rows = max_rows,
                                                 .max_bytes = 1 << 20,
                                                 .want_max_id = true});

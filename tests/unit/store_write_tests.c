@@ -96,9 +96,11 @@ START_TEST(an_id_that_came_back_is_another_row)
     ck_assert_int_eq(decide(r, &decision, 1), 0);
     for (int64_t id = 1; id <= 3; id++)
         is_pending(id);
-    ef_store_fetch(r->store,
-                   &(struct ef_fetch){.epoch = r->epoch, .max_rows = 9, .max_bytes = 999});
-    fails(r, EF_VERB_FETCH, EF_CLASS_BUSY); /* the table is not the one it was */
+    if (ef_store_caps(r->store) & EF_STORE_REWRITES) {
+        ef_store_fetch(r->store,
+                       &(struct ef_fetch){.epoch = r->epoch, .max_rows = 9, .max_bytes = 999});
+        fails(r, EF_VERB_FETCH, EF_CLASS_BUSY); /* the table is not the one it was */
+    }
     fetch(r, 0);
     SHOWS(r, 1, 2, 3);
     run = run_of(r, 1, 3);
