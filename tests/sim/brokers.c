@@ -9,12 +9,22 @@
 #include "kafka/errors.h"
 #include "sim/checker.h"
 #include "sim/choice.h"
+#include "sim/names.h"
 #include "sim/publisher_private.h"
 #include "sim/tell.h"
 
 enum { GHOST_MAX_US = 5000000, RETRY_US = 100000 };
 
 struct sim_brokers sim_brokers;
+
+static const char *const topic_names[ALL_TOPICS] = {"t0", "t1", "t2", "dead"};
+
+const char *sim_partition_name(int label)
+{
+    static const char *const names[ALL_TOPICS * SIM_PARTITIONS] = {
+        "t0/0", "t0/1", "t1/0", "t1/1", "t2/0", "t2/1", "dead/0", "dead/1"};
+    return label < ALL_TOPICS * SIM_PARTITIONS ? names[label] : NULL;
+}
 
 void sim_brokers_reset(const struct sim_broker_config *config)
 {
@@ -54,9 +64,14 @@ void sim_brokers_mend(void)
 
 /* --- what a broker says --- */
 
-static bool by_chance(int relay, int permille)
+static int place(const struct sim_request *r)
 {
-    return !sim_brokers.mended && sim_happens(SITE_BROKER_REFUSE, relay, permille);
+    return sim_for(r->relay, r->topic * SIM_PARTITIONS + r->partition);
+}
+
+static bool by_chance(const struct sim_request *r, enum sim_site site, int permille)
+{
+    return !sim_brokers.mended && sim_happens(site, place(r), permille);
 }
 
 static int refusal(const struct sim_request *r)
@@ -73,24 +88,23 @@ static int refusal(const struct sim_request *r)
         static const int codes[] = {RD_KAFKA_RESP_ERR_UNKNOWN, RD_KAFKA_RESP_ERR__MSG_TIMED_OUT,
                                     RD_KAFKA_RESP_ERR_MSG_SIZE_TOO_LARGE};
         if (!sim_brokers.mended && sim_happens(SITE_BROKER_ASIDE, r->relay, c->aside_permille))
-            return codes[sim_choose(SITE_BROKER_ASIDE, r->relay, 3)];
+            return codes[sim_choose(SITE_BROKER_ASIDE_KIND, r->relay, 3)];
         return 0;
     }
-    if (by_chance(r->relay, c->transient_permille))
+    if (by_chance(r, SITE_BROKER_TRANSIENT, c->transient_permille))
         return RD_KAFKA_RESP_ERR_NOT_ENOUGH_REPLICAS;
-    if (by_chance(r->relay, c->quota_permille))
+    if (by_chance(r, SITE_BROKER_QUOTA, c->quota_permille))
         return RD_KAFKA_RESP_ERR_THROTTLING_QUOTA_EXCEEDED;
-    if (by_chance(r->relay, c->fatal_permille))
+    if (by_chance(r, SITE_BROKER_FATAL, c->fatal_permille))
         return RD_KAFKA_RESP_ERR_OUT_OF_ORDER_SEQUENCE_NUMBER;
     return 0;
 }
 
 static void append(const struct sim_request *r)
 {
-    static const char *const names[ALL_TOPICS] = {"t0", "t1", "t2", "dead letters"};
     for (int i = 0; i < r->count; i++) {
-        TELL("broker: %s/%d gets m%06d from relay %d%s", names[r->topic], r->partition, r->uids[i],
-             r->relay, r->lane || r->aside ? "" : " (late, of a dead producer)");
+        TELL("broker: %s/%d gets m%06d from relay %d%s", topic_names[r->topic], r->partition,
+             r->uids[i], r->relay, r->lane || r->aside ? "" : " (late, of a dead producer)");
         if (r->topic < SIM_TOPICS)
             sim_check_appended(r->uids[i], r->topic, !r->lane);
     }
@@ -177,7 +191,7 @@ static void on_request(void *arg)
             arrive(r);
         }
         sim_event_start(&r->event,
-                        sim_delay(SITE_BROKER_BACK, r->relay, 50, sim_brokers.config.back_max_us));
+                        sim_delay(SITE_BROKER_BACK, place(r), 50, sim_brokers.config.back_max_us));
         return;
     }
     if (still_frozen_us(l->pub) > 0)
@@ -201,12 +215,12 @@ static struct sim_request *next_request(struct lane *l)
 {
     struct sim_request *r = request_new();
     int max = 1;
-    if (l->warm && sim_brokers.config.batches && !l->queue->alone)
-        max += (int)sim_choose(SITE_BROKER_BATCH, l->pub->relay, BATCH_MAX);
     r->lane = l;
     r->topic = l->topic;
     r->partition = l->partition;
     r->relay = l->pub->relay;
+    if (l->warm && sim_brokers.config.batches && !l->queue->alone)
+        max += (int)sim_choose(SITE_BROKER_BATCH, place(r), BATCH_MAX);
     l->lonely = l->queue->alone;
     while (l->queue && r->count < max && r->count < BATCH_MAX &&
            (r->count == 0 || !l->queue->alone)) {
@@ -225,7 +239,7 @@ void sim_lane_send(struct lane *l)
         DL_APPEND(l->sent, r);
         l->sent_count++;
         int64_t at = sim_now_us() +
-                     sim_delay(SITE_BROKER_FORTH, r->relay, 50, sim_brokers.config.forth_max_us);
+                     sim_delay(SITE_BROKER_FORTH, place(r), 50, sim_brokers.config.forth_max_us);
         if (at < l->last_arrival_us) /* one connection: in order */
             at = l->last_arrival_us;
         l->last_arrival_us = at;
@@ -247,7 +261,7 @@ static void on_aside(void *arg)
         }
         arrive(r);
         sim_event_start(&r->event,
-                        sim_delay(SITE_BROKER_BACK, r->relay, 50, sim_brokers.config.back_max_us));
+                        sim_delay(SITE_BROKER_BACK, place(r), 50, sim_brokers.config.back_max_us));
         return;
     }
     if (still_frozen_us(pub) > 0) {
@@ -272,7 +286,7 @@ void sim_send_aside(struct sim_publisher *pub, struct message *m)
     DL_APPEND(pub->asides, r);
     sim_event_init(&r->event, NULL, on_aside, r);
     sim_event_start(&r->event,
-                    sim_delay(SITE_BROKER_FORTH, r->relay, 50, sim_brokers.config.forth_max_us));
+                    sim_delay(SITE_BROKER_FORTH, place(r), 50, sim_brokers.config.forth_max_us));
 }
 
 /* --- ghosts --- */
@@ -295,7 +309,7 @@ static void on_ghost(void *arg)
     }
     if (!sim_brokers.broken[r->chain]) {
         bool lost = sim_brokers.mended ||
-                    !sim_happens(SITE_BROKER_GHOST, r->relay, sim_brokers.config.ghost_permille);
+                    !sim_happens(SITE_BROKER_GHOST, place(r), sim_brokers.config.ghost_permille);
         if (!lost)
             arrive(r);
         sim_brokers.broken[r->chain] = lost || r->error.class != EF_CLASS_NONE;
@@ -306,7 +320,7 @@ static void on_ghost(void *arg)
 
 static void become_ghost(struct sim_request *r, int chain, int64_t *at)
 {
-    *at += sim_delay(SITE_BROKER_GHOST, r->relay, 1000, GHOST_MAX_US);
+    *at += sim_delay(SITE_BROKER_GHOST_BY, place(r), 1000, GHOST_MAX_US);
     r->lane = NULL;
     r->chain = chain;
     DL_APPEND(sim_brokers.ghosts, r);

@@ -1,14 +1,21 @@
 // SPDX-License-Identifier: MIT
 #include "sim/choice.h"
 
+#include <inttypes.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include "base/rng.h"
 #include "base/str.h"
+#include "sim/names.h"
 
-static const char *const names[SITE_COUNT] = {
-#define X(name, text) text,
+static const struct {
+    const char *name;
+    enum sim_whose whose;
+    enum sim_labels labels;
+} sites[SITE_COUNT] = {
+#define X(name, text, whose, labels) {text, WHOSE_##whose, LABELS_##labels},
     SIM_SITES(X)
 #undef X
 };
@@ -22,19 +29,6 @@ static struct {
     struct sim_choices sorted;
     int next[SITE_COUNT][SIM_ACTORS];
 } c;
-
-const char *sim_site_name(enum sim_site site)
-{
-    return names[site];
-}
-
-int sim_site_by_name(const char *name)
-{
-    for (int i = 0; i < SITE_COUNT; i++)
-        if (strcmp(names[i], name) == 0)
-            return i;
-    return -1;
-}
 
 void sim_choices_add(struct sim_choices *choices, struct sim_choice choice)
 {
@@ -124,22 +118,13 @@ int64_t sim_choose(enum sim_site site, int actor, int64_t n)
     return n <= 1 ? 0 : keep(site, actor, number, (int64_t)ef_rng_below(&c.rng, (uint64_t)n));
 }
 
-/* A fuzzer's record may hold any number. */
-static int64_t one_of(int64_t value, const int64_t *of, int n)
-{
-    if (value == 0)
-        return 0;
-    for (int i = 0; i < n; i++)
-        if (of[i] == value)
-            return value;
-    return of[(uint64_t)value % (uint64_t)n];
-}
-
-int64_t sim_choose_of(enum sim_site site, int actor, const int64_t *of, int n)
+int64_t sim_choose_of(enum sim_site site, int actor, const int64_t *of, int n, int64_t limit)
 {
     uint32_t number = c.asked[site][actor]++;
-    if (c.replaying)
-        return one_of(replayed(site, actor, number), of, n);
+    if (c.replaying) {
+        int64_t value = replayed(site, actor, number);
+        return value < limit ? value : value % limit; /* a fuzzer's may be any number */
+    }
     return keep(site, actor, number, of[ef_rng_below(&c.rng, (uint64_t)n)]);
 }
 
@@ -175,4 +160,103 @@ void sim_random_bytes(void *out, unsigned size)
     unsigned char *p = out;
     while (size-- > 0)
         *p++ = (unsigned char)ef_rng_next(&c.product);
+}
+
+/* --- as text --- */
+
+static const char *const whose_names[] = {
+    [WHOSE_WORLD] = "world", [WHOSE_RELAY] = "relay-", [WHOSE_WRITER] = "writer-"};
+
+/* NULL: there is no such label. */
+static const char *label_name(enum sim_labels labels, int label)
+{
+    switch (labels) {
+    case LABELS_STATEMENT:
+        return sim_statement_name(label);
+    case LABELS_PARTITION:
+        return sim_partition_name(label);
+    case LABELS_FAULT:
+        return sim_fault_name(label);
+    case LABELS_NONE:
+        break;
+    }
+    return NULL;
+}
+
+/* The name, or what is left of a fuzzer's number. */
+static void print_name(char *out, size_t size, const char *name, int64_t number)
+{
+    if (name)
+        snprintf(out, size, "%s", name);
+    else
+        snprintf(out, size, "%" PRId64, number);
+}
+
+void sim_choice_print(const struct sim_choice *choice, char *out, unsigned size)
+{
+    enum sim_labels labels = sites[choice->site].labels;
+    int who = choice->actor % SIM_WHO, label = choice->actor / SIM_WHO;
+    enum sim_whose whose = sites[choice->site].whose;
+    char number[8] = "", labelled[32] = "", value[32];
+    if (whose != WHOSE_WORLD)
+        snprintf(number, sizeof(number), "%d", who);
+    if (labels != LABELS_NONE) {
+        labelled[0] = ' ';
+        print_name(labelled + 1, sizeof(labelled) - 1, label_name(labels, label), label);
+    }
+    const char *fault = choice->site == SITE_NEMESIS ? sim_fault_name((int)choice->value) : NULL;
+    print_name(value, sizeof(value), fault, choice->value);
+    snprintf(out, size, "%s %s%s%s #%u = %s", sites[choice->site].name, whose_names[whose], number,
+             labelled, choice->number + 1, value);
+}
+
+static int site_by_name(const char *name)
+{
+    for (int i = 0; i < SITE_COUNT; i++)
+        if (strcmp(sites[i].name, name) == 0)
+            return i;
+    return -1;
+}
+
+static int label_by_name(enum sim_labels labels, const char *name)
+{
+    for (int i = 0; i < SIM_LABELS; i++) {
+        const char *other = label_name(labels, i);
+        if (other && strcmp(other, name) == 0)
+            return i;
+    }
+    return -1;
+}
+
+static int who_by_name(enum sim_whose whose, const char *text)
+{
+    size_t len = strlen(whose_names[whose]);
+    if (strncmp(text, whose_names[whose], len) != 0)
+        return -1;
+    int who = whose == WHOSE_WORLD ? 0 : text[len] - '0';
+    bool whole = text[len] == '\0' ? whose == WHOSE_WORLD : text[len + 1] == '\0';
+    return whole && who >= 0 && who < SIM_WHO ? who : -1;
+}
+
+bool sim_choice_parse(struct sim_choice *ret, const char *line)
+{
+    char name[64], whose[64], label[64] = "", value[64];
+    unsigned number;
+    if (sscanf(line, "%63s %63s #%u = %63s", name, whose, &number, value) != 4 &&
+        sscanf(line, "%63s %63s %63s #%u = %63s", name, whose, label, &number, value) != 5)
+        return false;
+    int site = site_by_name(name);
+    if (site < 0 || number == 0)
+        return false;
+    enum sim_labels labels = sites[site].labels;
+    int who = who_by_name(sites[site].whose, whose);
+    int labelled = labels == LABELS_NONE ? (label[0] ? -1 : 0) : label_by_name(labels, label);
+    int fault = site == SITE_NEMESIS ? label_by_name(LABELS_FAULT, value) : 0;
+    if (who < 0 || labelled < 0 || fault < 0)
+        return false;
+    *ret = (struct sim_choice){.site = (uint8_t)site,
+                               .actor = (uint8_t)sim_for(who, labelled),
+                               .number = number - 1,
+                               .value = fault ? fault : strtoll(value, NULL, 10)};
+    return true;
 }

@@ -5,6 +5,7 @@
 #include <stdio.h>
 
 #include "relay/machine.h"
+#include "sim/names.h"
 #include "sim/seams.h"
 
 enum { FAULTS_MAX = 32 };
@@ -12,6 +13,11 @@ enum { FAULTS_MAX = 32 };
 static const char *const kinds[SIM_STMT_KINDS] = {
     "check",          "acquire",       "renew",   "release", "fetch",    "settle", "mark",
     "settle-durably", "release-topic", "waiting", "lag",     "maintain", "pause",  "bell"};
+
+const char *sim_statement_name(int kind)
+{
+    return kind < SIM_STMT_KINDS ? kinds[kind] : NULL;
+}
 
 static struct {
     uint64_t changed[SIM_STMT_KINDS], nothing[SIM_STMT_KINDS], fenced[SIM_STMT_KINDS];

@@ -112,17 +112,19 @@ static void no_answer(struct trip *t)
 
 static void answer_later(struct request *r)
 {
-    sim_event_start(&r->answer,
-                    sim_delay(SITE_LINK_BACK, r->store->relay, 50, sim_links.config.back_max_us));
+    sim_event_start(&r->answer, sim_delay(SITE_LINK_BACK, sim_for(r->store->relay, r->kind), 50,
+                                          sim_links.config.back_max_us));
 }
 
 /* Its connection breaks; perhaps its process stands still too, and another owner comes first. */
-static void happen_late(struct conn *c, int relay)
+static void happen_late(struct conn *c, int relay, enum sim_stmt_kind kind)
 {
-    sim_conn_break(c, sim_delay(SITE_LINK_LATE, relay, EF_S_US, 30 * EF_S_US),
+    int what = sim_for(relay, kind);
+    sim_conn_break(c, sim_delay(SITE_LINK_LATE_BY, what, EF_S_US, 30 * EF_S_US),
                    sim_delay(SITE_LINK_NOTICE, relay, 500, 2000000));
-    if (sim_choose(SITE_LINK_LATE, relay, 2))
-        sim_relay_freeze(relay, sim_delay(SITE_LINK_LATE, relay, EF_S_US, 20 * EF_S_US), true);
+    if (sim_choose(SITE_LINK_LATE_FROZEN, what, 2))
+        sim_relay_freeze(relay, sim_delay(SITE_LINK_LATE_FREEZE, what, EF_S_US, 20 * EF_S_US),
+                         true);
 }
 
 static void send_head(struct conn *c)
@@ -132,7 +134,8 @@ static void send_head(struct conn *c)
         return;
     c->sent = true;
     ef_timer_start(&c->limit, sim_links.config.statement_timeout_ms * EF_MS_US);
-    int64_t delay = sim_delay(SITE_LINK_FORTH, c->store->relay, 50, sim_links.config.forth_max_us);
+    int64_t delay = sim_delay(SITE_LINK_FORTH, sim_for(c->store->relay, r->kind), 50,
+                              sim_links.config.forth_max_us);
     if (c->broken) { /* not noticed yet */
         r->trip->state = TRIP_NOWHERE;
         return;
@@ -141,8 +144,9 @@ static void send_head(struct conn *c)
     DL_APPEND(sim_links.away, r->trip);
     sim_event_start(&r->trip->arrival, delay);
     int relay = c->store->relay;
-    if (!sim_links.mended && sim_happens(SITE_LINK_LATE, relay, sim_links.config.late_permille))
-        happen_late(c, relay);
+    if (!sim_links.mended &&
+        sim_happens(SITE_LINK_LATE, sim_for(relay, r->kind), sim_links.config.late_permille))
+        happen_late(c, relay, r->kind);
 }
 
 void sim_submit(struct sim_store *s, int conn, struct request *r)
@@ -165,9 +169,9 @@ static bool spoilt(struct trip *t)
 {
     struct sim_stmt *q = &t->stmt;
     if (q->began || sim_links.mended ||
-        !sim_happens(SITE_LINK_ERROR, q->relay, sim_links.config.error_permille))
+        !sim_happens(SITE_LINK_ERROR, sim_for(q->relay, q->kind), sim_links.config.error_permille))
         return false;
-    bool lock = sim_choose(SITE_LINK_ERROR, q->relay, 2) != 0;
+    bool lock = sim_choose(SITE_LINK_ERROR_KIND, sim_for(q->relay, q->kind), 2) != 0;
     ef_error_set(&q->err, EF_CLASS_TRANSIENT, "canceling statement due to %s timeout",
                  lock ? "lock" : "statement");
     ef_error_code(&q->err, 0, lock ? "55P03" : "57014");
@@ -189,7 +193,8 @@ static void answer(struct trip *t)
     }
     t->state = TRIP_DONE;
     int relay = r->store->relay;
-    if (sim_links.mended || !sim_happens(SITE_LINK_LOST, relay, sim_links.config.lost_permille)) {
+    if (sim_links.mended ||
+        !sim_happens(SITE_LINK_LOST, sim_for(relay, r->kind), sim_links.config.lost_permille)) {
         answer_later(r);
         return;
     }

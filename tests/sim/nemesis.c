@@ -3,20 +3,33 @@
 #include "sim/choice.h"
 #include "sim/cover.h"
 #include "sim/link.h"
+#include "sim/names.h"
 #include "sim/publisher.h"
 #include "sim/tell.h"
 #include "sim/world.h"
 
 static struct sim_event tick, outage_ends, topic_ends[SIM_TOPICS + 1], server_comes, grants_return;
 
-static int64_t how_long(int64_t low, int64_t high)
+static int kind_now; /* the label of what is chosen */
+
+static int64_t lasts(int64_t low, int64_t high)
 {
-    return sim_delay(SITE_NEMESIS_HOW, 0, low, high);
+    return sim_delay(SITE_NEMESIS_LASTS, sim_for(0, kind_now), low, high);
 }
 
-static int choose(int n)
+static int64_t later(int64_t low, int64_t high)
 {
-    return (int)sim_choose(SITE_NEMESIS_HOW, 0, n);
+    return sim_delay(SITE_NEMESIS_LATER, sim_for(0, kind_now), low, high);
+}
+
+static int which(int n)
+{
+    return (int)sim_choose(SITE_NEMESIS_WHICH, sim_for(0, kind_now), n);
+}
+
+static int option(int n)
+{
+    return (int)sim_choose(SITE_NEMESIS_OPTION, sim_for(0, kind_now), n);
 }
 
 /* --- relays --- */
@@ -24,38 +37,38 @@ static int choose(int n)
 static void kill_relay(int i)
 {
     sim_relay_kill(i);
-    sim_relay_start_later(i, how_long(EF_MS_US, 20 * EF_S_US));
+    sim_relay_start_later(i, later(EF_MS_US, 20 * EF_S_US));
 }
 
 static void stop_relay(int i)
 {
-    sim_relay_stop(i, how_long(EF_S_US, 25 * EF_S_US));
-    sim_relay_start_later(i, how_long(EF_MS_US, 20 * EF_S_US));
+    sim_relay_stop(i, lasts(EF_S_US, 25 * EF_S_US));
+    sim_relay_start_later(i, later(EF_MS_US, 20 * EF_S_US));
 }
 
 static void freeze_relay(int i)
 {
-    bool threads_too = choose(2) != 0;
-    sim_relay_freeze(i, how_long(200 * EF_MS_US, 20 * EF_S_US), threads_too);
+    bool threads_too = option(2) != 0;
+    sim_relay_freeze(i, lasts(200 * EF_MS_US, 20 * EF_S_US), threads_too);
 }
 
 static void break_connection(int i)
 {
-    int conn = choose(3);
-    bool late = choose(3) == 2;
-    int64_t late_us = late ? how_long(EF_MS_US, 20 * EF_S_US) : 0;
-    sim_relay_break(i, conn, late_us, how_long(100, 2 * EF_S_US));
+    int conn = which(3);
+    bool late = option(3) == 2;
+    int64_t late_us = late ? later(EF_MS_US, 20 * EF_S_US) : 0;
+    sim_relay_break(i, conn, late_us, lasts(100, 2 * EF_S_US));
 }
 
 static void half_open(int i)
 {
-    int conn = choose(3);
-    sim_relay_break(i, conn, 0, how_long(EF_S_US, 40 * EF_S_US));
+    int conn = which(3);
+    sim_relay_break(i, conn, 0, lasts(EF_S_US, 40 * EF_S_US));
 }
 
 static void pause_or_resume(int i)
 {
-    sim_relay_pause(i, choose(2) != 0);
+    sim_relay_pause(i, option(2) != 0);
 }
 
 static void drain(int i)
@@ -80,7 +93,7 @@ static void server_gone(void)
 {
     sim_server_gone();
     sim_server_reachable(false);
-    sim_event_start(&server_comes, how_long(10 * EF_MS_US, 10 * EF_S_US));
+    sim_event_start(&server_comes, lasts(10 * EF_MS_US, 10 * EF_S_US));
 }
 
 static void crash_database(int i)
@@ -96,14 +109,14 @@ static void fail_over(int i)
     (void)i;
     TELL("database: a replica takes over");
     server_gone();
-    sim_db_failover((choose(20) - 10) * EF_S_US);
+    sim_db_failover((option(20) - 10) * EF_S_US);
 }
 
 static void truncate_table(int i)
 {
     (void)i;
     /* from the beginning, or from a little before where they were */
-    int64_t back = choose(2) ? choose(20) : INT32_MAX;
+    int64_t back = option(2) ? which(20) : INT32_MAX;
     int64_t from = sim_db_sequence() > back ? sim_db_sequence() - back : 0;
     if (sim_db_truncate(from))
         TELL("operator: TRUNCATE, ids go on after %lld", (long long)from);
@@ -119,8 +132,8 @@ static void revoke_rights(int i)
 {
     (void)i;
     TELL("operator: takes the relays' rights away");
-    sim_db_revoke(1 + choose(2));
-    sim_event_start(&grants_return, how_long(10 * EF_MS_US, 15 * EF_S_US));
+    sim_db_revoke(1 + option(2));
+    sim_event_start(&grants_return, lasts(10 * EF_MS_US, 15 * EF_S_US));
 }
 
 /* --- the brokers --- */
@@ -137,7 +150,7 @@ static void outage(int i)
     (void)i;
     TELL("broker: outage");
     sim_brokers_outage(true);
-    sim_event_start(&outage_ends, how_long(100 * EF_MS_US, 30 * EF_S_US));
+    sim_event_start(&outage_ends, lasts(100 * EF_MS_US, 30 * EF_S_US));
 }
 
 static void on_topic_ends(void *arg)
@@ -150,10 +163,10 @@ static void on_topic_ends(void *arg)
 static void topic_down(int i)
 {
     (void)i;
-    int topic = choose(SIM_TOPICS + 1);
+    int topic = which(SIM_TOPICS + 1);
     TELL("broker: topic %d takes no messages", topic);
     sim_topic_down(topic, true);
-    sim_event_start(&topic_ends[topic], how_long(100 * EF_MS_US, 60 * EF_S_US));
+    sim_event_start(&topic_ends[topic], lasts(100 * EF_MS_US, 60 * EF_S_US));
 }
 
 /* --- which and when --- */
@@ -163,22 +176,28 @@ static const struct {
     void (*happen)(int relay);
 } kinds[] = {
     {NULL, NULL}, /* nothing */
-    {"relay killed", kill_relay},
-    {"relay stopped", stop_relay},
-    {"relay frozen", freeze_relay},
-    {"connection broken", break_connection},
-    {"connection half-open", half_open},
-    {"pause or resume", pause_or_resume},
+    {"relay-killed", kill_relay},
+    {"relay-stopped", stop_relay},
+    {"relay-frozen", freeze_relay},
+    {"connection-broken", break_connection},
+    {"connection-half-open", half_open},
+    {"pause-or-resume", pause_or_resume},
     {"drain", drain},
     {"reload", reload},
-    {"database crashes", crash_database},
+    {"database-crashes", crash_database},
     {"failover", fail_over},
-    {"table truncated", truncate_table},
-    {"privileges revoked", revoke_rights},
-    {"brokers away", outage},
-    {"topic down", topic_down},
+    {"table-truncated", truncate_table},
+    {"privileges-revoked", revoke_rights},
+    {"brokers-away", outage},
+    {"topic-down", topic_down},
 };
 enum { KINDS = sizeof(kinds) / sizeof(kinds[0]) };
+_Static_assert((int)KINDS <= (int)SIM_LABELS, "a label for each");
+
+const char *sim_fault_name(int kind)
+{
+    return kind >= 0 && kind < KINDS ? kinds[kind].name : NULL;
+}
 
 /* Drawn first: most schedules have one or two kinds only, for mistakes hide behind other
  * misfortunes. */
@@ -186,9 +205,9 @@ unsigned sim_nemesis_draw(void)
 {
     unsigned bits = 0;
     static const int in_16[] = {0, 1, 3, 12};
-    int dice = in_16[sim_choose(SITE_KNOB, SIM_RELAYS + 1, 4)];
+    int dice = in_16[sim_choose(SITE_FAULTS_MANY, 0, 4)];
     for (int i = 1; i < KINDS; i++)
-        if (sim_choose(SITE_KNOB, SIM_RELAYS + 1, 16) < dice)
+        if (sim_choose(SITE_FAULTS_KIND, sim_for(0, i), 16) < dice)
             bits |= 1u << i;
     return bits;
 }
@@ -201,18 +220,19 @@ static void on_tick(void *arg)
     for (int i = 1; i < KINDS; i++)
         if (sim_world.faults & (1u << i))
             enabled[count++] = i;
-    int kind = (int)sim_choose_of(SITE_NEMESIS, 0, enabled, count);
+    int kind = (int)sim_choose_of(SITE_NEMESIS, 0, enabled, count, KINDS);
     int relay = (int)sim_choose(SITE_NEMESIS_WHO, 0, sim_world.relays);
     int owner = sim_db_lease()->owner;
-    if (sim_choose(SITE_NEMESIS_WHO, 1, 2) && owner >= 0) /* it has the most to lose */
+    if (sim_choose(SITE_NEMESIS_OWNER, 0, 2) && owner >= 0) /* it has the most to lose */
         relay = owner;
-    if (kind > 0 && kind < KINDS) {
+    if (kind > 0) {
         sim_cover_fault(kind, kinds[kind].name);
         sim_mark((uint64_t)kind);
+        kind_now = kind;
         kinds[kind].happen(relay);
     }
-    sim_db_replicate(sim_choose(SITE_DB_FLUSH, 0, 1001));
-    if (sim_happens(SITE_DB_FLUSH, 1, 100))
+    sim_db_replicate(sim_choose(SITE_DB_REPLICATE, 0, 1001));
+    if (sim_happens(SITE_DB_FLUSH, 0, 100))
         sim_db_flush_some();
     sim_event_start(
         &tick, sim_delay(SITE_NEMESIS_WAIT, 0, EF_MS_US, sim_world.nemesis_every_ms * EF_MS_US));

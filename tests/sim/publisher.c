@@ -101,7 +101,7 @@ static void on_report(void *arg)
 static void give_back(struct sim_publisher *pub, struct message *m, bool appended)
 {
     struct ef_error again;
-    if (appended && !sim_happens(SITE_BROKER_PURGED, pub->relay, 500)) {
+    if (appended && !sim_happens(SITE_PURGED_FAILED, pub->relay, 500)) {
         sim_report(pub, m, NULL); /* its ack came just before the purge */
         return;
     }
@@ -111,7 +111,7 @@ static void give_back(struct sim_publisher *pub, struct message *m, bool appende
     /* in no order that could be relied on, and not at once */
     m->error = ef_xmalloc(sizeof(*m->error));
     *m->error = again;
-    if (sim_choose(SITE_BROKER_PURGED, pub->relay, 2))
+    if (sim_choose(SITE_PURGED_FIRST, pub->relay, 2))
         DL_PREPEND(pub->returned, m);
     else
         DL_APPEND(pub->returned, m);
@@ -120,14 +120,14 @@ static void give_back(struct sim_publisher *pub, struct message *m, bool appende
 static void on_give(void *arg)
 {
     struct sim_publisher *pub = arg;
-    for (int n = 1 + (int)sim_choose(SITE_BROKER_PURGED, pub->relay, 8); n > 0 && pub->returned;
+    for (int n = 1 + (int)sim_choose(SITE_PURGED_COUNT, pub->relay, 8); n > 0 && pub->returned;
          n--) {
         struct message *m = pub->returned;
         DL_DELETE(pub->returned, m);
         give(pub, m);
     }
     if (pub->returned)
-        sim_event_start(&pub->give, sim_delay(SITE_BROKER_PURGED, pub->relay, 10, 20000));
+        sim_event_start(&pub->give, sim_delay(SITE_PURGED_NEXT, pub->relay, 10, 20000));
 }
 
 static void on_ready(void *arg)
@@ -150,7 +150,7 @@ static void begin_reset(struct sim_publisher *pub)
     pub->resetting = true;
     TELL("relay %d: its producer is replaced", pub->relay);
     sim_abandon(pub, give_back);
-    sim_event_start(&pub->give, sim_delay(SITE_BROKER_PURGED, pub->relay, 10, 20000));
+    sim_event_start(&pub->give, sim_delay(SITE_PURGED_BEGIN, pub->relay, 10, 20000));
     sim_event_start(&pub->ready, sim_delay(SITE_BROKER_NEW, pub->relay, 1000, 500000));
 }
 
@@ -271,7 +271,7 @@ static enum ef_produced produce(struct ef_publisher_user *user, const struct ef_
     struct sim_publisher *pub = (struct sim_publisher *)user->pub;
     sim_check_produced(pub->relay);
     if (is_full(pub)) {
-        if (!pub->resetting && sim_choose(SITE_BROKER_FULL, pub->relay, 2))
+        if (!pub->resetting && sim_choose(SITE_BROKER_ROOM, pub->relay, 2))
             sim_event_start(&pub->room, 20000);
         return EF_PRODUCED_FULL;
     }

@@ -73,14 +73,14 @@ static void draw_sizes(struct ef_config_outbox *o, int relay)
 {
     static const int64_t rows[] = {40, 8, 16, 200};
     static const int64_t bytes[] = {1 << 20, 600, 3000, 20000};
-    o->batch_max_rows = rows[sim_choose(SITE_KNOB, relay, 4)];
-    o->window_max_rows = o->batch_max_rows * (1 + sim_choose(SITE_KNOB, relay, 3));
-    o->window_max_bytes = bytes[sim_choose(SITE_KNOB, relay, 4)] * 100;
-    o->batch_max_bytes = bytes[sim_choose(SITE_KNOB, relay, 4)];
+    o->batch_max_rows = rows[sim_choose(SITE_RELAY_BATCH_ROWS, relay, 4)];
+    o->window_max_rows = o->batch_max_rows * (1 + sim_choose(SITE_RELAY_WINDOW_ROWS, relay, 3));
+    o->window_max_bytes = bytes[sim_choose(SITE_RELAY_WINDOW_BYTES, relay, 4)] * 100;
+    o->batch_max_bytes = bytes[sim_choose(SITE_RELAY_BATCH_BYTES, relay, 4)];
     if (o->batch_max_bytes > o->window_max_bytes)
         o->batch_max_bytes = o->window_max_bytes;
-    o->poll_interval_ms = 50 << sim_choose(SITE_KNOB, relay, 6);
-    o->retry.max_attempts = 2 + (int)sim_choose(SITE_KNOB, relay, 4);
+    o->poll_interval_ms = 50 << sim_choose(SITE_RELAY_POLL, relay, 6);
+    o->retry.max_attempts = 2 + (int)sim_choose(SITE_RELAY_ATTEMPTS, relay, 4);
 }
 
 static void configure(struct process *p, int i, const struct ef_config_outbox *shared)
@@ -88,7 +88,7 @@ static void configure(struct process *p, int i, const struct ef_config_outbox *s
     snprintf(p->instance, sizeof(p->instance), "relay-%d", i);
     /* a directory that two of them share: only one gets the lock */
     snprintf(p->state_dir, sizeof(p->state_dir), "/sim/%d",
-             sim_choose(SITE_KNOB, i, 4) == 3 ? 0 : i);
+             sim_choose(SITE_RELAY_STATE, i, 4) == 3 ? 0 : i);
     p->config = *base;
     p->config.instance = p->instance;
     p->config.state_dir = p->no_state_dir ? NULL : p->state_dir;
@@ -325,15 +325,15 @@ void sim_relay_reload(int i)
 
 static void share(struct ef_config_outbox *o, struct sim_check_config *check)
 {
-    o->lease_ttl_ms = 3000 << sim_choose(SITE_KNOB, SIM_RELAYS, 3);
+    o->lease_ttl_ms = 3000 << sim_choose(SITE_SHARED_TTL, 0, 3);
     o->retry.backoff.base_ms = 100;
     o->retry.backoff.max_ms = 5000;
     o->retry.backpressure_ms = 100;
     o->claim_timeout_ms = 4000;
-    o->dead_letter_topic = sim_choose(SITE_KNOB, SIM_RELAYS, 3) == 2 ? NULL : (char *)"dead";
+    o->dead_letter_topic = sim_choose(SITE_SHARED_DEAD, 0, 3) == 2 ? NULL : (char *)"dead";
     o->on_delivered =
-        sim_choose(SITE_KNOB, SIM_RELAYS, 2) ? EF_ON_DELIVERED_MARK : EF_ON_DELIVERED_DELETE;
-    o->wake = sim_choose(SITE_KNOB, SIM_RELAYS, 2) ? EF_WAKE_NOTIFY : EF_WAKE_POLL;
+        sim_choose(SITE_SHARED_DELIVERED, 0, 2) ? EF_ON_DELIVERED_MARK : EF_ON_DELIVERED_DELETE;
+    o->wake = sim_choose(SITE_SHARED_WAKE, 0, 2) ? EF_WAKE_NOTIFY : EF_WAKE_POLL;
     check->dead_letters = o->dead_letter_topic != NULL;
 }
 
@@ -346,9 +346,9 @@ enum ef_on_delivered sim_relays_configure(struct sim_check_config *check)
     for (int i = 0; i < sim_world.relays; i++) {
         struct process *p = &processes[i];
         *p = (struct process){0};
-        p->no_state_dir = sim_choose(SITE_KNOB, i, 4) == 3;
-        p->mono_us = sim_choose(SITE_KNOB, i, 1000) * EF_S_US;
-        p->wall_skew_us = sim_choose(SITE_KNOB, i, 20) * EF_S_US;
+        p->no_state_dir = sim_choose(SITE_RELAY_NO_STATE, i, 4) == 3;
+        p->mono_us = sim_choose(SITE_RELAY_MONO, i, 1000) * EF_S_US;
+        p->wall_skew_us = sim_choose(SITE_RELAY_WALL, i, 20) * EF_S_US;
         configure(p, i, &shared);
         sim_event_init(&p->end, NULL, on_ended, p);
         sim_event_init(&p->start_again, NULL, on_start_again, p);

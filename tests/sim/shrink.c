@@ -105,9 +105,9 @@ bool sim_scenario_write(const struct sim_scenario *s, const char *path, struct e
     fprintf(f, "# SPDX-License-Identifier: MIT\n# Found and made short by the simulation.\n");
     fprintf(f, "seed %" PRIu64 "\nfound %s\n", s->seed, s->found);
     for (int i = 0; i < s->choices.count; i++) {
-        const struct sim_choice *c = &s->choices.items[i];
-        fprintf(f, "%s %d %u = %" PRId64 "\n", sim_site_name((enum sim_site)c->site), c->actor,
-                c->number, c->value);
+        char line[160];
+        sim_choice_print(&s->choices.items[i], line, sizeof(line));
+        fprintf(f, "%s\n", line);
     }
     if (fclose(f) != 0)
         return ef_error_errno(err, EF_CLASS_CONFIG, errno, "could not write '%s'", path);
@@ -116,10 +116,7 @@ bool sim_scenario_write(const struct sim_scenario *s, const char *path, struct e
 
 static bool read_line(struct sim_scenario *s, const char *line)
 {
-    char site[64];
-    int actor;
-    unsigned number;
-    int64_t value;
+    struct sim_choice choice;
     if (line[0] == '#' || line[0] == '\n' || line[0] == '\0')
         return true;
     if (sscanf(line, "seed %" SCNu64, &s->seed) == 1)
@@ -128,13 +125,9 @@ static bool read_line(struct sim_scenario *s, const char *line)
         snprintf(s->found, sizeof(s->found), "%.*s", (int)strcspn(line + 6, "\n"), line + 6);
         return true;
     }
-    if (sscanf(line, "%63s %d %u = %" SCNd64, site, &actor, &number, &value) != 4)
+    if (!sim_choice_parse(&choice, line))
         return false;
-    int which = sim_site_by_name(site);
-    if (which < 0 || actor < 0 || actor >= SIM_ACTORS)
-        return false;
-    sim_choices_add(&s->choices,
-                    (struct sim_choice){(uint8_t)which, (uint8_t)actor, number, value});
+    sim_choices_add(&s->choices, choice);
     return true;
 }
 

@@ -5,7 +5,8 @@
  *     # comments
  *     seed 42                      feeds the product's own random numbers
  *     found loss: text             what it showed when it was found
- *     nemesis 0 3 = 1              site, actor, number, value (choice.h)
+ *     fault world #4 = relay-killed
+ *     link.late relay-0 waiting #3 = 1      what, for whom, its label, which of these, value
  *
  * Everything that is not named is harmless. Thread: the only one.
  */

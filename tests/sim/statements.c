@@ -210,9 +210,11 @@ static bool begin_write(struct sim_stmt *q, int64_t *ret_wait_us)
     *ret_wait_us = 0;
     if (q->fenced)
         return true;
-    if (!sim_happens(SITE_DB_LOCKED, q->relay, db.no_locks ? 0 : db.config.locked_permille))
+    if (!sim_happens(SITE_DB_LOCKED, sim_for(q->relay, q->kind),
+                     db.no_locks ? 0 : db.config.locked_permille))
         return true;
-    *ret_wait_us = sim_delay(SITE_DB_LOCKED, q->relay, LOCKED_MIN_US, LOCKED_MAX_US);
+    *ret_wait_us =
+        sim_delay(SITE_DB_LOCKED_FOR, sim_for(q->relay, q->kind), LOCKED_MIN_US, LOCKED_MAX_US);
     q->share_lock = true;
     db.share_locks++;
     return false;

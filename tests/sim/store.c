@@ -75,7 +75,7 @@ bool sim_fetch_chunk(struct sim_store *s, const struct sim_stmt *q)
     int want = 1 + (int)sim_choose(SITE_LINK_CHUNK, s->relay, left < 16 ? left : 16);
     if (want > left)
         want = left;
-    if (sim_choose(SITE_LINK_CHUNK, s->relay, 4) == 0)
+    if (sim_choose(SITE_LINK_CHUNKED, s->relay, 4) == 0)
         want = left;
     struct ef_batch *batch = ef_batch_new(want);
     bool paused = false;
@@ -428,7 +428,7 @@ static void ring(void)
     DL_FOREACH (sim_links.stores, s)
         if (s->up && !s->conns[CONN_LEASE].broken)
             sim_event_start(&s->bell,
-                            sim_delay(SITE_LINK_BACK, s->relay, 50, sim_links.config.back_max_us));
+                            sim_delay(SITE_LINK_BELL, s->relay, 50, sim_links.config.back_max_us));
 }
 
 /* --- life --- */

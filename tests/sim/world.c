@@ -23,15 +23,16 @@ enum { LOOK_EVERY_STEPS = 512, DONE_EVERY_STEPS = 64 };
 
 struct sim_world sim_world;
 
-static int64_t knob(int n)
+static int64_t knob(enum sim_site site, int n)
 {
-    return sim_choose(SITE_KNOB, SIM_RELAYS + 2, n);
+    return sim_choose(site, 0, n);
 }
 
-static int rate(int high)
+/* A misfortune's rate: never, rarely, or as often as `high`. */
+static int rate(enum sim_site site, int high)
 {
     static const int tenths[] = {0, 0, 1, 10};
-    return high * tenths[knob(4)] / 10;
+    return high * tenths[knob(site, 4)] / 10;
 }
 
 static void draw_world(void)
@@ -39,26 +40,28 @@ static void draw_world(void)
     static const int64_t held[] = {1, 50, 2000, 30000};
     static const int64_t drawn[] = {1, 20, 1000, 9000};
     struct sim_world *w = &sim_world;
-    *w = (struct sim_world){.relays = 1 + (int)knob(SIM_RELAYS)};
-    if (knob(2) == 0)
+    *w = (struct sim_world){.relays = 1 + (int)knob(SITE_WORLD_RELAYS, SIM_RELAYS)};
+    if (knob(SITE_WORLD_MANY_RELAYS, 2) == 0)
         w->relays = w->relays > 2 ? 2 : w->relays;
-    w->writers = 1 + (int)knob(4);
-    w->lanes = 1 + (int)knob(knob(2) ? SIM_LANES : 2);
-    w->topics = 1 + (int)knob(SIM_TOPICS);
-    w->chaos_us = (1 + knob(6) * knob(4)) * EF_S_US;
-    w->keys = knob(2);
-    w->partitions = knob(3) == 2;
-    w->serialised = knob(8) != 7;
-    w->poison_permille = rate(150);
-    w->rollback_permille = rate(300);
-    w->claimed_permille = rate(50);
-    w->nemesis_every_ms = 100 << knob(7);
-    w->held_max_us = held[knob(4)] * EF_MS_US;
-    w->drawn_max_us = drawn[knob(4)] * EF_MS_US;
+    w->writers = 1 + (int)knob(SITE_WORLD_WRITERS, 4);
+    int lanes = knob(SITE_WORLD_MANY_AGGREGATES, 2) ? SIM_LANES : 2;
+    w->lanes = 1 + (int)knob(SITE_WORLD_AGGREGATES, lanes);
+    w->topics = 1 + (int)knob(SITE_WORLD_TOPICS, SIM_TOPICS);
+    int64_t chaos = knob(SITE_WORLD_CHAOS, 6);
+    w->chaos_us = (1 + chaos * knob(SITE_WORLD_LONG_CHAOS, 4)) * EF_S_US;
+    w->keys = knob(SITE_WORLD_KEYS, 2);
+    w->partitions = knob(SITE_WORLD_PARTITIONS, 3) == 2;
+    w->serialised = knob(SITE_WORLD_UNSERIALISED, 8) != 7;
+    w->poison_permille = rate(SITE_WORLD_BAD_ROWS, 150);
+    w->rollback_permille = rate(SITE_WORLD_ROLLBACKS, 300);
+    w->claimed_permille = rate(SITE_WORLD_CLAIMED, 50);
+    w->nemesis_every_ms = 100 << knob(SITE_WORLD_FAULTS_EVERY, 7);
+    w->held_max_us = held[knob(SITE_WORLD_HELD, 4)] * EF_MS_US;
+    w->drawn_max_us = drawn[knob(SITE_WORLD_DRAWN, 4)] * EF_MS_US;
     if (!w->serialised) /* longer than gaps are kept: such rows come with a sweep */
-        w->drawn_max_us *= 1 + 3 * knob(2);
-    w->pause_max_us = (10 << knob(8)) * EF_MS_US;
-    w->row_max_bytes = 1 << knob(9);
+        w->drawn_max_us *= 1 + 3 * knob(SITE_WORLD_DRAWN_LONG, 2);
+    w->pause_max_us = (10 << knob(SITE_WORLD_PAUSES, 8)) * EF_MS_US;
+    w->row_max_bytes = 1 << knob(SITE_WORLD_ROW_BYTES, 9);
     w->faults = sim_nemesis_draw();
 }
 
@@ -67,27 +70,27 @@ static void draw_parts(enum ef_on_delivered on_delivered)
     static const int64_t legs[] = {100, 2000, 30000, 300000};
     struct sim_db_config database = {.on_delivered = on_delivered,
                                      .claim_timeout_ms = 4000,
-                                     .skew_us = (knob(21) - 10) * EF_S_US,
-                                     .drift_ppm = ((int)knob(5) - 2) * 50000,
-                                     .locked_permille = rate(200)};
+                                     .skew_us = (knob(SITE_DB_SKEW, 21) - 10) * EF_S_US,
+                                     .drift_ppm = ((int)knob(SITE_DB_DRIFT, 5) - 2) * 50000,
+                                     .locked_permille = rate(SITE_DB_LOCKS, 200)};
     sim_db_reset(&database);
-    struct sim_link_config link = {.connect_max_ms = 20 << knob(6),
-                                   .forth_max_us = (int)legs[knob(4)],
-                                   .back_max_us = (int)legs[knob(4)],
-                                   .error_permille = rate(50),
-                                   .lost_permille = rate(50),
-                                   .late_permille = rate(30),
+    struct sim_link_config link = {.connect_max_ms = 20 << knob(SITE_LINKS_CONNECT, 6),
+                                   .forth_max_us = (int)legs[knob(SITE_LINKS_FORTH, 4)],
+                                   .back_max_us = (int)legs[knob(SITE_LINKS_BACK, 4)],
+                                   .error_permille = rate(SITE_LINKS_ERRORS, 50),
+                                   .lost_permille = rate(SITE_LINKS_LOST, 50),
+                                   .late_permille = rate(SITE_LINKS_LATE, 30),
                                    .statement_timeout_ms = 35000};
     sim_links_reset(&link);
-    struct sim_broker_config brokers = {.forth_max_us = (int)legs[knob(4)],
-                                        .back_max_us = (int)legs[knob(4)],
-                                        .transient_permille = rate(100),
-                                        .quota_permille = rate(20),
-                                        .fatal_permille = rate(50),
-                                        .full_permille = rate(100),
-                                        .ghost_permille = (int)knob(2) * 500,
-                                        .aside_permille = rate(300),
-                                        .batches = knob(2) != 0};
+    struct sim_broker_config brokers = {.forth_max_us = (int)legs[knob(SITE_BROKERS_FORTH, 4)],
+                                        .back_max_us = (int)legs[knob(SITE_BROKERS_BACK, 4)],
+                                        .transient_permille = rate(SITE_BROKERS_TRANSIENT, 100),
+                                        .quota_permille = rate(SITE_BROKERS_QUOTA, 20),
+                                        .fatal_permille = rate(SITE_BROKERS_FATAL, 50),
+                                        .full_permille = rate(SITE_BROKERS_FULL, 100),
+                                        .ghost_permille = (int)knob(SITE_BROKERS_GHOSTS, 2) * 500,
+                                        .aside_permille = rate(SITE_BROKERS_ASIDE, 300),
+                                        .batches = knob(SITE_BROKERS_BATCHES, 2) != 0};
     sim_brokers_reset(&brokers);
 }
 

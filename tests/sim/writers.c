@@ -30,14 +30,14 @@ static bool finishing;
 
 static int lane_of(const struct writer *w)
 {
-    int lane = (int)sim_choose(SITE_WRITER_LANES, w->number, sim_world.lanes);
+    int lane = (int)sim_choose(SITE_WRITER_LANE, w->number, sim_world.lanes);
     return lane == sim_world.lanes - 1 && sim_world.lanes > 2 ? SIM_LANES - 1 : lane;
 }
 
 static bool take_lanes(struct writer *w)
 {
     memset(w->lanes, 0, sizeof(w->lanes));
-    int count = 1 + (int)sim_choose(SITE_WRITER_LANES, w->number, 2);
+    int count = 1 + (int)sim_choose(SITE_WRITER_TWO, w->number, 2);
     for (int i = 0; i < count; i++) {
         int lane = lane_of(w);
         bool free = !lane_taken[lane] || !sim_world.serialised || lane == SIM_LANES - 1;
@@ -83,7 +83,7 @@ static void begin(struct writer *w)
     w->rows = 1 + (int)sim_choose(SITE_WRITER_ROWS, w->number, TX_ROWS_MAX);
     w->done = 0;
     bool ids_first = sim_choose(SITE_WRITER_EARLY, w->number, 2) != 0;
-    if (sim_happens(SITE_WRITER_EARLY, w->number, 300))
+    if (sim_happens(SITE_WRITER_NUMBERED, w->number, 300))
         sim_db_touch(w->tx);
     for (int i = 0; i < w->rows; i++)
         w->ids[i] = ids_first ? sim_db_next_id() : 0;
@@ -99,12 +99,12 @@ static int some_lane(struct writer *w)
     for (int i = 0; i < SIM_LANES; i++)
         if (w->lanes[i])
             lanes[count++] = i;
-    return lanes[sim_choose(SITE_WRITER_LANES, w->number, count)];
+    return lanes[sim_choose(SITE_ROW_LANE, w->number, count)];
 }
 
 static enum sim_row_kind kind_of(const struct writer *w)
 {
-    if (!sim_happens(SITE_ROW_KIND, w->number, sim_world.poison_permille))
+    if (!sim_happens(SITE_ROW_BAD, w->number, sim_world.poison_permille))
         return SIM_ROW_GOOD;
     return (enum sim_row_kind)(1 + sim_choose(SITE_ROW_KIND, w->number, SIM_ROW_KINDS - 1));
 }
@@ -122,7 +122,7 @@ static void insert(struct writer *w)
     row.size_bytes = 8 + (int)sim_choose(SITE_ROW_SIZE, n, sim_world.row_max_bytes);
     if (sim_happens(SITE_ROW_CLAIMED, n, sim_world.claimed_permille)) {
         row.s.status = EF_STATUS_PROCESSING; /* another kind of relay has been here */
-        row.s.claimed_us = sim_db_now_us() - sim_choose(SITE_ROW_CLAIMED, n, 8) * EF_S_US;
+        row.s.claimed_us = sim_db_now_us() - sim_choose(SITE_ROW_CLAIMED_AGO, n, 8) * EF_S_US;
     }
     int64_t id = w->ids[w->done] ? w->ids[w->done] : sim_db_next_id();
     sim_db_insert(w->tx, id, &row);
