@@ -11,25 +11,31 @@ enum { SWEEP_BUDGET = 20 };
 #define SWEEP_MIN_US EF_S_US
 #define SWEEP_MAX_US (3600 * EF_S_US)
 
-static const int64_t nothing = INT64_MIN;
+/* Whether rows of status 1 are there costs a look at all that wait: not for every gap anew. */
+#define FOREIGN_EVERY_US EF_S_US
+
+static const int64_t nothing = INT64_MIN, nowhere = INT64_MAX;
 
 void ef_cursor_init(struct ef_cursor *c)
 {
-    *c = (struct ef_cursor){.after = nothing, .tracked = nothing, .back = INT64_MAX};
+    *c = (struct ef_cursor){
+        .after = nothing, .tracked = nothing, .unsure = nowhere, .back = nowhere};
 }
 
 void ef_cursor_done(struct ef_cursor *c)
 {
     free(c->gaps);
     free(c->runs);
+    free(c->unseen);
     ef_cursor_init(c);
 }
 
 void ef_cursor_reset(struct ef_cursor *c)
 {
     c->after = c->tracked = nothing;
-    c->back = INT64_MAX;
+    c->unsure = c->back = nowhere;
     c->gap_count = 0;
+    c->unseen_count = 0;
     c->reading = c->sweeping = false;
     c->sweep_next_us = 0;
 }
@@ -91,6 +97,82 @@ static void seen_below(struct ef_cursor *c, int64_t id)
         remove_at(c, low);
 }
 
+/* --- ids that are read again --- */
+
+static void add_unseen(struct ef_cursor *c, int64_t first, int64_t last)
+{
+    if (first > last)
+        return;
+    if (c->unseen_count == c->unseen_size) {
+        c->unseen_size = c->unseen_size ? c->unseen_size * 2 : 64;
+        c->unseen = ef_xrealloc(c->unseen, (size_t)c->unseen_size * sizeof(*c->unseen));
+    }
+    c->unseen[c->unseen_count++] = (struct ef_run){first, last};
+}
+
+/* The read has come to `id`: what lies between it and the row before was passed over. */
+static void come_to(struct ef_cursor *c, int64_t id)
+{
+    if (id <= c->watched || c->watched >= c->watched_to)
+        return;
+    add_unseen(c, c->watched + 1, id <= c->watched_to ? id - 1 : c->watched_to);
+    c->watched = id < c->watched_to ? id : c->watched_to;
+}
+
+/* Ids that were passed over are gaps, from now on; they replace what was known of them. */
+static void note_unseen(struct ef_cursor *c)
+{
+    int old = c->gap_count, count = 0, i = 0;
+    struct ef_gap *before = c->gaps;
+    c->gap_size = old + c->unseen_count + 1; /* one more: a gap may be cut in two */
+    c->gaps = ef_xcalloc((size_t)c->gap_size, sizeof(*c->gaps));
+    for (; i < old && before[i].first <= c->watched_from; i++) {
+        c->gaps[count] = before[i];
+        if (before[i].last > c->watched_from)
+            c->gaps[count].last = c->watched_from;
+        count++;
+    }
+    for (int k = 0; k < c->unseen_count; k++)
+        c->gaps[count++] = (struct ef_gap){
+            .first = c->unseen[k].first, .last = c->unseen[k].last, .noted_us = c->read_began_us};
+    if (i > 0 && before[i - 1].last > c->watched)
+        i--; /* it began below, and goes on above */
+    for (; i < old; i++) {
+        if (before[i].last <= c->watched)
+            continue;
+        c->gaps[count] = before[i];
+        if (before[i].first <= c->watched)
+            c->gaps[count].first = c->watched + 1;
+        count++;
+    }
+    free(before);
+    c->gap_count = count;
+    while (c->gap_count > EF_CURSOR_GAPS_MAX) {
+        remove_at(c, 0);
+        c->overflowed++;
+    }
+}
+
+static void begin_watch(struct ef_cursor *c)
+{
+    c->foreign = false;
+    c->unseen_count = 0;
+    c->watched_to = c->tracked;
+    c->watched_from = c->unsure == nowhere ? c->tracked : c->unsure;
+    if (c->watched_from < c->after)
+        c->watched_from = c->after;
+    c->watched = c->watched_from;
+}
+
+static void end_watch(struct ef_cursor *c)
+{
+    if (c->unsure == nowhere)
+        return;
+    if (c->foreign && c->watched > c->watched_from)
+        note_unseen(c);
+    c->unsure = c->watched < c->watched_to ? c->watched : nowhere;
+}
+
 /* --- reads --- */
 
 bool ef_cursor_sweep_due(const struct ef_cursor *c, ef_mono now)
@@ -102,6 +184,15 @@ void ef_cursor_sweep(struct ef_cursor *c)
 {
     c->sweep_next_us = 0;
     c->sweeping = false; /* one that is under way has passed rows which may have come back since */
+}
+
+/* One that this read's snapshot may let go. */
+static bool some_gap_is_old(const struct ef_cursor *c)
+{
+    for (int i = 0; i < c->gap_count; i++)
+        if (c->gaps[i].xmax != 0)
+            return true;
+    return false;
 }
 
 void ef_cursor_begin(struct ef_cursor *c, ef_mono now, struct ef_fetch *fetch)
@@ -129,10 +220,22 @@ void ef_cursor_begin(struct ef_cursor *c, ef_mono now, struct ef_fetch *fetch)
     fetch->gap_count = count;
     fetch->all_gaps = count == c->gap_count && (count == 0 || c->gaps[count - 1].last <= c->after);
     fetch->want_max_id = c->sweep_asked;
+    begin_watch(c);
+    c->foreign_asked = some_gap_is_old(c) && now.us - c->foreign_asked_us >= FOREIGN_EVERY_US;
+    if (c->foreign_asked)
+        c->foreign_asked_us = now.us;
+    c->foreign_asked = c->foreign_asked || c->unsure != nowhere;
+    fetch->want_foreign = c->foreign_asked;
+}
+
+void ef_cursor_foreign(struct ef_cursor *c)
+{
+    c->foreign = true;
 }
 
 void ef_cursor_saw(struct ef_cursor *c, int64_t id)
 {
+    come_to(c, id);
     if (id > c->tracked) {
         note(c, c->tracked == nothing ? nothing + 1 : c->tracked + 1, id - 1);
         c->tracked = id;
@@ -150,11 +253,12 @@ void ef_cursor_saw(struct ef_cursor *c, int64_t id)
 static void drop_old(struct ef_cursor *c, const struct ef_fetched *f)
 {
     int64_t xmax_at_us = f->xmax_at_us ? f->xmax_at_us : c->read_began_us;
+    bool may_drop = c->foreign_asked && !c->foreign && !f->gaps_full;
     int kept = 0;
     for (int i = 0; i < c->gap_count; i++) {
         struct ef_gap gap = c->gaps[i];
         /* a gap part that was cut may not have come to this gap's rows */
-        if (gap.xmax != 0 && f->xmin >= gap.xmax && !f->gaps_full) {
+        if (gap.xmax != 0 && f->xmin >= gap.xmax && may_drop) {
             c->dropped++;
             continue;
         }
@@ -181,9 +285,12 @@ static void begin_again_below(struct ef_cursor *c, int64_t max_id)
 
 static void go_back(struct ef_cursor *c)
 {
-    if (c->back < c->after)
+    if (c->back < c->after) {
         c->after = c->back;
-    c->back = INT64_MAX;
+        if (c->back < c->unsure)
+            c->unsure = c->back;
+    }
+    c->back = nowhere;
 }
 
 static void conclude(struct ef_cursor *c, ef_mono now, const struct ef_fetched *f)
@@ -207,6 +314,10 @@ static void conclude(struct ef_cursor *c, ef_mono now, const struct ef_fetched *
 void ef_cursor_end(struct ef_cursor *c, ef_mono now, const struct ef_fetched *f)
 {
     c->reading = false;
+    c->foreign = c->foreign || f->foreign;
+    if (!f->full && !f->gaps_full)
+        come_to(c, nowhere);
+    end_watch(c);
     conclude(c, now, f);
     go_back(c);
 }
@@ -214,6 +325,7 @@ void ef_cursor_end(struct ef_cursor *c, ef_mono now, const struct ef_fetched *f)
 void ef_cursor_abort(struct ef_cursor *c)
 {
     c->reading = false;
+    end_watch(c);
     go_back(c);
 }
 

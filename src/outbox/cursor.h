@@ -11,6 +11,10 @@
  * transaction below it has ended. (The number must not be taken earlier: a transaction that drew
  * the id but had no number yet would lie above it.)
  *
+ * Rows behind one of status 1 are hidden, and another kind of relay may finish that one whenever it
+ * likes. So no gap is dropped by a read whose snapshot holds such a row; and where ids are read
+ * again that were seen before, those which a read of such a snapshot passes over are gaps again.
+ *
  * Owns: the runs. Thread: the loop's. Life: _init .. _done; _reset forgets everything (new owner,
  * new server).
  */
@@ -35,11 +39,19 @@ struct ef_cursor {
     int gap_count, gap_size;
     struct ef_run *runs; /* the same as a request's borrowed array */
     int run_size;
-    int64_t back; /* asked to go back to while a read is open; INT64_MAX: nowhere */
+    int64_t unsure; /* ids above it, up to `tracked`, were seen, left the window unsent and are to
+                       be read again; INT64_MAX: none */
+    int64_t back;   /* asked to go back to while a read is open; INT64_MAX: nowhere */
     /* the open read */
     bool reading;
     int64_t read_began_us;
-    bool sweep_asked; /* the open read began a sweep */
+    bool sweep_asked;              /* the open read began a sweep */
+    bool foreign_asked, foreign;   /* are there rows of status 1; as far as is known, yes */
+    int64_t watched_from, watched; /* it reads again from there, and has come to there */
+    int64_t watched_to;            /* `tracked` when it began */
+    struct ef_run *unseen;         /* passed over between these */
+    int unseen_count, unseen_size;
+    int64_t foreign_asked_us; /* when a read asked last so that gaps may be dropped */
     /* sweeps */
     bool sweeping;
     int64_t sweep_began_us, sweep_next_us;
@@ -57,6 +69,8 @@ void ef_cursor_reset(struct ef_cursor *cursor);
 
 /* Fill after, gaps and want_max_id of a read that starts now. */
 void ef_cursor_begin(struct ef_cursor *cursor, ef_mono now, struct ef_fetch *fetch);
+/* The open read's snapshot holds rows of status 1. Told before its first row. */
+void ef_cursor_foreign(struct ef_cursor *cursor);
 /* A row of the open read, in the order in which rows come. */
 void ef_cursor_saw(struct ef_cursor *cursor, int64_t id);
 /* The open read ended well; its snapshot may let gaps go. */

@@ -21,12 +21,16 @@ struct ef_fetch {
     int max_rows;      /* of each of the two parts */
     int64_t max_bytes; /* a chunk is handed over when it holds this much, and reading pauses */
     bool want_max_id;
+    bool want_foreign; /* say whether rows of status 1 are in the snapshot */
 };
 
 struct ef_fetched {
     int rows;       /* handed over by `rows` */
     bool gaps_full; /* the gap part was cut by max_rows: rows beyond `after` were not given */
     bool full;      /* the part beyond `after` was cut by max_rows */
+    /* If wanted: the snapshot holds rows of status 1. Another kind of relay may finish them at any
+     * time, and the rows behind them, which this read did not show, appear. */
+    bool foreign;
     /* Every transaction numbered below xmin had ended at the snapshot; xmax is above every number
      * given out until then (PostgreSQL's pg_snapshot_xmax is not: it is one above the highest that
      * has ended). A database that shows no such numbers counts reads instead: of the transactions

@@ -50,6 +50,7 @@ struct ef_batch {
     struct ef_arena arena;
     struct ef_row *rows; /* in the arena */
     int count, size;
+    bool foreign;         /* of a fetch: what `foreign` in its answer will be (read.h) */
     int window_rows;      /* rows in the window (window.c) */
     int64_t window_bytes; /* what the window counted for it */
 };

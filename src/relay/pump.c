@@ -166,6 +166,8 @@ void ef_relay_rows(void *arg, struct ef_batch *batch, bool paused)
 {
     struct ef_relay *r = arg;
     ef_mono now = ef_clock_mono();
+    if (batch->foreign)
+        ef_cursor_foreign(&r->cursor);
     if (ef_relay_is_owner(r) && !r->fetch_cancelled)
         for (int i = 0; i < batch->count; i++)
             admit(r, batch, &batch->rows[i], now);

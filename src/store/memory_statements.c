@@ -181,7 +181,9 @@ static struct ef_batch *last_batch(struct ef_memory_read *read)
         read->full = ef_xrealloc(read->full, (size_t)read->size * sizeof(*read->full));
     }
     read->full[read->count] = false;
-    return read->batches[read->count++] = ef_batch_new(BATCH_ROWS);
+    struct ef_batch *batch = ef_batch_new(BATCH_ROWS);
+    batch->foreign = read->fetched.foreign;
+    return read->batches[read->count++] = batch;
 }
 
 /* Returns the payload's bytes as far as it was loaded. */
@@ -248,6 +250,14 @@ static int64_t max_id(const struct ef_memory *db)
     return INT64_MIN;
 }
 
+static bool any_foreign(const struct view *view)
+{
+    for (int i = 0; i < view->blocking_count; i++)
+        if (view->blocking[i]->row.status == EF_STATUS_PROCESSING)
+            return true;
+    return false;
+}
+
 bool ef_memory_fetch(struct ef_memory *db, const struct ef_fetch *fetch, struct ef_memory_read *ret)
 {
     *ret = (struct ef_memory_read){0};
@@ -257,6 +267,7 @@ bool ef_memory_fetch(struct ef_memory *db, const struct ef_fetch *fetch, struct 
     int gap_rows = 0, rows = 0;
     int64_t bytes = 0;
     open_view(&view, db);
+    ret->fetched.foreign = fetch->want_foreign && any_foreign(&view);
     for (int i = 0; i < fetch->gap_count; i++)
         read_range(&view, fetch->gaps[i].first, fetch->gaps[i].last, fetch, &gap_rows, &bytes, ret);
     ret->fetched.gaps_full = gap_rows >= fetch->max_rows;

@@ -136,12 +136,13 @@ static void decode(const struct ef_pg_store *s, struct ef_arena *arena, const PG
 static void take_header(struct ef_pg_store *s, const PGresult *res)
 {
     struct ef_pg_fetch *f = &s->fetch;
-    int ours = 0;
+    int ours = 0, foreign = 0;
     f->header_seen = true;
     f->result.max_id = INT64_MIN;
     uint64_t filenode = 0;
-    sscanf(PQgetvalue(res, 0, C_META), "%d %" SCNu64 " %" SCNu64 " %" SCNd64, &ours,
-           &f->result.xmin, &filenode, &f->result.max_id);
+    sscanf(PQgetvalue(res, 0, C_META), "%d %" SCNu64 " %" SCNu64 " %d %" SCNd64, &ours,
+           &f->result.xmin, &filenode, &foreign, &f->result.max_id);
+    f->result.foreign = foreign;
     if (s->filenode != 0 && filenode != s->filenode)
         f->rewritten = f->discard = true;
     s->filenode = filenode;
@@ -196,6 +197,7 @@ static void on_row(void *arg, const PGresult *res)
     if (!f->batch) /* small at first: most reads of an idle table bring a row or two */
         f->batch = ef_batch_new(f->result.rows < BATCH_ROWS_MIN ? BATCH_ROWS_MIN : BATCH_ROWS_MAX);
     struct ef_batch *batch = f->batch;
+    batch->foreign = f->result.foreign;
     struct ef_row *row = &batch->rows[batch->count++];
     decode(s, &batch->arena, res, row);
     f->result.rows++;
@@ -286,6 +288,7 @@ void ef_pg_fetch(struct ef_store *store, const struct ef_fetch *fetch)
     ef_pg_param_int(req, fetch->after);
     ef_pg_param_int(req, fetch->max_rows);
     ef_pg_param_text(req, fetch->want_max_id ? "t" : "f");
+    ef_pg_param_text(req, fetch->want_foreign ? "t" : "f");
     ef_pg_conn_submit(&s->read, req);
 }
 

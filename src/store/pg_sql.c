@@ -164,7 +164,7 @@ static void put_due(struct ef_buf *b, const struct ef_pg_store *s)
                   l->column[EF_COL_ID], status);
 }
 
-/* $4, $5 gap runs (fetch_gaps only); then after, limit, want max id */
+/* $4, $5 gap runs (fetch_gaps only); then after, limit, want max id, want foreign */
 static char *fetch_sql(const struct ef_pg_store *s, bool gaps)
 {
     const struct ef_pg_layout *l = &s->layout;
@@ -182,13 +182,16 @@ static char *fetch_sql(const struct ef_pg_store *s, bool gaps)
         "SELECT (CASE WHEN EXISTS (SELECT 1 FROM l) THEN '1' ELSE '0' END)"
         " || ' ' || pg_snapshot_xmin(pg_current_snapshot())::text"
         " || ' ' || coalesce(pg_relation_filenode(%u), 0)::text"
+        /* rows of status 3 may be many, and are looked through */
+        " || CASE WHEN $%d::boolean AND (SELECT w.some FROM w)"
+        " AND EXISTS (SELECT 1 FROM %s WHERE %s = 1) THEN ' 1' ELSE ' 0' END"
         " || CASE WHEN $%d::boolean THEN coalesce(' ' || (SELECT max(%s) FROM %s)::text, '') ELSE "
         "'' END,"
         " NULL::bigint, NULL::timestamptz, NULL::%s, NULL::text, NULL::text, NULL::text, "
         "NULL::text,"
         " NULL::%s, NULL::bigint, NULL::text, NULL::text, NULL::int, NULL::smallint, NULL::int",
-        l->table_oid, after + 2, id, l->table, l->message_id_is_uuid ? "uuid" : "text",
-        l->payload_type);
+        l->table_oid, after + 3, l->table, l->column[EF_COL_STATUS], after + 2, id, l->table,
+        l->message_id_is_uuid ? "uuid" : "text", l->payload_type);
     if (gaps) {
         /* a run at a time by the index: as a join the planner would read all unfinished rows */
         ef_buf_puts(&b, " UNION ALL (SELECT q.* FROM unnest($4::bigint[], $5::bigint[]) AS g(a, b)"

@@ -44,12 +44,14 @@ enum sim_labels { LABELS_NONE, LABELS_STATEMENT, LABELS_PARTITION, LABELS_FAULT 
     X(WORLD_DRAWN_LONG, "world.id-long-before-insert", WORLD, NONE)                                \
     X(WORLD_PAUSES, "world.writers-pause", WORLD, NONE)                                            \
     X(WORLD_ROW_BYTES, "world.row-bytes", WORLD, NONE)                                             \
+    X(WORLD_FOREIGN, "world.another-relay", WORLD, NONE)                                           \
     X(FAULTS_MANY, "faults.many", WORLD, NONE)                                                     \
     X(FAULTS_KIND, "faults.kind", WORLD, FAULT)                                                    \
     X(SHARED_TTL, "shared.lease-ttl", WORLD, NONE)                                                 \
     X(SHARED_DEAD, "shared.no-dead-letters", WORLD, NONE)                                          \
     X(SHARED_DELIVERED, "shared.on-delivered", WORLD, NONE)                                        \
     X(SHARED_WAKE, "shared.notify", WORLD, NONE)                                                   \
+    X(SHARED_CLAIM, "shared.claim-timeout", WORLD, NONE)                                           \
     X(RELAY_NO_STATE, "relay.no-state-dir", RELAY, NONE)                                           \
     X(RELAY_MONO, "relay.monotonic-clock", RELAY, NONE)                                            \
     X(RELAY_WALL, "relay.wall-clock", RELAY, NONE)                                                 \
@@ -106,6 +108,10 @@ enum sim_labels { LABELS_NONE, LABELS_STATEMENT, LABELS_PARTITION, LABELS_FAULT 
     X(ROW_SIZE, "row.size", WRITER, NONE)                                                          \
     X(ROW_CLAIMED, "row.claimed", WRITER, NONE)                                                    \
     X(ROW_CLAIMED_AGO, "row.claimed-ago", WRITER, NONE)                                            \
+    X(FOREIGN_PAUSE, "another-relay.pause", WORLD, NONE)                                           \
+    X(FOREIGN_ROW, "another-relay.row", WORLD, NONE)                                               \
+    X(FOREIGN_HOLDS, "another-relay.holds", WORLD, NONE)                                           \
+    X(FOREIGN_DIES, "another-relay.dies", WORLD, NONE)                                             \
     X(BROKERS_FORTH, "brokers.forth-longest", WORLD, NONE)                                         \
     X(BROKERS_BACK, "brokers.back-longest", WORLD, NONE)                                           \
     X(BROKERS_TRANSIENT, "brokers.transient", WORLD, NONE)                                         \

@@ -267,6 +267,15 @@ void sim_db_rollback(int tx)
         drop_rows(tx);
 }
 
+void sim_db_foreign(int uid, enum ef_status status, int64_t claimed_us)
+{
+    sim_db_save_row(uid);
+    db.next_xid++;
+    db.rows[uid].s.status = (int8_t)status;
+    db.rows[uid].s.claimed_us = claimed_us;
+    sim_db_log_commit(true);
+}
+
 int64_t sim_db_sequence(void)
 {
     return db.sequence;

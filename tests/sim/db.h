@@ -145,6 +145,8 @@ int sim_db_insert(int tx, int64_t id, const struct sim_row *row);
 /* False: a crash or failover had ended it; nothing was committed. */
 bool sim_db_commit(int tx);
 void sim_db_rollback(int tx);
+/* What another kind of relay does to a row. */
+void sim_db_foreign(int uid, enum ef_status status, int64_t claimed_us);
 /* Ids go on after `sequence`; false: transactions are open. */
 bool sim_db_truncate(int64_t sequence);
 int64_t sim_db_sequence(void);

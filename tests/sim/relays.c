@@ -329,7 +329,8 @@ static void share(struct ef_config_outbox *o, struct sim_check_config *check)
     o->retry.backoff.base_ms = 100;
     o->retry.backoff.max_ms = 5000;
     o->retry.backpressure_ms = 100;
-    o->claim_timeout_ms = 4000;
+    static const int64_t claims[] = {4000, 15000, 40000};
+    o->claim_timeout_ms = claims[sim_choose(SITE_SHARED_CLAIM, 0, 3)];
     o->dead_letter_topic = sim_choose(SITE_SHARED_DEAD, 0, 3) == 2 ? NULL : (char *)"dead";
     o->on_delivered =
         sim_choose(SITE_SHARED_DELIVERED, 0, 2) ? EF_ON_DELIVERED_MARK : EF_ON_DELIVERED_DELETE;
@@ -337,10 +338,11 @@ static void share(struct ef_config_outbox *o, struct sim_check_config *check)
     check->dead_letters = o->dead_letter_topic != NULL;
 }
 
-enum ef_on_delivered sim_relays_configure(struct sim_check_config *check)
+const struct ef_config_outbox *sim_relays_configure(struct sim_check_config *check)
 {
     load_base();
-    struct ef_config_outbox shared = base->outboxes[0];
+    static struct ef_config_outbox shared;
+    shared = base->outboxes[0];
     share(&shared, check);
     check->max_attempts = INT32_MAX;
     for (int i = 0; i < sim_world.relays; i++) {
@@ -357,7 +359,7 @@ enum ef_on_delivered sim_relays_configure(struct sim_check_config *check)
             check->max_attempts = tries < check->max_attempts ? tries : check->max_attempts;
         }
     }
-    return shared.on_delivered;
+    return &shared;
 }
 
 void sim_relays_begin(void)

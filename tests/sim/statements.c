@@ -162,6 +162,8 @@ static void read_rows(struct sim_stmt *q, int64_t now)
         if (!row->s.there)
             continue;
         q->fetched.max_id = row->id;
+        if (f->want_foreign && row->s.status == EF_STATUS_PROCESSING)
+            q->fetched.foreign = true;
         bool ordered = row->lane != SIM_LANES - 1;
         bool held = ordered && blocked[row->lane];
         if (ordered && blocks(row))

@@ -79,6 +79,7 @@ bool sim_fetch_chunk(struct sim_store *s, const struct sim_stmt *q)
         want = left;
     struct ef_batch *batch = ef_batch_new(want);
     bool paused = false;
+    batch->foreign = q->fetched.foreign;
     while (batch->count < want && !paused) {
         const struct sim_seen *seen = &q->seen[s->fetch.given++];
         fill(s, batch, seen);

@@ -62,14 +62,15 @@ static void draw_world(void)
         w->drawn_max_us *= 1 + 3 * knob(SITE_WORLD_DRAWN_LONG, 2);
     w->pause_max_us = (10 << knob(SITE_WORLD_PAUSES, 8)) * EF_MS_US;
     w->row_max_bytes = 1 << knob(SITE_WORLD_ROW_BYTES, 9);
+    w->foreign = knob(SITE_WORLD_FOREIGN, 6) == 5;
     w->faults = sim_nemesis_draw();
 }
 
-static void draw_parts(enum ef_on_delivered on_delivered)
+static void draw_parts(const struct ef_config_outbox *outbox)
 {
     static const int64_t legs[] = {100, 2000, 30000, 300000};
-    struct sim_db_config database = {.on_delivered = on_delivered,
-                                     .claim_timeout_ms = 4000,
+    struct sim_db_config database = {.on_delivered = outbox->on_delivered,
+                                     .claim_timeout_ms = outbox->claim_timeout_ms,
                                      .skew_us = (knob(SITE_DB_SKEW, 21) - 10) * EF_S_US,
                                      .drift_ppm = ((int)knob(SITE_DB_DRIFT, 5) - 2) * 50000,
                                      .locked_permille = rate(SITE_DB_LOCKS, 200)};
@@ -198,6 +199,7 @@ static void run_schedule(void)
         return;
     TELL("--- from here on only single topics and rows are wrong ---");
     sim_writers_finish();
+    sim_foreign_finish();
     sim_nemesis_end();
     if (!finish(QUIET_US, bystanders_finished, SIM_ISOLATION))
         return;
@@ -225,6 +227,7 @@ void sim_world_run(struct sim_result *ret)
     sim_check_reset(&check);
     sim_relays_begin();
     sim_writers_begin();
+    sim_foreign_begin();
     sim_nemesis_begin();
     run_schedule();
     sim_relays_end();

@@ -33,14 +33,14 @@ struct sim_world { /* what this schedule is like; drawn at its beginning */
     int64_t held_max_us, drawn_max_us, pause_max_us;
     int row_max_bytes;
     unsigned faults; /* bit for each kind of nemesis */
-    bool mended;
+    bool foreign;    /* another kind of relay works on the table */
 };
 
 extern struct sim_world sim_world;
 
 /* relays.c */
 /* Draws their configurations; says what the checker must know of them. */
-enum ef_on_delivered sim_relays_configure(struct sim_check_config *check);
+const struct ef_config_outbox *sim_relays_configure(struct sim_check_config *check);
 void sim_relays_begin(void);
 void sim_relays_end(void);  /* whatever still runs is killed */
 void sim_relays_mend(void); /* those that do not run are started */
@@ -64,6 +64,10 @@ const char *const *sim_topic_names(void);
 void sim_writers_begin(void);
 void sim_writers_finish(void); /* begin nothing new */
 bool sim_writers_done(void);
+
+/* foreign.c */
+void sim_foreign_begin(void);
+void sim_foreign_finish(void); /* claim nothing new */
 
 /* nemesis.c */
 void sim_nemesis_begin(void);

@@ -70,6 +70,29 @@ START_TEST(rows_of_another_relay)
 }
 END_TEST
 
+START_TEST(a_read_tells_of_rows_of_another_relay_if_it_is_asked)
+{
+    struct relay *r = six_rows();
+    fixture->set_status(world, 1, EF_STATUS_FAILED, 60000);
+    fetch(r, 0);
+    ck_assert(!r->fetched.foreign);
+    fixture->set_status(world, 6, EF_STATUS_PROCESSING, 0);
+    fetch(r, 0);
+    ck_assert(r->fetched.foreign);
+    ck_assert_int_gt(r->chunk_count, 0);
+    ck_assert(r->batches[0]->foreign);
+    fetch(r, 6); /* wherever they are */
+    ck_assert(r->fetched.foreign);
+    ef_store_fetch(r->store,
+                   &(struct ef_fetch){.epoch = r->epoch, .max_rows = 9, .max_bytes = 99999});
+    completes(r, EF_VERB_FETCH);
+    ck_assert(!r->fetched.foreign);
+    fixture->set_status(world, 6, EF_STATUS_DONE, 0);
+    fetch(r, 0);
+    ck_assert(!r->fetched.foreign);
+}
+END_TEST
+
 START_TEST(done_and_dead_rows_hold_nothing_back)
 {
     struct relay *r = six_rows();
@@ -308,6 +331,7 @@ void add_hold_tests(Suite *suite)
     tcase_add_test(tc, a_row_that_is_due_still_holds_back_the_others);
     tcase_add_test(tc, a_row_becomes_due_by_the_databases_clock);
     tcase_add_test(tc, rows_of_another_relay);
+    tcase_add_test(tc, a_read_tells_of_rows_of_another_relay_if_it_is_asked);
     tcase_add_test(tc, done_and_dead_rows_hold_nothing_back);
     tcase_add_test(tc, rows_without_an_aggregate_have_no_order);
     tcase_add_test(tc, aggregates_are_compared_by_their_bytes);

@@ -352,7 +352,8 @@ void fetch_more(struct relay *r, int64_t after, const struct ef_run *gaps, int g
                                                 .all_gaps = true,
                                                 .max_rows = max_rows,
                                                 .max_bytes = 1 << 20,
-                                                .want_max_id = true});
+                                                .want_max_id = true,
+                                                .want_foreign = true});
     ck_assert_int_eq(r->chunk_count, 0);
     completes(r, EF_VERB_FETCH);
 }
