@@ -719,10 +719,8 @@ void ef_window_clear(struct ef_window *w)
             DL_DELETE(w->lists[state], e);
             forget_id(w, e);
             if (state == EF_ENTRY_IN_FLIGHT || state == EF_ENTRY_ASIDE) {
-                /* the publisher still reads its bytes: the batch stays, but is not ours to count */
-                if (--e->batch->window_rows == 0)
-                    w->stats.bytes -= e->batch->window_bytes;
-                e->orphan = true;
+                e->orphan = true; /* the publisher still reads its bytes */
+                w->stats.orphans++;
                 continue;
             }
             drop_batch(w, e);
@@ -741,9 +739,14 @@ void ef_window_clear(struct ef_window *w)
     w->unsorted = false;
 }
 
-void ef_window_release(struct ef_entry *e)
+void ef_window_release(struct ef_window *w, struct ef_entry *e)
 {
-    ef_batch_unref(e->batch);
+    if (w) {
+        w->stats.orphans--;
+        drop_batch(w, e);
+    } else {
+        ef_batch_unref(e->batch);
+    }
     free(e->error);
     free(e);
 }

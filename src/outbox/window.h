@@ -14,7 +14,8 @@
  *
  * Owns its entries and lanes; an entry holds a reference to its row's batch until the row is
  * acknowledged. An entry in flight belongs to the publisher's report: after ef_window_clear it is
- * an orphan, freed by ef_window_release. Pure. Thread: the loop's. Life: _new .. _clear .. _free
+ * an orphan, freed by ef_window_release; until then it is counted, for it fills memory like any
+ * other. Pure. Thread: the loop's. Life: _new .. _clear .. _free
  * (orphans may outlive it).
  */
 #pragma once
@@ -79,7 +80,8 @@ enum ef_admitted {
 };
 
 struct ef_window_stats {
-    int64_t rows, bytes;
+    int64_t rows, bytes; /* bytes: with those of orphans */
+    int64_t orphans;
     int64_t count[EF_ENTRY_STATES];
     uint64_t regressions; /* rows that came below one of their aggregate already sent */
 };
@@ -92,8 +94,8 @@ struct ef_window *ef_window_new(bool order_by_type);
 void ef_window_free(struct ef_window *window);
 /* Forget everything; entries in flight become orphans. */
 void ef_window_clear(struct ef_window *window);
-/* The report of an orphan came: free it. */
-void ef_window_release(struct ef_entry *entry);
+/* The report of an orphan came: free it. window: the one that forgot it, NULL if that is gone. */
+void ef_window_release(struct ef_window *window, struct ef_entry *entry);
 
 /* The window's size (reading keeps to it): an aggregate's waiting rows may fill only a share. */
 void ef_window_set_limits(struct ef_window *window, int64_t max_rows, int64_t max_bytes);

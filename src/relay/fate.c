@@ -55,7 +55,7 @@ void ef_relay_delivery(void *arg, void *opaque, const struct ef_error *err)
     struct ef_relay *r = arg;
     struct ef_entry *e = opaque;
     if (e->orphan)
-        ef_window_release(e);
+        ef_window_release(r->window, e);
     else if (e->state == EF_ENTRY_ASIDE)
         dead_letter_reported(r, e, err);
     else if (!err)

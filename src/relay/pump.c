@@ -46,15 +46,23 @@ static bool has_room(const struct ef_relay *r)
     int64_t in_flight = w->count[EF_ENTRY_IN_FLIGHT];
     if (r->outage && in_flight > 0) /* one message is enough to notice that it is over */
         return false;
-    return w->rows < r->outbox->window_max_rows && w->bytes < r->outbox->window_max_bytes;
+    return w->rows + w->orphans < r->outbox->window_max_rows &&
+           w->bytes < r->outbox->window_max_bytes;
 }
 
 /* --- reading --- */
 
-static int rows_to_ask(const struct ef_relay *r)
+/*
+ * What a lost lease left with the publisher takes room too. max_rows holds for each of a read's two
+ * parts, and where the gap part is full the other one gives nothing: both together are one less
+ * than twice of it.
+ */
+static int rows_to_ask(const struct ef_relay *r, bool two_parts)
 {
     const struct ef_window_stats *w = ef_window_stats(r->window);
-    int64_t room = r->outbox->window_max_rows - w->rows;
+    int64_t room = r->outbox->window_max_rows - w->rows - w->orphans;
+    if (two_parts)
+        room = (room + 1) / 2;
     return (int)(room < r->outbox->batch_max_rows ? room : r->outbox->batch_max_rows);
 }
 
@@ -64,10 +72,10 @@ static void start_fetch(struct ef_relay *r, struct ef_metric *reason)
     ef_mono now = ef_clock_mono();
     const struct ef_window_stats *w = ef_window_stats(r->window);
     int64_t left = r->outbox->window_max_bytes - w->bytes;
-    fetch.max_rows = rows_to_ask(r);
     if (fetch.max_bytes > left)
         fetch.max_bytes = left;
     ef_cursor_begin(&r->cursor, now, &fetch);
+    fetch.max_rows = rows_to_ask(r, fetch.gap_count > 0);
     r->fetching = true;
     r->fetch_paused = r->fetch_cancelled = r->fetch_now = false;
     r->fetch_rows_new = 0;
@@ -105,7 +113,7 @@ static void try_fetch(struct ef_relay *r)
         return;
     /* small remainders of the window are not worth a statement while much is under way */
     const struct ef_window_stats *w = ef_window_stats(r->window);
-    if (w->rows > 0 && rows_to_ask(r) < r->outbox->batch_max_rows / 4 &&
+    if (w->rows > 0 && rows_to_ask(r, false) < r->outbox->batch_max_rows / 4 &&
         w->rows > r->outbox->window_max_rows / 2)
         return;
     start_fetch(r, r->fetch_now ? r->m.wake_full : r->m.wake_poll);

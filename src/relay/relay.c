@@ -194,7 +194,7 @@ static void on_pause_written(void *arg, const struct ef_error *err)
 
 static void release_orphan(void *opaque)
 {
-    ef_window_release(opaque);
+    ef_window_release(NULL, opaque);
 }
 
 static void on_closed(void *arg)

@@ -14,7 +14,7 @@
  * fence        a statement of a former owner changes a row
  * repeat       a relay produces what was acknowledged to it since it was granted the table
  * attempts     more tries are counted than failures were reported
- * bounded      more in the window, or with the publisher, than was configured
+ * bounded      more in the window, or with the publisher, than was configured, at any time
  * stop         a clean stop leaves acknowledged rows unsettled, messages under way or its lease
  *              held
  * stuck        not everything is finished in time once there are no faults any more

@@ -255,7 +255,7 @@ static struct message *make(struct sim_publisher *pub, const struct ef_message *
     return m;
 }
 
-/* What a former lease left with the publisher is on top of the window. */
+/* `former` are those that a former lease has left. */
 static void begin(struct sim_publisher *pub)
 {
     uint32_t grant = sim_check_grant(pub->relay);
@@ -292,7 +292,7 @@ static enum ef_produced produce(struct ef_publisher_user *user, const struct ef_
     struct lane *l = &pub->lanes[m->topic][m->partition];
     DL_APPEND(l->queue, m);
     sim_lane_send(l);
-    if (pub->under_way - pub->former > pub->window_rows)
+    if (pub->under_way > pub->window_rows)
         sim_violated(SIM_BOUNDED, "relay %d has %d messages under way, its window is %lld",
                      pub->relay, pub->under_way, (long long)pub->window_rows);
     return EF_PRODUCED_QUEUED;

@@ -113,7 +113,7 @@ static struct ef_store *make_store(void *arg, const struct ef_config_outbox *out
 
 static void release(void *opaque)
 {
-    ef_window_release(opaque);
+    ef_window_release(NULL, opaque);
 }
 
 /* Its memory goes; what it has sent stays on its way. */
@@ -189,19 +189,13 @@ static int64_t widest(const struct process *p)
                                                                 : p->other.window_max_rows;
 }
 
-static int64_t widest_batch(const struct process *p)
-{
-    return p->outbox.batch_max_rows > p->other.batch_max_rows ? p->outbox.batch_max_rows
-                                                              : p->other.batch_max_rows;
-}
-
 void sim_relay_start(int i)
 {
     struct process *p = &processes[i];
     if (p->runs)
         return;
     p->loop = sim_loop_new(i + 1, p->mono_us, p->wall_skew_us);
-    p->publisher = sim_publisher_new(p->loop, i, topic_names, widest(p) + widest_batch(p));
+    p->publisher = sim_publisher_new(p->loop, i, topic_names, widest(p));
     struct ef_relay_deps deps = {.loop = p->loop,
                                  .metrics = metrics,
                                  .publisher = sim_publisher_of(p->publisher),
@@ -416,7 +410,7 @@ void sim_relays_look(void)
         sim_enter(p->loop);
         ef_relay_status(p->relay, &status);
         sim_leave(p->loop);
-        if (status.window_rows > widest(p) + widest_batch(p))
+        if (status.window_rows > widest(p))
             sim_violated(SIM_BOUNDED, "relay %d holds %lld rows, its window is %lld", i,
                          (long long)status.window_rows, (long long)widest(p));
     }

@@ -29,8 +29,10 @@ static void clear_and_report(void)
     ef_window_clear(w);
     for (int i = 0; i < count; i++) {
         ck_assert(orphans[i]->orphan);
-        ef_window_release(orphans[i]);
+        ef_window_release(w, orphans[i]);
     }
+    ck_assert_int_eq(ef_window_stats(w)->orphans, 0);
+    ck_assert_int_eq(ef_window_stats(w)->bytes, 0);
 }
 
 static void teardown(void)
@@ -348,17 +350,20 @@ START_TEST(a_message_that_must_be_alone_has_no_company)
 }
 END_TEST
 
-START_TEST(orphans_keep_their_bytes_until_released)
+START_TEST(orphans_are_counted_until_released)
 {
     put(1, "a");
     put(2, "b");
     struct ef_entry *e = send_next();
     ef_window_clear(w);
     ck_assert_int_eq(ef_window_stats(w)->rows, 0);
-    ck_assert_int_eq(ef_window_stats(w)->bytes, 0);
+    ck_assert_int_eq(ef_window_stats(w)->orphans, 1);
+    ck_assert_int_gt(ef_window_stats(w)->bytes, 0);
     ck_assert(e->orphan);
     ck_assert_int_eq(e->row->id, 1);
-    ef_window_release(e);
+    ef_window_release(w, e);
+    ck_assert_int_eq(ef_window_stats(w)->orphans, 0);
+    ck_assert_int_eq(ef_window_stats(w)->bytes, 0);
 }
 END_TEST
 
@@ -705,7 +710,7 @@ int main(void)
     tcase_add_test(examples, a_decision_not_written_is_taken_again);
     tcase_add_test(examples, a_row_that_waited_leaves_through_the_barrier);
     tcase_add_test(examples, a_message_that_must_be_alone_has_no_company);
-    tcase_add_test(examples, orphans_keep_their_bytes_until_released);
+    tcase_add_test(examples, orphans_are_counted_until_released);
     tcase_add_test(examples, a_refused_row_is_asked_for_once_there_is_room);
     tcase_add_test(examples, a_late_row_of_a_closed_aggregate_has_its_place);
     tcase_add_test(examples, a_closed_aggregate_is_open_again_once_it_is_empty);
