@@ -101,14 +101,15 @@ static void decode(const struct ef_my_store *s, struct ef_arena *arena, char **v
     row->payload_kind = kind_of(&s->layout);
 }
 
-/* "1 <highest id or -> <count of the gaps' rows, if there was a look>" */
+/* "1 <highest id or -> <1 if there are rows of status 1> <count of the gaps' rows, if there was a look>" */
 static void take_header(struct ef_my_store *s, const char *meta)
 {
     struct ef_my_fetch *f = &s->fetch;
     char max[24] = "-", look[sizeof(f->look)] = "";
-    int ours = 0;
+    int ours = 0, foreign = 0;
     f->header_seen = true;
-    sscanf(meta, "%d %23s %95[^\n]", &ours, max, look);
+    sscanf(meta, "%d %23s %d %95[^\n]", &ours, max, &foreign, look);
+    f->result.foreign = foreign;
     f->fenced = !ours;
     f->discard = f->discard || f->fenced;
     f->result.max_id = max[0] == '-' && !max[1] ? INT64_MIN : strtoll(max, NULL, 10);
@@ -169,6 +170,7 @@ static void on_row(void *arg, int set, char **values, const unsigned long *lengt
     if (!f->batch) /* small at first: most reads of an idle table bring a row or two */
         f->batch = ef_batch_new(f->result.rows < BATCH_ROWS_MIN ? BATCH_ROWS_MIN : BATCH_ROWS_MAX);
     struct ef_batch *batch = f->batch;
+    batch->foreign = f->result.foreign;
     struct ef_row *row = &batch->rows[batch->count++];
     decode(s, &batch->arena, values, lengths, row);
     f->result.rows++;
@@ -270,6 +272,11 @@ static void put_header(const struct ef_my_store *s, const struct ef_fetch *fetch
         ef_buf_printf(b, "COALESCE((SELECT MAX(%s) FROM %s), '-')", l->column[EF_COL_ID], l->table);
     else
         ef_buf_puts(b, "'-'");
+    if (fetch->want_foreign)
+        ef_buf_printf(b, ", ' ', EXISTS (SELECT 1 FROM %s WHERE %s = 1)", l->table,
+                      l->column[EF_COL_STATUS]);
+    else
+        ef_buf_puts(b, ", ' 0'");
     ef_buf_puts(b, ", ' '");
     if (look) {
         ef_buf_puts(b, ", (");
