@@ -4,39 +4,20 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <unistd.h>
 
 #include "config/value.h"
 #include "ctl/apply.h"
-#include "ctl/ctl.h"
+#include "ctl/my.h"
+#include "ctl/pg.h"
+#include "ctl/targets.h"
 #include "sql_files.h"
 
 enum {
     DEFAULT_WAIT_MS = 30000,
     CONNECT_TIMEOUT_S = 10,
-    OLDEST_VERSION = 130000,                 /* gen_random_uuid, pg_current_snapshot */
-    DEFAULT_RETENTION_MS = 24 * 3600 * 1000, /* as outboxes.*.retention */
-};
-
-struct arguments {
-    const char *outbox; /* name in the configuration */
-    const char *table;  /* instead of that */
-    char *url;          /* owned: the copy on the command line is wiped */
-    bool print;
-    bool no_doorbell, doorbell, remove_doorbell;
-    const char *grant_to, *app_role;
-    int64_t wait_ms;
-};
-
-/* One outbox to migrate and the database it is in. */
-struct target {
-    struct ef_migration migration;
-    const struct ef_config_database *database; /* NULL without a configuration */
-};
-
-struct targets {
-    struct target *items;
-    size_t count;
+    OLDEST_POSTGRES = 130000, /* gen_random_uuid, pg_current_snapshot */
+    OLDEST_MARIADB = 100600,  /* SKIP LOCKED */
+    OLDEST_MYSQL = 80013,     /* SKIP LOCKED, expressions as defaults */
 };
 
 static void usage(FILE *out)
@@ -48,12 +29,16 @@ static void usage(FILE *out)
         "  --outbox NAME        only this outbox of the configuration, not all of them\n"
         "  --table SCHEMA.TABLE this table, whatever the configuration says\n"
         "  --url URL            connect here as the owner, directly and not through a pooler; a\n"
-        "                       password is better left to PGPASSFILE or PGPASSWORD\n"
+        "                       password is better left to PGPASSFILE, PGPASSWORD, MYSQL_PWD\n"
         "  --print              show the SQL and run nothing: for a database with nothing in it,\n"
         "                       or with --url for what that database lacks\n"
-        "  --grant-to ROLE      grant the role that eventferryd connects as what it needs\n"
+        "  --driver NAME        postgres or mysql, where neither --url nor the configuration says\n"
+        "                       it (postgres)\n"
+        "  --grant-to ROLE      grant the role that eventferryd connects as what it needs; "
+        "MySQL's\n"
+        "                       are accounts, user or user@host\n"
         "  --app-role ROLE      grant the application's role INSERT\n"
-        "  --doorbell           make the doorbell for wake: notify (the default)\n"
+        "  --doorbell           make the doorbell for wake: notify (the default; PostgreSQL only)\n"
         "  --no-doorbell        do not\n"
         "  --remove-doorbell    remove the doorbell and do nothing else\n"
         "  --wait DURATION      how long to wait for locks, in all (30s)\n",
@@ -77,7 +62,32 @@ static bool parse_wait(const char *text, int64_t *ret_ms)
     return false;
 }
 
-enum { OUTBOX = 256, TABLE, URL, PRINT, GRANT_TO, APP_ROLE, DOORBELL, NO_DOORBELL, REMOVE, WAIT };
+/* The same words as databases.*.driver. */
+static bool parse_driver(const char *text, bool *ret_mysql)
+{
+    static const char *const words[] = {"postgres", "postgresql", "mysql", "mariadb"};
+    for (size_t i = 0; i < sizeof(words) / sizeof(words[0]); i++)
+        if (strcmp(text, words[i]) == 0) {
+            *ret_mysql = i >= 2;
+            return true;
+        }
+    ef_ctl_complain("--driver '%s' is neither postgres nor mysql", text);
+    return false;
+}
+
+enum {
+    OUTBOX = 256,
+    TABLE,
+    URL,
+    PRINT,
+    GRANT_TO,
+    APP_ROLE,
+    DOORBELL,
+    NO_DOORBELL,
+    REMOVE,
+    WAIT,
+    DRIVER
+};
 
 static const struct option long_options[] = {
     {"config", required_argument, NULL, 'c'},
@@ -85,6 +95,7 @@ static const struct option long_options[] = {
     {"table", required_argument, NULL, TABLE},
     {"url", required_argument, NULL, URL},
     {"print", no_argument, NULL, PRINT},
+    {"driver", required_argument, NULL, DRIVER},
     {"grant-to", required_argument, NULL, GRANT_TO},
     {"app-role", required_argument, NULL, APP_ROLE},
     {"doorbell", no_argument, NULL, DOORBELL},
@@ -96,7 +107,8 @@ static const struct option long_options[] = {
 };
 
 /* One option; false ends the program with *ret_code. */
-static bool take_option(struct ef_ctl *ctl, struct arguments *arguments, int option, int *ret_code)
+static bool take_option(struct ef_ctl *ctl, struct ef_migrate_arguments *arguments, int option,
+                        int *ret_code)
 {
     *ret_code = EF_CTL_USAGE;
     switch (option) {
@@ -130,6 +142,8 @@ static bool take_option(struct ef_ctl *ctl, struct arguments *arguments, int opt
         return arguments->remove_doorbell = true;
     case WAIT:
         return parse_wait(optarg, &arguments->wait_ms);
+    case DRIVER:
+        return parse_driver(optarg, &arguments->mysql);
     case 'h':
         usage(stdout);
         *ret_code = EF_CTL_DONE;
@@ -139,8 +153,8 @@ static bool take_option(struct ef_ctl *ctl, struct arguments *arguments, int opt
     }
 }
 
-static bool parse_arguments(struct ef_ctl *ctl, int argc, char **argv, struct arguments *arguments,
-                            int *ret_code)
+static bool parse_arguments(struct ef_ctl *ctl, int argc, char **argv,
+                            struct ef_migrate_arguments *arguments, int *ret_code)
 {
     int option;
     optind = 0; /* start again, with the words after the verb */
@@ -163,157 +177,57 @@ static bool parse_arguments(struct ef_ctl *ctl, int argc, char **argv, struct ar
     return true;
 }
 
-static bool is_limit(const char *name)
+static bool load_script(struct ef_script *script, enum ef_dialect dialect, struct ef_error *err)
 {
-    return name && (name[0] == '\0' || strlen(name) > EF_PG_NAME_MAX);
-}
-
-/* What the command line says about every outbox. */
-static bool add_target(struct targets *targets, const struct arguments *arguments,
-                       const char *table, const struct ef_config_database *database)
-{
-    struct ef_error err;
-    struct target target = {.database = database};
-    struct ef_migration *migration = &target.migration;
-    if (!ef_pg_table_parse(table, &migration->table, &err)) {
-        ef_ctl_complain("%s", err.text);
-        return false;
-    }
-    migration->schema = database && database->schema ? database->schema : "eventferry";
-    migration->archive = true;
-    migration->retention_ms = DEFAULT_RETENTION_MS;
-    migration->doorbell = !arguments->no_doorbell;
-    migration->remove_doorbell = arguments->remove_doorbell;
-    migration->relay_role = arguments->grant_to;
-    migration->app_role = arguments->app_role;
-    const char *names[] = {migration->schema, migration->relay_role, migration->app_role};
-    for (size_t i = 0; i < sizeof(names) / sizeof(names[0]); i++)
-        if (is_limit(names[i])) {
-            ef_ctl_complain("'%s' is no name: it has no or over %d bytes", names[i],
-                            EF_PG_NAME_MAX);
-            return false;
-        }
-    targets->items = ef_xrealloc(targets->items, (targets->count + 1) * sizeof(*targets->items));
-    targets->items[targets->count++] = target;
-    return true;
-}
-
-static bool add_outbox(struct targets *targets, const struct arguments *arguments,
-                       const struct ef_config *config, const struct ef_config_outbox *outbox)
-{
-    const struct ef_config_database *database = ef_config_database(config, outbox->database);
-    if (database->driver != EF_DRIVER_POSTGRES) {
-        ef_ctl_complain(
-            "outbox '%s' is in database '%s' of driver mysql: migrate is for PostgreSQL",
-            outbox->name, database->name);
-        return false;
-    }
-    if (!add_target(targets, arguments, outbox->table, database))
-        return false;
-    struct ef_migration *migration = &targets->items[targets->count - 1].migration;
-    migration->custom = outbox->layout == EF_LAYOUT_CUSTOM;
-    migration->columns = migration->custom ? outbox->columns : NULL;
-    migration->order_column = outbox->order_column;
-    migration->archive = outbox->on_delivered == EF_ON_DELIVERED_ARCHIVE;
-    migration->retention_ms = outbox->retention_ms;
-    migration->archive_max_bytes = outbox->archive_max_bytes;
-    migration->channel = outbox->channel;
-    return true;
-}
-
-static bool choose_from_config(struct targets *targets, const struct arguments *arguments,
-                               const struct ef_config *config)
-{
-    for (size_t i = 0; i < config->outbox_count; i++) {
-        const struct ef_config_outbox *outbox = &config->outboxes[i];
-        if (arguments->outbox && strcmp(arguments->outbox, outbox->name) != 0)
-            continue;
-        if (!add_outbox(targets, arguments, config, outbox))
-            return false;
-    }
-    if (targets->count == 0) {
-        ef_ctl_complain(arguments->outbox ? "'%s' has no outbox named '%s'"
-                                          : "'%s' has no outboxes",
-                        config->path, arguments->outbox);
-        return false;
-    }
-    for (size_t i = 1; arguments->url && i < targets->count; i++)
-        if (targets->items[i].database != targets->items[0].database) {
-            ef_ctl_complain("--url is one database, the outboxes are in several: name one with "
-                            "--outbox");
-            return false;
-        }
-    return true;
-}
-
-/* --table: the configuration only says where, and only if --url does not. */
-static bool choose_table(struct targets *targets, const struct arguments *arguments,
-                         const struct ef_config *config)
-{
-    if (config && config->database_count != 1) {
-        ef_ctl_complain("'%s' has %zu databases: say which one with --url", config->path,
-                        config->database_count);
-        return false;
-    }
-    return add_target(targets, arguments, arguments->table, config ? &config->databases[0] : NULL);
-}
-
-/* Loads the configuration if it is needed. */
-static bool choose(struct ef_ctl *ctl, struct arguments *arguments, struct ef_config **ret_config,
-                   struct targets *targets, int *ret_code)
-{
-    bool connects = !arguments->print && !arguments->url;
-    *ret_code = EF_CTL_USAGE;
-    if (arguments->print && !arguments->outbox && !arguments->table && !ctl->config_given &&
-        access(ctl->config_path, R_OK) != 0)
-        arguments->table = "public.outbox";
-    if (arguments->table && !connects && !ctl->config_given)
-        return choose_table(targets, arguments, NULL);
-    *ret_config = ef_ctl_load_config(ctl, connects, ret_code);
-    if (!*ret_config)
-        return false;
-    *ret_code = EF_CTL_USAGE;
-    return arguments->table ? choose_table(targets, arguments, *ret_config)
-                            : choose_from_config(targets, arguments, *ret_config);
-}
-
-static bool load_script(struct ef_script *script, struct ef_error *err)
-{
-    static const char folder[] = "sql/postgresql/";
+    const char *folder = dialect == EF_DIALECT_MYSQL ? "sql/mysql/" : "sql/postgresql/";
+    if (script->count)
+        return true;
     for (const struct ef_sql_file *file = ef_sql_files; file->path; file++)
-        if (strncmp(file->path, folder, sizeof(folder) - 1) == 0 &&
+        if (strncmp(file->path, folder, strlen(folder)) == 0 &&
             !ef_script_parse(script, file->path, file->text, err))
             return false;
     return true;
 }
 
-static struct ef_ctl_pg *connect_to(const struct target *target, const char *url,
-                                    struct ef_error *err)
+/* The oldest server of each kind that has what the SQL needs. */
+static bool check_version(const struct ef_db *db, bool mysql, struct ef_error *err)
+{
+    if (!mysql)
+        return db->version >= OLDEST_POSTGRES ||
+               ef_error_set(err, EF_CLASS_CONFIG,
+                            "cannot work with PostgreSQL %d: 13 or later is needed",
+                            db->version / 10000);
+    return db->version >= (db->mariadb ? OLDEST_MARIADB : OLDEST_MYSQL) ||
+           ef_error_set(err, EF_CLASS_CONFIG, "cannot work with %s: %s or later is needed",
+                        db->where, db->mariadb ? "10.6" : "8.0.13");
+}
+
+static struct ef_db *connect_to(const struct ef_target *target, const char *url,
+                                struct ef_error *err)
 {
     const struct ef_config_database *database = target->database;
-    struct ef_ctl_pg_options options = {.url = url, .connect_timeout_s = CONNECT_TIMEOUT_S};
+    struct ef_db_options options = {.url = url, .connect_timeout_s = CONNECT_TIMEOUT_S};
+    bool mysql = target->migration.dialect == EF_DIALECT_MYSQL;
     char *password = NULL;
     if (!url) {
         if (!ef_config_password(database, &password, err))
             return NULL;
         options.url = database->url;
         options.password = password;
-        options.sslmode = database->tls.mode;
-        options.sslrootcert = database->tls.ca;
-        options.sslcert = database->tls.cert;
-        options.sslkey = database->tls.key;
+        options.tls_mode = database->tls.mode;
+        options.tls_ca = database->tls.ca;
+        options.tls_cert = database->tls.cert;
+        options.tls_key = database->tls.key;
     }
-    struct ef_ctl_pg *pg = ef_ctl_pg_open(&options, err);
+    struct ef_db *db = mysql ? ef_ctl_my_open(&options, err) : ef_ctl_pg_open(&options, err);
     if (password)
         explicit_bzero(password, strlen(password));
     free(password);
-    if (pg && ef_ctl_pg_version(pg) < OLDEST_VERSION) {
-        ef_error_set(err, EF_CLASS_CONFIG, "cannot work with PostgreSQL %d: 13 or later is needed",
-                     ef_ctl_pg_version(pg) / 10000);
-        ef_ctl_pg_close(pg);
+    if (db && !check_version(db, mysql, err)) {
+        ef_db_close(db);
         return NULL;
     }
-    return pg;
+    return db;
 }
 
 static void tell(const struct ef_findings *findings, FILE *out, const char *prefix)
@@ -342,9 +256,11 @@ static void print_outcome(const struct ef_migration *migration,
 }
 
 /* After an error. */
-static const char *what_now(const struct ef_error *err, bool indexes_missing)
+static const char *what_now(const struct ef_error *err, const struct ef_apply_result *result)
 {
-    if (indexes_missing)
+    if (result->partly)
+        return "what is listed above is in place; run migrate again for the rest";
+    if (result->indexes_missing)
         return "everything but that index is in place; run migrate again for it";
     if (err->class == EF_CLASS_OUTAGE)
         return "run migrate again: it makes what is not there yet";
@@ -353,7 +269,7 @@ static const char *what_now(const struct ef_error *err, bool indexes_missing)
     return "nothing was changed";
 }
 
-static int apply(struct ef_ctl_pg *pg, const struct ef_script *script, const struct target *target,
+static int apply(struct ef_db *db, const struct ef_script *script, const struct ef_target *target,
                  int64_t wait_ms)
 {
     struct ef_apply_result result = {0};
@@ -362,10 +278,10 @@ static int apply(struct ef_ctl_pg *pg, const struct ef_script *script, const str
     ef_plan_table_name(&target->migration, table);
     ef_buf_init(&result.report, 1 << 20);
     int code = EF_CTL_DONE;
-    bool ok = ef_apply(pg, script, &target->migration, wait_ms, &result, &err);
-    if (ok || result.indexes_missing) {
-        printf("%s in database '%s', as '%s'\n%s", table, ef_ctl_pg_database(pg),
-               ef_ctl_pg_user(pg), result.report.data ? result.report.data : "");
+    bool ok = ef_apply(db, script, &target->migration, wait_ms, &result, &err);
+    if (ok || result.indexes_missing || result.partly) {
+        printf("%s in %s, as '%s'\n%s", table, db->where, db->user,
+               result.report.data ? result.report.data : "");
         tell(&result.findings, stdout, "  ");
     }
     if (ok) {
@@ -373,7 +289,7 @@ static int apply(struct ef_ctl_pg *pg, const struct ef_script *script, const str
         code = result.findings.warnings.count ? EF_CTL_WARNED : EF_CTL_DONE;
     } else {
         ef_ctl_complain("%s: %s", table, err.text);
-        ef_ctl_complain("%s", what_now(&err, result.indexes_missing));
+        ef_ctl_complain("%s", what_now(&err, &result));
         code = ef_ctl_code(&err);
     }
     ef_findings_done(&result.findings);
@@ -381,14 +297,14 @@ static int apply(struct ef_ctl_pg *pg, const struct ef_script *script, const str
     return code;
 }
 
-static int show(struct ef_ctl_pg *pg, const struct ef_script *script, const struct target *target,
+static int show(struct ef_db *db, const struct ef_script *script, const struct ef_target *target,
                 struct ef_show_memory *memory)
 {
     struct ef_findings findings = {0};
     struct ef_error err = {0};
     struct ef_buf out;
     ef_buf_init(&out, 1 << 20);
-    bool ok = ef_show(pg, script, &target->migration, memory, &out, &findings, &err);
+    bool ok = ef_show(db, script, &target->migration, memory, &out, &findings, &err);
     if (ok) {
         tell(&findings, stdout, "-- ");
         fputs(out.data, stdout);
@@ -401,52 +317,49 @@ static int show(struct ef_ctl_pg *pg, const struct ef_script *script, const stru
 }
 
 /* One connection for outboxes of the same database that follow each other. */
-static int run_targets(const struct targets *targets, const struct arguments *arguments,
-                       const struct ef_script *script)
+static int run_targets(const struct ef_targets *targets,
+                       const struct ef_migrate_arguments *arguments)
 {
+    struct ef_script scripts[2] = {0}; /* by enum ef_dialect */
     struct ef_show_memory memory = {0};
-    struct ef_ctl_pg *pg = NULL;
+    struct ef_db *db = NULL;
     struct ef_error err = {0};
     int code = EF_CTL_DONE;
     for (size_t i = 0; i < targets->count && (code == EF_CTL_DONE || code == EF_CTL_WARNED); i++) {
-        const struct target *target = &targets->items[i];
+        const struct ef_target *target = &targets->items[i];
+        struct ef_script *script = &scripts[target->migration.dialect];
         bool other = i == 0 || target->database != targets->items[i - 1].database;
-        if (other && (arguments->url || !arguments->print)) {
-            ef_ctl_pg_close(pg);
-            pg = connect_to(target, arguments->url, &err);
-            if (!pg) {
-                ef_ctl_complain("%s", err.text);
-                code = ef_ctl_code(&err);
-                break;
-            }
+        bool ok = load_script(script, target->migration.dialect, &err);
+        if (ok && other && (arguments->url || !arguments->print)) {
+            ef_db_close(db);
+            db = connect_to(target, arguments->url, &err);
+            ok = db != NULL;
         }
-        int each = arguments->print ? show(pg, script, target, &memory)
-                                    : apply(pg, script, target, arguments->wait_ms);
+        if (!ok) {
+            ef_ctl_complain("%s", err.text);
+            code = ef_ctl_code(&err);
+            break;
+        }
+        int each = arguments->print ? show(db, script, target, &memory)
+                                    : apply(db, script, target, arguments->wait_ms);
         code = each ? each : code;
     }
-    ef_ctl_pg_close(pg);
+    ef_db_close(db);
     free(memory.hashes);
+    for (size_t i = 0; i < sizeof(scripts) / sizeof(scripts[0]); i++)
+        ef_script_free(&scripts[i]);
     return code;
 }
 
 int ef_ctl_migrate(struct ef_ctl *ctl, int argc, char **argv)
 {
-    struct arguments arguments = {.wait_ms = DEFAULT_WAIT_MS};
-    struct targets targets = {0};
-    struct ef_script script = {0};
+    struct ef_migrate_arguments arguments = {.wait_ms = DEFAULT_WAIT_MS};
+    struct ef_targets targets = {0};
     struct ef_config *config = NULL;
-    struct ef_error err;
     int code;
     if (parse_arguments(ctl, argc, argv, &arguments, &code) &&
-        choose(ctl, &arguments, &config, &targets, &code)) {
-        if (load_script(&script, &err)) {
-            code = run_targets(&targets, &arguments, &script);
-        } else {
-            ef_ctl_complain("%s", err.text);
-            code = ef_ctl_code(&err);
-        }
-    }
-    ef_script_free(&script);
+        ef_targets_choose(ctl, &arguments, &config, &targets, &code))
+        code = run_targets(&targets, &arguments);
     free(targets.items);
     ef_config_free(config);
     if (arguments.url)

@@ -10,8 +10,10 @@
 
 enum { MAX_COLUMNS = 16 };
 
-struct ef_ctl_pg {
+struct pg {
+    struct ef_db db;
     PGconn *conn;
+    char where[96];
 };
 
 /* Server warnings would interleave with the report; each statement's success is checked instead. */
@@ -55,7 +57,7 @@ static enum ef_class class_of(const char *sqlstate)
 }
 
 /* Fill err from a result that is not good. */
-static bool result_error(struct ef_ctl_pg *pg, const PGresult *result, struct ef_error *err)
+static bool result_error(struct pg *pg, const PGresult *result, struct ef_error *err)
 {
     const char *sqlstate = PQresultErrorField(result, PG_DIAG_SQLSTATE);
     if (!sqlstate || PQstatus(pg->conn) == CONNECTION_BAD)
@@ -69,7 +71,7 @@ static bool result_error(struct ef_ctl_pg *pg, const PGresult *result, struct ef
     return false;
 }
 
-static PGresult *run(struct ef_ctl_pg *pg, const char *sql, struct ef_error *err)
+static PGresult *run(struct pg *pg, const char *sql, struct ef_error *err)
 {
     PGresult *result = PQexec(pg->conn, sql);
     ExecStatusType status = PQresultStatus(result);
@@ -80,7 +82,7 @@ static PGresult *run(struct ef_ctl_pg *pg, const char *sql, struct ef_error *err
     return NULL;
 }
 
-static PGconn *connect_to(const struct ef_ctl_pg_options *options)
+static PGconn *connect_to(const struct ef_db_options *options)
 {
     char timeout[16];
     snprintf(timeout, sizeof(timeout), "%d", options->connect_timeout_s);
@@ -90,10 +92,10 @@ static PGconn *connect_to(const struct ef_ctl_pg_options *options)
     const struct {
         const char *name, *value;
     } all[] = {
-        {"connect_timeout", timeout},          {"dbname", options->url},
-        {"password", options->password},       {"sslmode", options->sslmode},
-        {"sslrootcert", options->sslrootcert}, {"sslcert", options->sslcert},
-        {"sslkey", options->sslkey},           {"application_name", "eventferryctl"},
+        {"connect_timeout", timeout},     {"dbname", options->url},
+        {"password", options->password},  {"sslmode", options->tls_mode},
+        {"sslrootcert", options->tls_ca}, {"sslcert", options->tls_cert},
+        {"sslkey", options->tls_key},     {"application_name", "eventferryctl"},
         {"client_encoding", "UTF8"},
     };
     for (size_t i = 0; i < sizeof(all) / sizeof(all[0]); i++) {
@@ -106,71 +108,14 @@ static PGconn *connect_to(const struct ef_ctl_pg_options *options)
     return PQconnectdbParams(names, values, 1);
 }
 
-struct ef_ctl_pg *ef_ctl_pg_open(const struct ef_ctl_pg_options *options, struct ef_error *err)
-{
-    PGconn *conn = connect_to(options);
-    if (PQstatus(conn) != CONNECTION_OK) {
-        connection_error(conn, "connect to the database", err);
-        PQfinish(conn);
-        return NULL;
-    }
-    struct ef_ctl_pg *pg = ef_xcalloc(1, sizeof(*pg));
-    pg->conn = conn;
-    PQsetNoticeReceiver(conn, ignore_notice, NULL);
-    if (!ef_ctl_pg_run(pg,
-                       "SET search_path = pg_catalog; SET row_security = off;"
-                       "SET standard_conforming_strings = on; SET statement_timeout = 0",
-                       err)) {
-        ef_ctl_pg_close(pg);
-        return NULL;
-    }
-    return pg;
-}
-
-void ef_ctl_pg_close(struct ef_ctl_pg *pg)
-{
-    if (!pg)
-        return;
-    PQfinish(pg->conn);
-    free(pg);
-}
-
-bool ef_ctl_pg_run(struct ef_ctl_pg *pg, const char *sql, struct ef_error *err)
-{
-    PGresult *result = run(pg, sql, err);
-    PQclear(result);
-    return result != NULL;
-}
-
-bool ef_ctl_pg_text(struct ef_ctl_pg *pg, const char *sql, char **ret, struct ef_error *err)
-{
-    PGresult *result = run(pg, sql, err);
-    if (!result)
-        return false;
-    bool present = PQntuples(result) > 0 && PQnfields(result) > 0 && !PQgetisnull(result, 0, 0);
-    *ret = present ? ef_xstrdup(PQgetvalue(result, 0, 0)) : NULL;
-    PQclear(result);
-    return true;
-}
-
-bool ef_ctl_pg_true(struct ef_ctl_pg *pg, const char *sql, bool *ret, struct ef_error *err)
-{
-    char *text;
-    if (!ef_ctl_pg_text(pg, sql, &text, err))
-        return false;
-    *ret = text && strcmp(text, "t") == 0;
-    free(text);
-    return true;
-}
-
-bool ef_ctl_pg_rows(struct ef_ctl_pg *pg, const char *sql, ef_ctl_pg_row *row, void *arg,
+static bool pg_rows(struct ef_db *db, const char *sql, ef_db_row *row, void *arg,
                     struct ef_error *err)
 {
-    PGresult *result = run(pg, sql, err);
+    PGresult *result = run((struct pg *)db, sql, err);
     if (!result)
         return false;
     int columns = PQnfields(result) < MAX_COLUMNS ? PQnfields(result) : MAX_COLUMNS;
-    for (int i = 0; i < PQntuples(result); i++) {
+    for (int i = 0; row && columns && i < PQntuples(result); i++) {
         char *values[MAX_COLUMNS];
         for (int j = 0; j < columns; j++)
             values[j] = PQgetisnull(result, i, j) ? NULL : PQgetvalue(result, i, j);
@@ -180,17 +125,36 @@ bool ef_ctl_pg_rows(struct ef_ctl_pg *pg, const char *sql, ef_ctl_pg_row *row, v
     return true;
 }
 
-int ef_ctl_pg_version(const struct ef_ctl_pg *pg)
+static void pg_close(struct ef_db *db)
 {
-    return PQserverVersion(pg->conn);
+    PQfinish(((struct pg *)db)->conn);
+    free(db);
 }
 
-const char *ef_ctl_pg_database(const struct ef_ctl_pg *pg)
-{
-    return PQdb(pg->conn);
-}
+static const struct ef_db_driver driver = {.rows = pg_rows, .close = pg_close};
 
-const char *ef_ctl_pg_user(const struct ef_ctl_pg *pg)
+struct ef_db *ef_ctl_pg_open(const struct ef_db_options *options, struct ef_error *err)
 {
-    return PQuser(pg->conn);
+    PGconn *conn = connect_to(options);
+    if (PQstatus(conn) != CONNECTION_OK) {
+        connection_error(conn, "connect to the database", err);
+        PQfinish(conn);
+        return NULL;
+    }
+    struct pg *pg = ef_xcalloc(1, sizeof(*pg));
+    pg->conn = conn;
+    snprintf(pg->where, sizeof(pg->where), "database '%s'", PQdb(conn));
+    pg->db = (struct ef_db){.driver = &driver,
+                            .where = pg->where,
+                            .user = PQuser(conn),
+                            .version = PQserverVersion(conn)};
+    PQsetNoticeReceiver(conn, ignore_notice, NULL);
+    if (!ef_db_run(&pg->db,
+                   "SET search_path = pg_catalog; SET row_security = off;"
+                   "SET standard_conforming_strings = on; SET statement_timeout = 0",
+                   err)) {
+        ef_db_close(&pg->db);
+        return NULL;
+    }
+    return &pg->db;
 }

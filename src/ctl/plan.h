@@ -8,15 +8,23 @@
 
 #include "config/config.h"
 #include "ctl/script.h"
-#include "store/pg_names.h"
 
 /* Version of our objects, written to schema_version. */
 enum { EF_SCHEMA_VERSION = 1 };
 
+/* Bytes of a name: 63 on PostgreSQL. */
+enum { EF_TABLE_NAME_MAX = 64 };
+
+struct ef_table { /* MySQL's databases are schemas here */
+    char schema[EF_TABLE_NAME_MAX + 1];
+    char table[EF_TABLE_NAME_MAX + 1];
+};
+
 /* What is asked for. All pointers are borrowed and outlive the migration. */
 struct ef_migration {
-    struct ef_pg_table table;
-    const char *schema;                  /* of our objects */
+    enum ef_dialect dialect;
+    struct ef_table table;
+    const char *schema;                  /* of our objects; not on MySQL: the table's database */
     bool custom;                         /* layout: custom; its table is made by the application */
     const struct ef_column_map *columns; /* EF_COL_COUNT of them; NULL: the default mapping */
     const char *order_column;            /* NULL: id */
@@ -26,7 +34,7 @@ struct ef_migration {
     const char *channel;       /* NULL: the table's name */
     bool doorbell;
     bool remove_doorbell;              /* nothing but that */
-    const char *relay_role, *app_role; /* NULL: no grants */
+    const char *relay_role, *app_role; /* NULL: no grants. MySQL: accounts (ctl/account.h) */
 };
 
 struct ef_facts;
@@ -45,7 +53,8 @@ EF_MUST_CHECK bool ef_plan_make(const struct ef_migration *migration, const stru
                                 struct ef_vars *vars, struct ef_findings *findings,
                                 struct ef_error *err);
 void ef_findings_done(struct ef_findings *findings);
+void ef_plan_say(struct ef_strings *list, const char *fmt, ...) EF_PRINTF(2, 3);
 
 /* "public.outbox", parts quoted only where they must be. */
-enum { EF_PLAN_TABLE_SIZE = 2 * EF_PG_QUOTED_SIZE };
+enum { EF_PLAN_TABLE_SIZE = 4 * EF_TABLE_NAME_MAX + 8 };
 void ef_plan_table_name(const struct ef_migration *migration, char out[EF_PLAN_TABLE_SIZE]);

@@ -174,8 +174,9 @@ void ef_step_text_id(const struct ef_step *step, char out[9])
     snprintf(out, 9, "%08" PRIx32, (uint32_t)(hash ^ hash >> 32));
 }
 
-void ef_vars_init(struct ef_vars *vars)
+void ef_vars_init(struct ef_vars *vars, enum ef_dialect dialect)
 {
+    vars->dialect = dialect;
     vars->count = 0;
 }
 
@@ -229,31 +230,46 @@ bool ef_vars_hold(const struct ef_vars *vars, const char *conditions)
     return true;
 }
 
-static bool put_ident(struct ef_buf *out, const char *name, bool display)
+static void put_doubled(struct ef_buf *out, const char *text, const char *doubled)
 {
-    char quoted[EF_PG_QUOTED_SIZE];
-    if (display)
-        ef_pg_display_name(quoted, name);
-    else if (!ef_pg_quote_ident(quoted, sizeof(quoted), name))
-        return false;
-    return ef_buf_puts(out, quoted);
+    for (; *text; text++) {
+        if (strchr(doubled, *text))
+            ef_buf_add(out, text, 1);
+        ef_buf_add(out, text, 1);
+    }
 }
 
-/* With standard_conforming_strings only the quote itself is doubled; a backslash gets the E form,
- * which means the same whatever that setting is. */
-static bool put_literal(struct ef_buf *out, const char *value, bool display)
+void ef_put_ident(struct ef_buf *out, const char *name)
 {
-    if (!value)
-        return ef_buf_puts(out, "NULL");
-    if (display)
-        return ef_buf_puts(out, value);
-    bool ok = ef_buf_puts(out, strchr(value, '\\') ? "E'" : "'");
-    for (; ok && *value; value++) {
-        if (*value == '\'' || *value == '\\')
-            ok = ef_buf_add(out, value, 1);
-        ok = ok && ef_buf_add(out, value, 1);
+    ef_buf_puts(out, "\"");
+    put_doubled(out, name, "\"");
+    ef_buf_puts(out, "\"");
+}
+
+static void put_name(struct ef_buf *out, const char *name, bool display)
+{
+    char quoted[EF_PG_QUOTED_SIZE];
+    if (display) {
+        ef_pg_display_name(quoted, name);
+        ef_buf_puts(out, quoted);
+    } else {
+        ef_put_ident(out, name);
     }
-    return ok && ef_buf_puts(out, "'");
+}
+
+/* Both databases' sessions are set so that only the quote itself is doubled. On PostgreSQL a
+ * backslash gets the E form all the same, which means the same whatever that setting is. */
+static void put_literal(struct ef_buf *out, const char *value, enum ef_dialect dialect,
+                        bool display)
+{
+    bool escapes = dialect == EF_DIALECT_POSTGRES && value && strchr(value, '\\');
+    if (!value || display) {
+        ef_buf_puts(out, value ? value : "NULL");
+        return;
+    }
+    ef_buf_puts(out, escapes ? "E'" : "'");
+    put_doubled(out, value, escapes ? "'\\" : "'");
+    ef_buf_puts(out, "'");
 }
 
 /* The closing character of a reference that begins at p (a colon), or 0 if it is none. */
@@ -279,11 +295,12 @@ static bool replace(const struct ef_vars *vars, const char *text, bool display, 
         if (!var)
             return ef_error_set(err, EF_CLASS_FATAL, "the SQL has an unknown name ':%c%.*s'", p[1],
                                 (int)len, name.p);
-        bool fits = close == '"'    ? put_ident(out, var->value ? var->value : "", display)
-                    : close == '\'' ? put_literal(out, var->value, display)
-                                    : ef_buf_puts(out, var->value ? var->value : "");
-        if (!fits)
-            break;
+        if (close == '"')
+            put_name(out, var->value ? var->value : "", display);
+        else if (close == '\'')
+            put_literal(out, var->value, vars->dialect, display);
+        else
+            ef_buf_puts(out, var->value ? var->value : "");
         p += len + 3;
     }
     if (out->overflow)

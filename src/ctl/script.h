@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: MIT
 /*
  * The SQL of a migration as steps. The files below sql/ are plain SQL with comments that say what a
- * step is and when it is done already, and with names after a colon; sql/postgresql/README.md
- * describes both. Pure: no database here. Owns: copies of all text. Thread: the program's only one.
+ * step is and when it is done already, and with names after a colon; the READMEs beside them
+ * describe both. Pure: no database here. Owns: copies of all text. Thread: the program's only one.
  * Life: ef_script_parse .. ef_script_free; ef_vars_init .. ef_vars_done.
  */
 #pragma once
@@ -47,15 +47,23 @@ struct ef_var {
 
 enum { EF_VARS_MAX = 48 };
 
+/* How literals are written. Names are in double quotes everywhere: MySQL's sessions have
+ * ANSI_QUOTES, and NO_BACKSLASH_ESCAPES. */
+enum ef_dialect { EF_DIALECT_POSTGRES, EF_DIALECT_MYSQL };
+
 struct ef_vars {
+    enum ef_dialect dialect;
     struct ef_var items[EF_VARS_MAX];
     size_t count;
 };
 
-void ef_vars_init(struct ef_vars *vars);
+void ef_vars_init(struct ef_vars *vars, enum ef_dialect dialect);
 void ef_vars_done(struct ef_vars *vars);
 /* Sets or replaces; value may be NULL. name must be static. */
 void ef_vars_set(struct ef_vars *vars, const char *name, const char *value);
+/* Append a name in double quotes. */
+void ef_put_ident(struct ef_buf *out, const char *name);
+
 /* False for a name that was never set. */
 bool ef_vars_get(const struct ef_vars *vars, const char *name, const char **ret);
 

@@ -1,13 +1,14 @@
 // SPDX-License-Identifier: MIT
-/* migrate --print: the SQL of a migration, as a script that psql can run. */
+/* migrate --print: the SQL of a migration, as a script that psql, mariadb or mysql can run. */
 #include <stdlib.h>
 #include <string.h>
 
 #include "ctl/apply.h"
 #include "ctl/facts.h"
+#include "ctl/my.h"
 
 struct show {
-    struct ef_ctl_pg *pg;
+    struct ef_db *db;
     const struct ef_migration *migration;
     struct ef_show_memory *memory;
     struct ef_vars vars;
@@ -16,25 +17,26 @@ struct show {
     struct ef_buf *out;
 };
 
-/* True where something a look-up names is not there: then the step has everything to do. */
+/* True where something a look-up names is not there, or may not be seen: then the step has
+ * everything to do. */
 static bool undefined(const struct ef_error *err)
 {
     static const char *const states[] = {"42P01", "42703", "42883", "3F000", "42704"};
     for (size_t i = 0; i < sizeof(states) / sizeof(states[0]); i++)
         if (strcmp(err->name, states[i]) == 0)
             return true;
-    return false;
+    return ef_my_is_undefined(err) || ef_my_is_denied(err);
 }
 
 static bool ask(struct show *show, const struct ef_step *step, const char *query, bool *ret,
                 struct ef_error *err)
 {
     *ret = false;
-    if (!show->pg || !query)
+    if (!show->db || !query)
         return true;
     if (!ef_step_expand(step, &show->vars, query, &show->sql, err))
         return false;
-    if (ef_ctl_pg_true(show->pg, show->sql.data, ret, err))
+    if (ef_db_true(show->db, show->sql.data, ret, err))
         return true;
     *ret = false;
     return undefined(err);
@@ -66,7 +68,11 @@ static bool put_step(struct show *show, const struct ef_step *step, struct ef_bu
         if (!ef_vars_describe(&show->vars, step->what, out, err))
             return false;
     }
-    ef_buf_printf(out, "\n%s\n", show->sql.data);
+    /* Clients send what is before a semicolon, unless told otherwise. */
+    if (strstr(show->sql.data, "CREATE PROCEDURE"))
+        ef_buf_printf(out, "\nDELIMITER $$\n%s\n$$\nDELIMITER ;\n", show->sql.data);
+    else
+        ef_buf_printf(out, "\n%s\n", show->sql.data);
     return true;
 }
 
@@ -96,7 +102,7 @@ static bool put_steps(struct show *show, const struct ef_script *script, bool co
         const struct ef_step *step = &script->steps[i];
         bool done;
         if ((step->index != NULL) != concurrent || !ef_step_wanted(step, &show->vars) ||
-            (step->quiet && !show->pg))
+            (step->quiet && !show->db))
             continue;
         if (!ask(show, step, step->unless, &done, err))
             return false;
@@ -116,7 +122,9 @@ static bool put_all(struct show *show, const struct ef_script *script, struct ef
     size_t before = show->out->len;
     if (!put_steps(show, script, false, err))
         return false;
-    if (show->body.len)
+    if (show->body.len && show->migration->dialect == EF_DIALECT_MYSQL)
+        ef_buf_printf(show->out, "%s%s", ef_my_session_script, show->body.data);
+    else if (show->body.len)
         ef_buf_printf(show->out,
                       "BEGIN;\nSET LOCAL search_path = pg_catalog;\n"
                       "SET LOCAL lock_timeout = '2s';\n%s\nCOMMIT;\n",
@@ -133,19 +141,19 @@ static bool put_all(struct show *show, const struct ef_script *script, struct ef
 static bool plan(struct show *show, struct ef_findings *findings, struct ef_error *err)
 {
     struct ef_facts facts = {0};
-    if (show->pg && !ef_facts_load(show->pg, show->migration, &facts, err))
+    if (show->db && !ef_facts_load(show->db, show->migration, &facts, err))
         return ef_error_prefix(err, "could not look at what is there");
-    bool ok = ef_plan_make(show->migration, show->pg ? &facts : NULL, &show->vars, findings, err);
+    bool ok = ef_plan_make(show->migration, show->db ? &facts : NULL, &show->vars, findings, err);
     ef_facts_free(&facts);
     return ok;
 }
 
-bool ef_show(struct ef_ctl_pg *pg, const struct ef_script *script,
-             const struct ef_migration *migration, struct ef_show_memory *memory,
-             struct ef_buf *out, struct ef_findings *findings, struct ef_error *err)
+bool ef_show(struct ef_db *db, const struct ef_script *script, const struct ef_migration *migration,
+             struct ef_show_memory *memory, struct ef_buf *out, struct ef_findings *findings,
+             struct ef_error *err)
 {
-    struct show show = {.pg = pg, .migration = migration, .memory = memory, .out = out};
-    ef_vars_init(&show.vars);
+    struct show show = {.db = db, .migration = migration, .memory = memory, .out = out};
+    ef_vars_init(&show.vars, migration->dialect);
     ef_buf_init(&show.sql, 1 << 18);
     ef_buf_init(&show.body, 1 << 20);
     bool ok = plan(&show, findings, err) && put_all(&show, script, err);

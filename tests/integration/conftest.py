@@ -10,13 +10,13 @@ import signal
 
 import pytest
 
-from harness import artifacts, postgres as pg
+from harness import artifacts, mysql_apply, postgres as pg
 from harness.consumer import Collector
 from harness.daemon import Daemon
 from harness.embedded import EmbeddedBroker
 from harness.kafka import Kafka, have_real_kafka
 from harness.mysql import MySql
-from harness.outbox import Outbox
+from harness.outbox import APPLICATION, OWNER_ROLE, RELAY, Outbox
 from harness.pgbouncer import PgBouncer
 from harness.postgres import Postgres
 from harness.proxy import Proxy
@@ -150,6 +150,15 @@ def bare_my_db(my_server):
     database = my_server.create_database()
     yield database
     database.drop()
+
+
+@pytest.fixture
+def my_db(bare_my_db):
+    """The same with an outbox table named outbox and our own objects."""
+    with bare_my_db.session(OWNER_ROLE) as owner:
+        mysql_apply.apply(owner.connection, bare_my_db.name, relay=f"'{RELAY}'@'%'",
+                          application=f"'{APPLICATION}'@'%'")
+    return bare_my_db
 
 
 @pytest.fixture(scope="session")

@@ -7,7 +7,10 @@
 #include <stdio.h>
 #include <stdlib.h>
 
+#include "ctl/account.h"
 #include "ctl/facts.h"
+#include "ctl/my.h"
+#include "ctl/my_url.h"
 #include "sql_files.h"
 
 static struct ef_script script;
@@ -18,7 +21,7 @@ static struct ef_error err;
 static void setup(void)
 {
     script = (struct ef_script){0};
-    ef_vars_init(&vars);
+    ef_vars_init(&vars, EF_DIALECT_POSTGRES);
     ef_buf_init(&out, 65536);
     ef_error_clear(&err);
 }
@@ -164,12 +167,12 @@ START_TEST(text_id)
 }
 END_TEST
 
-static void parse_files(void)
+static void parse_files(const char *folder)
 {
     for (const struct ef_sql_file *file = ef_sql_files; file->path; file++)
-        if (strncmp(file->path, "sql/postgresql/", 15) == 0)
+        if (strncmp(file->path, folder, strlen(folder)) == 0)
             ck_assert_msg(ef_script_parse(&script, file->path, file->text, &err), "%s", err.text);
-    ck_assert_uint_gt(script.count, 30);
+    ck_assert_uint_gt(script.count, 20);
 }
 
 static void fill(const struct ef_migration *migration, const struct ef_facts *facts)
@@ -205,7 +208,7 @@ static const struct ef_migration complete = {
 
 START_TEST(files_for_a_new_table)
 {
-    parse_files();
+    parse_files("sql/postgresql/");
     fill(&complete, NULL);
     ck_assert(ef_vars_hold(&vars, "new_table archive doorbell settle_columns"));
     ck_assert(!ef_vars_hold(&vars, "old_table"));
@@ -221,7 +224,7 @@ END_TEST
 START_TEST(files_for_a_bare_migration)
 {
     struct ef_migration bare = {.table = {"public", "outbox"}, .schema = "eventferry"};
-    parse_files();
+    parse_files("sql/postgresql/");
     fill(&bare, NULL);
     ck_assert(!ef_vars_hold(&vars, "archive"));
     ck_assert(!ef_vars_hold(&vars, "relay_role"));
@@ -244,7 +247,7 @@ START_TEST(files_for_an_old_table)
                              .archive_exists = true};
     for (int i = 0; i < 8; i++)
         columns[i] = (struct ef_fact_column){names[i], "text", false};
-    parse_files();
+    parse_files("sql/postgresql/");
     fill(&complete, &facts);
     ck_assert(ef_vars_hold(&vars, "old_table can_index archive_additions app_sequences"));
     const char *value;
@@ -252,6 +255,161 @@ START_TEST(files_for_an_old_table)
     ck_assert_ptr_nonnull(strstr(value, "\"kafka_partition\" integer"));
     ck_assert_ptr_nonnull(strstr(value, "\"last_error\" text"));
     ck_assert_ptr_null(strstr(value, "trace_id"));
+}
+END_TEST
+
+static const struct ef_migration complete_on_mysql = {
+    .dialect = EF_DIALECT_MYSQL,
+    .table = {"shop", "outbox"},
+    .archive = true,
+    .retention_ms = 86400000,
+    .relay_role = "relay@10.0.0.%",
+    .app_role = "app",
+};
+
+START_TEST(names_and_literals_of_mysql)
+{
+    vars.dialect = EF_DIALECT_MYSQL;
+    ef_vars_set(&vars, "t", "Out\"box");
+    ef_vars_set(&vars, "b", "a\\b'");
+    ck_assert_str_eq(expand(":\"t\" = :'b'"), "\"Out\"\"box\" = 'a\\b'''");
+}
+END_TEST
+
+static void has(const char *name, const char *expected)
+{
+    const char *value;
+    ck_assert(ef_vars_get(&vars, name, &value));
+    if (expected)
+        ck_assert_str_eq(value, expected);
+    else
+        ck_assert_ptr_null(value);
+}
+
+START_TEST(files_for_a_new_table_on_mysql)
+{
+    vars.dialect = EF_DIALECT_MYSQL;
+    parse_files("sql/mysql/");
+    fill(&complete_on_mysql, NULL);
+    ck_assert(ef_vars_hold(&vars, "new_table archive settle_columns relay_account app_account"));
+    has("archive", "outbox_archive");
+    has("retention_ms", "86400000");
+    has("max_bytes", NULL);
+    has("relay_account", "'relay'@'10.0.0.%'");
+    has("relay_host", "10.0.0.%");
+    has("app_account", "'app'@'%'");
+    has("index_message_id", "uq_outbox_message_id");
+    const char *value;
+    ck_assert(ef_vars_get(&vars, "archive_columns", &value));
+    ck_assert_ptr_eq(strstr(value, "\"id\" BIGINT NOT NULL,"), value);
+    ck_assert_ptr_nonnull(strstr(value, "\"created_at\" DATETIME(3) NULL"));
+}
+END_TEST
+
+START_TEST(files_for_an_old_table_on_mysql)
+{
+    static char *const names[] = {"ID",      "message_id", "aggregate_id",  "topic",
+                                  "payload", "status",     "next_retry_at", "attempts"};
+    struct ef_fact_column columns[8];
+    struct ef_facts facts = {.exists = true,
+                             .schema_exists = true,
+                             .kind = 'r',
+                             .engine = "InnoDB",
+                             .fold_columns = true,
+                             .columns = columns,
+                             .column_count = 8,
+                             .archive_exists = true};
+    struct ef_findings findings = {0};
+    for (int i = 0; i < 8; i++)
+        columns[i] = (struct ef_fact_column){names[i], "text", false};
+    vars.dialect = EF_DIALECT_MYSQL;
+    parse_files("sql/mysql/");
+    fill(&complete_on_mysql, &facts);
+    ck_assert(ef_vars_hold(&vars, "old_table archive_additions"));
+    has("id", "ID");
+    facts.engine = "MyISAM";
+    ck_assert(!ef_plan_make(&complete_on_mysql, &facts, &vars, &findings, &err));
+    ck_assert_ptr_nonnull(strstr(err.text, "its engine is MyISAM"));
+}
+END_TEST
+
+START_TEST(names_that_are_too_long_on_mysql)
+{
+    char a[65], b[65], name[65];
+    memset(name, 'n', 64);
+    name[64] = '\0';
+    ef_my_derived_name(a, "uq_", "outbox", "_message_id");
+    ck_assert_str_eq(a, "uq_outbox_message_id");
+    ef_my_derived_name(a, "", name, "_archive");
+    name[60] = 'm'; /* past the cut */
+    ef_my_derived_name(b, "", name, "_archive");
+    ck_assert_uint_eq(strlen(a), 64);
+    ck_assert_str_ne(a, b);
+    ck_assert_str_eq(a + 56, "_archive");
+    for (int i = 0; i < 64; i += 2)
+        memcpy(name + i, "\xc3\xa9", 2);
+    ef_my_derived_name(a, "x", name, "");
+    ck_assert_uint_le(strlen(a), 64);
+    ck_assert_int_eq(a[strlen(a) - 9], '_');
+    ck_assert_int_eq((unsigned char)a[strlen(a) - 10], 0xa9); /* no character is cut */
+}
+END_TEST
+
+START_TEST(accounts)
+{
+    static const struct {
+        const char *text, *user, *host;
+    } good[] = {
+        {"relay", "relay", "%"},       {"relay@10.0.0.%", "relay", "10.0.0.%"},
+        {"'relay'@'%'", "relay", "%"}, {"`a@b`@localhost", "a@b", "localhost"},
+        {"\"relay\"", "relay", "%"},
+    };
+    static const char *const bad[] = {"",       "@",    "relay@", "'relay", "'relay'x",
+                                      "re'lay", "a@'b", "a@b\\c", "a@'b'c"};
+    struct ef_account account;
+    for (size_t i = 0; i < sizeof(good) / sizeof(good[0]); i++) {
+        ck_assert_msg(ef_account_parse(good[i].text, &account, &err), "%s", err.text);
+        ck_assert_str_eq(account.user, good[i].user);
+        ck_assert_str_eq(account.host, good[i].host);
+    }
+    for (size_t i = 0; i < sizeof(bad) / sizeof(bad[0]); i++)
+        ck_assert_msg(!ef_account_parse(bad[i], &account, &err), "%s", bad[i]);
+}
+END_TEST
+
+START_TEST(urls_of_mysql)
+{
+    static const char *const bad[] = {"postgresql://x/y",
+                                      "mysql://h:0/d",
+                                      "mysql://h:70000/d",
+                                      "mysql://h:1x/d",
+                                      "mysql://u:%zz@h/d",
+                                      "mysql://u:%00@h/d",
+                                      "mysql://[::1/d",
+                                      "mysql://h/d?unknown=1",
+                                      "mysql://h/d?socket",
+                                      "mysql://u:secret%2@h/d",
+                                      "mysql://h/d?socket=a&socket=b"};
+    struct ef_my_url url;
+    ck_assert(
+        ef_my_url_parse("mariadb://re%40lay:p%3Aw@[::1]:3307/shop?ssl-mode=require", &url, &err));
+    ck_assert_str_eq(url.user, "re@lay");
+    ck_assert_str_eq(url.password, "p:w");
+    ck_assert_str_eq(url.host, "::1");
+    ck_assert_uint_eq(url.port, 3307);
+    ck_assert_str_eq(url.database, "shop");
+    ck_assert_str_eq(url.tls, "require");
+    ef_my_url_done(&url);
+    ck_assert(ef_my_url_parse("mysql://root@/?socket=/run/x%20y", &url, &err));
+    ck_assert_str_eq(url.user, "root");
+    ck_assert_ptr_null(url.password);
+    ck_assert_ptr_null(url.database);
+    ck_assert_str_eq(url.socket, "/run/x y");
+    ef_my_url_done(&url);
+    for (size_t i = 0; i < sizeof(bad) / sizeof(bad[0]); i++) {
+        ck_assert_msg(!ef_my_url_parse(bad[i], &url, &err), "%s", bad[i]);
+        ck_assert_ptr_null(strstr(err.text, "secret"));
+    }
 }
 END_TEST
 
@@ -263,12 +421,18 @@ int main(void)
     tcase_add_test(tc, steps);
     tcase_add_test(tc, malformed_steps);
     tcase_add_test(tc, names_and_literals);
+    tcase_add_test(tc, names_and_literals_of_mysql);
     tcase_add_test(tc, unknown_names);
     tcase_add_test(tc, conditions);
     tcase_add_test(tc, text_id);
     tcase_add_test(tc, files_for_a_new_table);
     tcase_add_test(tc, files_for_a_bare_migration);
     tcase_add_test(tc, files_for_an_old_table);
+    tcase_add_test(tc, files_for_a_new_table_on_mysql);
+    tcase_add_test(tc, files_for_an_old_table_on_mysql);
+    tcase_add_test(tc, names_that_are_too_long_on_mysql);
+    tcase_add_test(tc, accounts);
+    tcase_add_test(tc, urls_of_mysql);
     suite_add_tcase(suite, tc);
     SRunner *runner = srunner_create(suite);
     srunner_run_all(runner, CK_NORMAL);
