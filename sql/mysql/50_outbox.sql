@@ -4,8 +4,8 @@
 
 -- A table that eventferry's applications can go on inserting into: the same columns, with
 -- kafka_partition and last_error besides, and a payload that may be null (a tombstone). created_at
--- is UTC whatever the time zone of the session that inserts. Reads take unfinished rows in the order
--- of their ids, which (status, id) serves.
+-- is in the server's time zone, since that is what those applications write. Reads take unfinished
+-- rows in the order of their ids, which (status, id) serves.
 --@ step: table :"table_schema".:"table"
 --@ if: new_table
 --@ unless: SELECT EXISTS (SELECT 1 FROM information_schema.TABLES
@@ -25,7 +25,7 @@ CREATE TABLE :"table_schema".:"table" (
     attempts        INT NOT NULL DEFAULT 0,
     next_retry_at   DATETIME(3),
     claimed_at      DATETIME(3),
-    created_at      DATETIME(3) NOT NULL DEFAULT (UTC_TIMESTAMP(3)),
+    created_at      DATETIME(3) NOT NULL DEFAULT CURRENT_TIMESTAMP(3),
     processed_at    DATETIME(3),
     last_error      TEXT,
     PRIMARY KEY (id),

@@ -42,7 +42,6 @@ struct ef_facts {
 
     /* --- MySQL --- */
     char *engine;          /* of the table */
-    bool local_created_at; /* created_at is filled with the local time of a server not in UTC */
     bool procedure_exists; /* eventferry_archive_maintain, of whatever text */
 };
 

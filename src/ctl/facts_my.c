@@ -6,6 +6,7 @@
 #include "ctl/account.h"
 #include "ctl/facts.h"
 #include "ctl/my.h"
+#include "store/my_names.h"
 
 static void take_session(void *arg, char **values)
 {
@@ -46,14 +47,6 @@ static const char table_sql[] =
 
 static const char columns_sql[] = COLUMN_LIST(":'table'");
 static const char archive_columns_sql[] = COLUMN_LIST(":'archive'");
-
-/* A TIMESTAMP is kept in UTC whatever the session; a DATETIME is what it was given. */
-static const char local_sql[] =
-    "SELECT EXISTS (SELECT 1 FROM information_schema.COLUMNS"
-    " WHERE TABLE_SCHEMA = :'table_schema' AND TABLE_NAME = :'table'"
-    " AND COLUMN_NAME = :'created_at' AND DATA_TYPE = 'datetime'"
-    " AND COLUMN_DEFAULT LIKE 'current_timestamp%') AND COALESCE(TIMESTAMPDIFF(MINUTE,"
-    " UTC_TIMESTAMP(), CONVERT_TZ(UTC_TIMESTAMP(), '+00:00', @@GLOBAL.time_zone)), 0) <> 0";
 
 /* Our objects, where they are there to be asked. */
 static bool load_own(struct ef_db *db, const struct ef_vars *vars, struct ef_facts *facts,
@@ -118,21 +111,13 @@ bool ef_facts_load_mysql(struct ef_db *db, const struct ef_migration *migration,
         {columns_sql, ef_facts_take_column, &columns},
         {archive_columns_sql, ef_facts_take_column, &archived},
     };
-    const char *created_at =
-        migration->columns ? migration->columns[EF_COL_CREATED_AT].column : "created_at";
-    char archive[EF_TABLE_NAME_MAX + 1];
-    char *text = NULL;
-    ef_my_derived_name(archive, "", migration->table.table, "_archive");
+    char archive[EF_MY_NAME_MAX + 1];
+    ef_my_derived_name(archive, migration->table.table, "_archive");
     ef_vars_set(vars, "archive", archive);
-    ef_vars_set(vars, "created_at", created_at);
     facts->fold_columns = true;
     for (size_t i = 0; i < sizeof(looks) / sizeof(looks[0]); i++)
         if (!ef_facts_look(db, vars, &looks[i], err))
             return false;
-    if (!ef_facts_text(db, vars, local_sql, &text, err))
-        return false;
-    facts->local_created_at = ef_facts_yes(text);
-    free(text);
     return load_own(db, vars, facts, err) && find_account(db, migration->relay_role, facts, err) &&
            find_account(db, migration->app_role, facts, err);
 }

@@ -1,16 +1,15 @@
 // SPDX-License-Identifier: MIT
 #include "ctl/my.h"
 
-#include <inttypes.h>
 #include <mysql.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include "base/str.h"
-#include "ctl/my_url.h"
+#include "store/my_url.h"
 
-enum { MAX_COLUMNS = 16, NAME_MAX_BYTES = 64 };
+enum { MAX_COLUMNS = 16 };
 
 struct my {
     struct ef_db db;
@@ -118,48 +117,78 @@ static void set_option(MYSQL *conn, enum mysql_option option, bool value)
     mysql_options(conn, option, &flag);
 }
 
-/* The library connects in plain text where the server does not offer TLS, unless it is enforced. */
-static void set_tls(MYSQL *conn, const struct ef_db_options *options, const char *mode)
+/* As for the daemon (databases.*.tls.mode), and as libpq does it. */
+enum tls { TLS_DISABLE, TLS_PREFER, TLS_REQUIRE, TLS_VERIFY };
+
+static enum tls tls_of(const struct ef_db_options *options)
 {
-    bool verify = strcmp(mode, "verify") == 0 || strncmp(mode, "verify-", 7) == 0;
-    if (strcmp(mode, "disable") == 0)
-        return;
-    mysql_ssl_set(conn, options->tls_key, options->tls_cert, options->tls_ca, NULL, NULL);
-    set_option(conn, MYSQL_OPT_SSL_ENFORCE, verify || strcmp(mode, "require") == 0);
-    set_option(conn, MYSQL_OPT_SSL_VERIFY_SERVER_CERT, verify);
+    const char *mode = options->tls_mode;
+    if (!mode)
+        return options->tls_ca ? TLS_VERIFY : TLS_PREFER;
+    if (strcmp(mode, "disable") == 0 || strcmp(mode, "allow") == 0)
+        return TLS_DISABLE;
+    if (strncmp(mode, "verify", 6) == 0)
+        return TLS_VERIFY;
+    return strcmp(mode, "require") == 0 ? TLS_REQUIRE : TLS_PREFER;
 }
 
-static bool check_tls(MYSQL *conn, const char *mode, struct ef_error *err)
+static MYSQL *new_handle(const struct ef_db_options *options, bool local)
 {
-    if (strcmp(mode, "disable") == 0 || strcmp(mode, "prefer") == 0 || mysql_get_ssl_cipher(conn))
-        return true;
-    return ef_error_set(err, EF_CLASS_OUTAGE,
-                        "could not connect to the database: the server did not use TLS");
-}
-
-static bool connect_to(MYSQL *conn, const struct ef_db_options *options,
-                       const struct ef_my_url *url, struct ef_error *err)
-{
-    const char *mode = options->tls_mode ? options->tls_mode : url->tls ? url->tls : "disable";
-    const char *password = options->password ? options->password : url->password;
-    unsigned timeout = (unsigned)options->connect_timeout_s;
-    if (!password)
-        password = getenv("MYSQL_PWD");
+    enum tls tls = tls_of(options);
+    unsigned timeout = (unsigned)options->connect_timeout_s, tcp = MYSQL_PROTOCOL_TCP, no = 0;
+    MYSQL *conn = mysql_init(NULL);
+    if (!conn)
+        abort();
     mysql_options(conn, MYSQL_OPT_CONNECT_TIMEOUT, &timeout);
     mysql_options(conn, MYSQL_SET_CHARSET_NAME, "utf8mb4");
-    if (!url->socket) { /* to the library, localhost is a Unix socket */
-        unsigned tcp = MYSQL_PROTOCOL_TCP;
-        mysql_options(conn, MYSQL_OPT_PROTOCOL, &tcp);
+    mysql_options(conn, MYSQL_OPT_LOCAL_INFILE, &no); /* a server could ask for our files */
+    if (local)
+        return conn;
+    mysql_options(conn, MYSQL_OPT_PROTOCOL, &tcp); /* to the library, localhost is a Unix socket */
+    if (tls != TLS_DISABLE) {
+        mysql_ssl_set(conn, options->tls_key, options->tls_cert, options->tls_ca, NULL, NULL);
+        set_option(conn, MYSQL_OPT_SSL_ENFORCE, tls != TLS_PREFER);
+        set_option(conn, MYSQL_OPT_SSL_VERIFY_SERVER_CERT, tls == TLS_VERIFY);
     }
-    set_tls(conn, options, mode);
-    if (!mysql_real_connect(conn, url->socket ? NULL : url->host, url->user, password,
-                            url->database, url->port, url->socket, CLIENT_MULTI_STATEMENTS)) {
-        ef_error_set(err, EF_CLASS_OUTAGE, "could not connect to the database: %s",
-                     mysql_error(conn));
-        ef_error_code(err, (int)mysql_errno(conn), mysql_sqlstate(conn));
-        return false;
+    return conn;
+}
+
+/* The library goes on without TLS where a server has none. */
+static bool is_private_enough(MYSQL *conn, const struct ef_db_options *options, bool local,
+                              struct ef_error *err)
+{
+    enum tls tls = tls_of(options);
+    return local || tls == TLS_DISABLE || tls == TLS_PREFER || mysql_get_ssl_cipher(conn) ||
+           ef_error_set(err, EF_CLASS_OUTAGE,
+                        "could not connect to the database: the server has no TLS, and tls.mode "
+                        "asks for it");
+}
+
+/* The first of the URL's hosts that answers; NULL after filling err with what the last said. */
+static MYSQL *connect_to(const struct ef_my_url *url, const struct ef_db_options *options,
+                         struct ef_error *err)
+{
+    const char *password = options->password ? options->password : url->password;
+    if (!password)
+        password = getenv("MYSQL_PWD");
+    for (int i = 0; i == 0 || i < url->hosts; i++) {
+        bool local = url->socket != NULL;
+        MYSQL *conn = new_handle(options, local);
+        if (mysql_real_connect(conn, local ? NULL : url->host[i], url->user, password,
+                               url->database, local ? 0 : (unsigned)url->port[i], url->socket,
+                               CLIENT_MULTI_STATEMENTS)) {
+            if (is_private_enough(conn, options, local, err))
+                return conn;
+        } else {
+            ef_error_set(err, EF_CLASS_OUTAGE, "could not connect to the database: %s",
+                         mysql_error(conn));
+            ef_error_code(err, (int)mysql_errno(conn), mysql_sqlstate(conn));
+        }
+        mysql_close(conn);
+        if (local)
+            break;
     }
-    return check_tls(conn, mode, err);
+    return NULL;
 }
 
 /* The settings took, whatever the server's own are: else '' and "" would mean something else. */
@@ -184,44 +213,21 @@ struct ef_db *ef_ctl_my_open(const struct ef_db_options *options, struct ef_erro
     struct ef_my_url url;
     if (!ef_my_url_parse(options->url, &url, err))
         return NULL;
-    struct my *my = ef_xcalloc(1, sizeof(*my));
-    my->db.driver = &driver;
-    my->conn = mysql_init(NULL);
-    if (!my->conn)
-        abort();
-    bool ok = connect_to(my->conn, options, &url, err);
+    MYSQL *conn = connect_to(&url, options, err);
     ef_my_url_done(&url);
-    if (ok) {
-        my->db.mariadb = mariadb_connection(my->conn);
-        my->db.version = (int)mysql_get_server_version(my->conn);
-        snprintf(my->where, sizeof(my->where), "%s %d.%d.%d", my->db.mariadb ? "MariaDB" : "MySQL",
-                 my->db.version / 10000, my->db.version / 100 % 100, my->db.version % 100);
-        my->db.where = my->where;
-        ok = set_session(my, err);
-    }
-    if (ok)
+    if (!conn)
+        return NULL;
+    struct my *my = ef_xcalloc(1, sizeof(*my));
+    int version = (int)mysql_get_server_version(conn);
+    my->conn = conn;
+    my->db = (struct ef_db){.driver = &driver,
+                            .where = my->where,
+                            .version = version,
+                            .mariadb = mariadb_connection(conn)};
+    snprintf(my->where, sizeof(my->where), "%s %d.%d.%d", my->db.mariadb ? "MariaDB" : "MySQL",
+             version / 10000, version / 100 % 100, version % 100);
+    if (set_session(my, err))
         return &my->db;
     ef_db_close(&my->db);
     return NULL;
-}
-
-/* No byte sequence of UTF-8 is cut in the middle. */
-static size_t whole_characters(const char *s, size_t len)
-{
-    while (len > 0 && ((unsigned char)s[len] & 0xc0) == 0x80)
-        len--;
-    return len;
-}
-
-void ef_my_derived_name(char out[NAME_MAX_BYTES + 1], const char *prefix, const char *name,
-                        const char *suffix)
-{
-    size_t len = strlen(name), rest = strlen(prefix) + strlen(suffix);
-    char mark[16] = "";
-    if (len + rest > NAME_MAX_BYTES) {
-        uint64_t hash = ef_hash64(name, len);
-        int mark_len = snprintf(mark, sizeof(mark), "_%08" PRIx32, (uint32_t)(hash ^ hash >> 32));
-        len = whole_characters(name, NAME_MAX_BYTES - rest - (size_t)mark_len);
-    }
-    snprintf(out, NAME_MAX_BYTES + 1, "%s%.*s%s%s", prefix, (int)len, name, mark, suffix);
 }

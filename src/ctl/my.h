@@ -18,10 +18,3 @@ extern const char ef_my_session_script[];
 bool ef_my_is_denied(const struct ef_error *err);      /* this account may not look */
 bool ef_my_is_undefined(const struct ef_error *err);   /* no such table, column or database */
 bool ef_my_is_unsupported(const struct ef_error *err); /* not with that ALGORITHM or LOCK */
-
-/*
- * <prefix><name><suffix> in at most 64 bytes: a longer name is cut where it meets the suffix, with
- * _ and eight hexadecimal digits of a hash of it there. For ever the same: a change would leave
- * archives behind.
- */
-void ef_my_derived_name(char out[65], const char *prefix, const char *name, const char *suffix);

@@ -6,8 +6,6 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "store/pg_names.h"
-
 enum { LIST_MAX = 65536 };
 
 /* What 50_outbox.sql makes, in enum ef_column's order: columns and their types as an archive has
@@ -42,10 +40,13 @@ static const enum ef_column settled[] = {EF_COL_STATUS,        EF_COL_ATTEMPTS,
 
 void ef_plan_table_name(const struct ef_migration *migration, char out[EF_PLAN_TABLE_SIZE])
 {
-    char schema[EF_PG_QUOTED_SIZE], name[EF_PG_QUOTED_SIZE];
-    ef_pg_display_name(schema, migration->table.schema);
-    ef_pg_display_name(name, migration->table.table);
-    snprintf(out, EF_PLAN_TABLE_SIZE, "%s.%s", schema, name);
+    struct ef_buf name;
+    ef_buf_init(&name, EF_PLAN_TABLE_SIZE - 1);
+    ef_put_name(&name, migration->table.schema);
+    ef_buf_puts(&name, ".");
+    ef_put_name(&name, migration->table.table);
+    snprintf(out, EF_PLAN_TABLE_SIZE, "%s", name.data);
+    ef_buf_done(&name);
 }
 
 void ef_plan_say(struct ef_strings *list, const char *fmt, ...)

@@ -12,8 +12,8 @@
 /* Version of our objects, written to schema_version. */
 enum { EF_SCHEMA_VERSION = 1 };
 
-/* Bytes of a name: 63 on PostgreSQL. */
-enum { EF_TABLE_NAME_MAX = 64 };
+/* Bytes of a name: 63 on PostgreSQL, on MySQL 64 characters. */
+enum { EF_TABLE_NAME_MAX = 256 };
 
 struct ef_table { /* MySQL's databases are schemas here */
     char schema[EF_TABLE_NAME_MAX + 1];

@@ -6,8 +6,8 @@
 #include <strings.h>
 
 #include "ctl/account.h"
-#include "ctl/my.h"
 #include "ctl/plan_private.h"
+#include "store/my_names.h"
 
 static bool check_facts(const struct ef_plan *plan, struct ef_error *err)
 {
@@ -27,12 +27,12 @@ static bool check_facts(const struct ef_plan *plan, struct ef_error *err)
 static bool set_archive(const struct ef_plan *plan, struct ef_vars *vars, struct ef_error *err)
 {
     const struct ef_migration *migration = plan->migration;
-    char name[EF_TABLE_NAME_MAX + 1], text[32];
+    char name[EF_MY_NAME_MAX + 1], text[32];
     ef_vars_set(vars, "archive", NULL);
     ef_vars_set(vars, "archive_additions", NULL);
     if (!migration->archive)
         return true;
-    ef_my_derived_name(name, "", migration->table.table, "_archive");
+    ef_my_derived_name(name, migration->table.table, "_archive");
     ef_vars_set(vars, "archive", name);
     snprintf(text, sizeof(text), "%" PRId64, migration->retention_ms);
     ef_vars_set(vars, "retention_ms", migration->retention_ms ? text : NULL);
@@ -45,14 +45,15 @@ static bool set_archive(const struct ef_plan *plan, struct ef_vars *vars, struct
 static void set_names(const struct ef_plan *plan, struct ef_vars *vars)
 {
     const struct ef_migration *migration = plan->migration;
-    char name[EF_TABLE_NAME_MAX + 1];
+    char name[EF_MY_NAME_MAX + 1], unique[EF_MY_NAME_MAX + 4];
     ef_vars_set(vars, "table_schema", migration->table.schema);
     ef_vars_set(vars, "table", migration->table.table);
     snprintf(name, sizeof(name), "%d", EF_SCHEMA_VERSION);
     ef_vars_set(vars, "version", name);
-    ef_my_derived_name(name, "", migration->table.table, "_status_id");
+    ef_my_derived_name(name, migration->table.table, "_status_id");
     ef_vars_set(vars, "index_status_id", name);
-    ef_my_derived_name(name, "uq_", migration->table.table, "_message_id");
+    snprintf(unique, sizeof(unique), "uq_%s", migration->table.table);
+    ef_my_derived_name(name, unique, "_message_id");
     ef_vars_set(vars, "index_message_id", name);
     ef_vars_set(vars, "id", ef_plan_id(plan));
     ef_vars_set(vars, "status", plan->columns[EF_COL_STATUS].name);
@@ -77,19 +78,6 @@ static bool set_accounts(const struct ef_plan *plan, struct ef_vars *vars, struc
     return true;
 }
 
-static void find(const struct ef_plan *plan, struct ef_findings *findings)
-{
-    const struct ef_facts *facts = plan->facts;
-    if (!facts)
-        return;
-    if (facts->local_created_at)
-        ef_plan_say(&findings->notes,
-                    "created_at is filled with the local time of a server that is not in UTC, and "
-                    "is taken for UTC: let the application set time_zone = '+00:00' in its "
-                    "sessions, or write UTC_TIMESTAMP(3)");
-    ef_plan_find_payload(plan, "MODIFY ... NULL", findings);
-}
-
 bool ef_plan_make_mysql(struct ef_plan *plan, struct ef_vars *vars, struct ef_findings *findings,
                         struct ef_error *err)
 {
@@ -101,6 +89,7 @@ bool ef_plan_make_mysql(struct ef_plan *plan, struct ef_vars *vars, struct ef_fi
         return false;
     set_names(plan, vars);
     ef_plan_set_settled(plan, vars);
-    find(plan, findings);
+    if (plan->facts)
+        ef_plan_find_payload(plan, "MODIFY ... NULL", findings);
     return true;
 }

@@ -6,8 +6,6 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "store/pg_names.h"
-
 static bool begins(struct ef_slice line, const char *prefix)
 {
     size_t len = strlen(prefix);
@@ -246,15 +244,14 @@ void ef_put_ident(struct ef_buf *out, const char *name)
     ef_buf_puts(out, "\"");
 }
 
-static void put_name(struct ef_buf *out, const char *name, bool display)
+void ef_put_name(struct ef_buf *out, const char *name)
 {
-    char quoted[EF_PG_QUOTED_SIZE];
-    if (display) {
-        ef_pg_display_name(quoted, name);
-        ef_buf_puts(out, quoted);
-    } else {
+    static const char plain[] = "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ_0123456789$";
+    static const char digits[] = "0123456789$";
+    if (*name && !strchr(digits, *name) && strspn(name, plain) == strlen(name))
+        ef_buf_puts(out, name);
+    else
         ef_put_ident(out, name);
-    }
 }
 
 /* Both databases' sessions are set so that only the quote itself is doubled. On PostgreSQL a
@@ -296,7 +293,7 @@ static bool replace(const struct ef_vars *vars, const char *text, bool display, 
             return ef_error_set(err, EF_CLASS_FATAL, "the SQL has an unknown name ':%c%.*s'", p[1],
                                 (int)len, name.p);
         if (close == '"')
-            put_name(out, var->value ? var->value : "", display);
+            (display ? ef_put_name : ef_put_ident)(out, var->value ? var->value : "");
         else if (close == '\'')
             put_literal(out, var->value, vars->dialect, display);
         else

@@ -61,8 +61,9 @@ void ef_vars_init(struct ef_vars *vars, enum ef_dialect dialect);
 void ef_vars_done(struct ef_vars *vars);
 /* Sets or replaces; value may be NULL. name must be static. */
 void ef_vars_set(struct ef_vars *vars, const char *name, const char *value);
-/* Append a name in double quotes. */
+/* Append a name in double quotes; for people only where it needs them. */
 void ef_put_ident(struct ef_buf *out, const char *name);
+void ef_put_name(struct ef_buf *out, const char *name);
 
 /* False for a name that was never set. */
 bool ef_vars_get(const struct ef_vars *vars, const char *name, const char **ret);

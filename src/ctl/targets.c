@@ -4,10 +4,11 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <strings.h>
 #include <unistd.h>
 
 #include "ctl/account.h"
-#include "ctl/my_url.h"
+#include "store/my_names.h"
 #include "store/pg_names.h"
 
 enum { DEFAULT_RETENTION_MS = 24 * 3600 * 1000 }; /* as outboxes.*.retention */
@@ -17,13 +18,18 @@ static bool is_limit(const char *name)
     return name && (name[0] == '\0' || strlen(name) > EF_PG_NAME_MAX);
 }
 
+static bool is_mysql(const char *url)
+{
+    return strncasecmp(url, "mysql://", 8) == 0 || strncasecmp(url, "mariadb://", 10) == 0;
+}
+
 /* By the URL's scheme, the configuration's driver, --driver. */
 static bool take_dialect(struct ef_migration *migration,
                          const struct ef_migrate_arguments *arguments,
                          const struct ef_config_database *database, struct ef_error *err)
 {
     bool configured = database && database->driver == EF_DRIVER_MYSQL;
-    bool mysql = arguments->url ? ef_my_url_is(arguments->url)
+    bool mysql = arguments->url ? is_mysql(arguments->url)
                  : database     ? configured
                                 : arguments->mysql;
     migration->dialect = mysql ? EF_DIALECT_MYSQL : EF_DIALECT_POSTGRES;
@@ -34,33 +40,17 @@ static bool take_dialect(struct ef_migration *migration,
     return true;
 }
 
-/* On MySQL a table without its database is in the URL's. */
-static bool take_table(struct ef_migration *migration, const char *text, const char *url,
-                       struct ef_error *err)
+static bool take_table(struct ef_migration *migration, const char *text, struct ef_error *err)
 {
-    struct ef_pg_table table;
-    struct ef_my_url parts = {0};
-    char *full = NULL;
-    if (migration->dialect == EF_DIALECT_MYSQL && !strchr(text, '.')) {
-        if (url && !ef_my_url_parse(url, &parts, err))
-            return false;
-        if (parts.database) {
-            struct ef_buf buf;
-            ef_buf_init(&buf, 1024);
-            ef_put_ident(&buf, parts.database);
-            ef_buf_printf(&buf, ".%s", text);
-            full = ef_xstrdup(buf.data);
-            ef_buf_done(&buf);
-        }
-        ef_my_url_done(&parts);
-    }
-    bool ok = ef_pg_table_parse(full ? full : text, &table, err);
-    if (ok) {
-        snprintf(migration->table.schema, sizeof(migration->table.schema), "%s", table.schema);
-        snprintf(migration->table.table, sizeof(migration->table.table), "%s", table.table);
-    }
-    free(full);
-    return ok;
+    struct ef_table *table = &migration->table;
+    struct ef_pg_table pg;
+    struct ef_my_table my;
+    bool mysql = migration->dialect == EF_DIALECT_MYSQL;
+    if (mysql ? !ef_my_table_parse(text, &my, err) : !ef_pg_table_parse(text, &pg, err))
+        return false;
+    snprintf(table->schema, sizeof(table->schema), "%s", mysql ? my.database : pg.schema);
+    snprintf(table->table, sizeof(table->table), "%s", mysql ? my.table : pg.table);
+    return true;
 }
 
 static bool check_roles(struct ef_migration *migration,
@@ -91,9 +81,8 @@ static bool add_target(struct ef_targets *targets, const struct ef_migrate_argum
     struct ef_error err;
     struct ef_target target = {.database = database};
     struct ef_migration *migration = &target.migration;
-    const char *url = arguments->url ? arguments->url : database ? database->url : NULL;
     if (!take_dialect(migration, arguments, database, &err) ||
-        !take_table(migration, table, url, &err) || !check_roles(migration, arguments, &err)) {
+        !take_table(migration, table, &err) || !check_roles(migration, arguments, &err)) {
         ef_ctl_complain("%s", err.text);
         return false;
     }

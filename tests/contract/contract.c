@@ -1,8 +1,10 @@
 // SPDX-License-Identifier: MIT
 /*
- * The store contract on a real PostgreSQL. The integration tests start it on a database that
- * migrate has prepared: EF_TEST_PG_URL        as the relay's role EF_TEST_PG_ADMIN_URL  as a
- * superuser, the same database EF_TEST_PG_SERVER_URL as a superuser, another database of the server
+ * The store contract on a real PostgreSQL, or where EF_TEST_MYSQL_URL is set on MariaDB or MySQL
+ * (contract_mysql.c). The integration tests start it on a database that migrate has prepared:
+ * EF_TEST_PG_URL         as the relay's role
+ * EF_TEST_PG_ADMIN_URL   as a superuser, the same database
+ * EF_TEST_PG_SERVER_URL  as a superuser, another database of the server
  */
 #include <libpq-fe.h>
 #include <stdarg.h>
@@ -10,8 +12,8 @@
 #include <stdlib.h>
 
 #include "base/str.h"
+#include "contract/contract.h"
 #include "store/postgres.h"
-#include "unit/store_suite.h"
 
 enum { IDLE_MAX = 16 };
 
@@ -27,7 +29,7 @@ struct pg_world {
     int idle_count;
 };
 
-static const char *variable(const char *name)
+const char *contract_variable(const char *name)
 {
     const char *value = getenv(name);
     if (!value) {
@@ -39,7 +41,7 @@ static const char *variable(const char *name)
 
 static PGconn *connect_to(const char *name)
 {
-    PGconn *conn = PQconnectdb(variable(name));
+    PGconn *conn = PQconnectdb(contract_variable(name));
     ck_assert_msg(PQstatus(conn) == CONNECTION_OK, "%s", PQerrorMessage(conn));
     return conn;
 }
@@ -80,7 +82,7 @@ static void configure(struct pg_world *w, const struct store_setup *s)
     w->database = (struct ef_config_database){
         .name = (char *)"db",
         .driver = EF_DRIVER_POSTGRES,
-        .url = (char *)variable("EF_TEST_PG_URL"),
+        .url = (char *)contract_variable("EF_TEST_PG_URL"),
         .schema = (char *)"eventferry",
         .statement_timeout_ms = 30000,
         .connect_timeout_ms = 5000,
@@ -116,7 +118,7 @@ static void pg_mend(void *f)
 
 static void name_database(struct pg_world *w)
 {
-    PQconninfoOption *options = PQconninfoParse(variable("EF_TEST_PG_ADMIN_URL"), NULL);
+    PQconninfoOption *options = PQconninfoParse(contract_variable("EF_TEST_PG_ADMIN_URL"), NULL);
     ck_assert_ptr_nonnull(options);
     for (PQconninfoOption *o = options; o->keyword; o++)
         if (strcmp(o->keyword, "dbname") == 0)
@@ -353,7 +355,8 @@ static const struct store_fixture postgres_fixture = {
 
 int main(void)
 {
-    SRunner *runner = srunner_create(store_suite(&postgres_fixture));
+    bool mysql = getenv("EF_TEST_MYSQL_URL") != NULL;
+    SRunner *runner = srunner_create(store_suite(mysql ? &contract_mysql : &postgres_fixture));
     srunner_run_all(runner, CK_NORMAL);
     int failed = srunner_ntests_failed(runner);
     srunner_free(runner);

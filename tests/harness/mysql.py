@@ -50,8 +50,6 @@ class MySql:
     signal, and only a power cut could take it. Options are the server's, with underscores:
     default_time_zone="+05:00", transaction_isolation="REPEATABLE-READ"."""
 
-    driver = "mysql"
-
     def __init__(self, flavour="mariadb", **options):
         self.flavour = flavour
         self.tree = artifacts.mysql80() if flavour == "mysql" else None
@@ -233,6 +231,7 @@ class Database:
     def __init__(self, server, name):
         self.server = server
         self.name = name
+        self.table = name + ".outbox"  # of most tests
         self._session = None
 
     def url(self, user=OWNER_ROLE, port=None):

@@ -210,6 +210,9 @@ class Session:
 class Database:
     """One database of a server, with a session of its owner kept open for the test's look-ups."""
 
+    driver = "postgres"
+    table = "public.outbox"  # of most tests
+
     def __init__(self, server, name):
         self.server = server
         self.name = name

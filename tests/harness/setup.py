@@ -11,13 +11,14 @@ LONG = os.environ.get("EF_LONG") == "1"  # the long forms of some tests
 ROLES = (OWNER_ROLE, RELAY, APPLICATION)
 
 
-def migrate(database, *arguments, table="public.outbox", expect=0, **settings):
+def migrate(database, *arguments, table=None, expect=0, **settings):
     """Runs eventferryctl migrate as the owner role, granting the relay's and application's rights;
     settings are further ones of the outbox."""
     config = Daemon({
         "kafka": {"brokers": ["127.0.0.1:1"]},
-        "databases": {"db": {"driver": "postgres", "url": database.url(OWNER_ROLE)}},
-        "outboxes": [{"name": "orders", "database": "db", "table": table, **settings}]})
+        "databases": {"db": {"driver": database.driver, "url": database.url(OWNER_ROLE)}},
+        "outboxes": [{"name": "orders", "database": "db", "table": table or database.table,
+                      **settings}]})
     try:
         return ctl("--config", config.config_path, "migrate", "--grant-to", RELAY,
                    "--app-role", APPLICATION, *arguments, expect=expect)
@@ -90,7 +91,7 @@ def relay_config(database, broker, outbox_settings=None, port=None, **sections):
     """What most tests begin with: one outbox named orders, quick to take over and to stop."""
     return merge({
         "kafka": {"brokers": broker.bootstrap.split(",")},
-        "databases": {"db": {"driver": "postgres", "url": database.url(RELAY, port)}},
-        "outboxes": [merge({"name": "orders", "database": "db", "table": "public.outbox",
+        "databases": {"db": {"driver": database.driver, "url": database.url(RELAY, port)}},
+        "outboxes": [merge({"name": "orders", "database": "db", "table": database.table,
                             "lease_ttl": "3s"}, outbox_settings or {})],
         "shutdown_timeout": "5s"}, sections)

@@ -10,17 +10,17 @@ import signal
 
 import pytest
 
-from harness import artifacts, mysql_apply, postgres as pg
+from harness import artifacts, postgres as pg
 from harness.consumer import Collector
 from harness.daemon import Daemon
 from harness.embedded import EmbeddedBroker
 from harness.kafka import Kafka, have_real_kafka
 from harness.mysql import MySql
-from harness.outbox import APPLICATION, OWNER_ROLE, RELAY, Outbox
+from harness.outbox import Outbox
 from harness.pgbouncer import PgBouncer
 from harness.postgres import Postgres
 from harness.proxy import Proxy
-from harness.setup import (ROLES, empty_database, forget_template, fresh_database,
+from harness.setup import (ROLES, empty_database, forget_template, fresh_database, migrate,
                            relay_config, retire)
 from harness.timing import scaled
 
@@ -155,9 +155,7 @@ def bare_my_db(my_server):
 @pytest.fixture
 def my_db(bare_my_db):
     """The same with an outbox table named outbox and our own objects."""
-    with bare_my_db.session(OWNER_ROLE) as owner:
-        mysql_apply.apply(owner.connection, bare_my_db.name, relay=f"'{RELAY}'@'%'",
-                          application=f"'{APPLICATION}'@'%'")
+    migrate(bare_my_db)
     return bare_my_db
 
 

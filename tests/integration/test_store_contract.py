@@ -14,16 +14,24 @@ from harness.timing import scaled
 PROGRAM = os.path.join(build_directory(), "tests", "contract", "contract")
 
 
-@pytest.mark.limit(300)
-def test_store_contract(each_db):
-    done = subprocess.run(
-        [PROGRAM], stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, check=False,
-        timeout=scaled(280),
-        env={**os.environ,
-             "EF_TEST_PG_URL": each_db.url(RELAY),
-             "EF_TEST_PG_ADMIN_URL": each_db.url(),
-             "EF_TEST_PG_SERVER_URL": each_db.server.url("postgres")})
+def run_contract(variables):
+    done = subprocess.run([PROGRAM], stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True,
+                          check=False, timeout=scaled(280), env={**os.environ, **variables})
     summary = re.search(r"Checks: (\d+), Failures: (\d+), Errors: (\d+)", done.stdout)
     assert summary, done.stdout
     assert done.returncode == 0, done.stdout
     assert int(summary.group(1)) > 70
+
+
+@pytest.mark.limit(300)
+def test_store_contract(each_db):
+    run_contract({"EF_TEST_PG_URL": each_db.url(RELAY),
+                  "EF_TEST_PG_ADMIN_URL": each_db.url(),
+                  "EF_TEST_PG_SERVER_URL": each_db.server.url("postgres")})
+
+
+@pytest.mark.limit(300)
+def test_store_contract_on_mysql(my_db):
+    run_contract({"EF_TEST_MYSQL_URL": my_db.url(RELAY), "EF_TEST_MYSQL_RELAY": RELAY,
+                  "EF_TEST_MYSQL_SOCKET": my_db.server.socket,
+                  "EF_TEST_MYSQL_DATABASE": my_db.name})

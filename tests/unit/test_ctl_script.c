@@ -9,8 +9,6 @@
 
 #include "ctl/account.h"
 #include "ctl/facts.h"
-#include "ctl/my.h"
-#include "ctl/my_url.h"
 #include "sql_files.h"
 
 static struct ef_script script;
@@ -333,28 +331,6 @@ START_TEST(files_for_an_old_table_on_mysql)
 }
 END_TEST
 
-START_TEST(names_that_are_too_long_on_mysql)
-{
-    char a[65], b[65], name[65];
-    memset(name, 'n', 64);
-    name[64] = '\0';
-    ef_my_derived_name(a, "uq_", "outbox", "_message_id");
-    ck_assert_str_eq(a, "uq_outbox_message_id");
-    ef_my_derived_name(a, "", name, "_archive");
-    name[60] = 'm'; /* past the cut */
-    ef_my_derived_name(b, "", name, "_archive");
-    ck_assert_uint_eq(strlen(a), 64);
-    ck_assert_str_ne(a, b);
-    ck_assert_str_eq(a + 56, "_archive");
-    for (int i = 0; i < 64; i += 2)
-        memcpy(name + i, "\xc3\xa9", 2);
-    ef_my_derived_name(a, "x", name, "");
-    ck_assert_uint_le(strlen(a), 64);
-    ck_assert_int_eq(a[strlen(a) - 9], '_');
-    ck_assert_int_eq((unsigned char)a[strlen(a) - 10], 0xa9); /* no character is cut */
-}
-END_TEST
-
 START_TEST(accounts)
 {
     static const struct {
@@ -377,42 +353,6 @@ START_TEST(accounts)
 }
 END_TEST
 
-START_TEST(urls_of_mysql)
-{
-    static const char *const bad[] = {"postgresql://x/y",
-                                      "mysql://h:0/d",
-                                      "mysql://h:70000/d",
-                                      "mysql://h:1x/d",
-                                      "mysql://u:%zz@h/d",
-                                      "mysql://u:%00@h/d",
-                                      "mysql://[::1/d",
-                                      "mysql://h/d?unknown=1",
-                                      "mysql://h/d?socket",
-                                      "mysql://u:secret%2@h/d",
-                                      "mysql://h/d?socket=a&socket=b"};
-    struct ef_my_url url;
-    ck_assert(
-        ef_my_url_parse("mariadb://re%40lay:p%3Aw@[::1]:3307/shop?ssl-mode=require", &url, &err));
-    ck_assert_str_eq(url.user, "re@lay");
-    ck_assert_str_eq(url.password, "p:w");
-    ck_assert_str_eq(url.host, "::1");
-    ck_assert_uint_eq(url.port, 3307);
-    ck_assert_str_eq(url.database, "shop");
-    ck_assert_str_eq(url.tls, "require");
-    ef_my_url_done(&url);
-    ck_assert(ef_my_url_parse("mysql://root@/?socket=/run/x%20y", &url, &err));
-    ck_assert_str_eq(url.user, "root");
-    ck_assert_ptr_null(url.password);
-    ck_assert_ptr_null(url.database);
-    ck_assert_str_eq(url.socket, "/run/x y");
-    ef_my_url_done(&url);
-    for (size_t i = 0; i < sizeof(bad) / sizeof(bad[0]); i++) {
-        ck_assert_msg(!ef_my_url_parse(bad[i], &url, &err), "%s", bad[i]);
-        ck_assert_ptr_null(strstr(err.text, "secret"));
-    }
-}
-END_TEST
-
 int main(void)
 {
     Suite *suite = suite_create("ctl_script");
@@ -430,9 +370,7 @@ int main(void)
     tcase_add_test(tc, files_for_an_old_table);
     tcase_add_test(tc, files_for_a_new_table_on_mysql);
     tcase_add_test(tc, files_for_an_old_table_on_mysql);
-    tcase_add_test(tc, names_that_are_too_long_on_mysql);
     tcase_add_test(tc, accounts);
-    tcase_add_test(tc, urls_of_mysql);
     suite_add_tcase(suite, tc);
     SRunner *runner = srunner_create(suite);
     srunner_run_all(runner, CK_NORMAL);
