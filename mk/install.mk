@@ -6,11 +6,14 @@ DESTDIR ?=
 confdir = $(sysconfdir)/eventferry
 sqldir = $(datadir)/eventferry/sql
 sysusersdir = $(prefix)/lib/sysusers.d
+presetdir = $(prefix)/lib/systemd/system-preset
+completionsdir = $(datadir)/bash-completion/completions
 
 man_pages := $(wildcard man/*.1 man/*.5 man/*.8)
-units := $(wildcard systemd/*.service)
+units := $(wildcard systemd/*.service systemd/*.target)
+programs := eventferryd eventferryctl
 examples := $(filter-out conf/eventferry.yaml,$(wildcard conf/*.yaml))
-documents := $(wildcard README.md CHANGELOG.md LICENSE docs/*.md)
+documents := $(wildcard README.md CHANGELOG.md SECURITY.md LICENSE docs/*.md)
 man_target = $(mandir)/man$(patsubst .%,%,$(suffix $(1)))/$(notdir $(1))
 
 # The units name the paths of a distribution package; here they get the configured ones.
@@ -35,6 +38,10 @@ install: all
 	    >'$(DESTDIR)$(systemdsystemunitdir)/$(notdir $(unit))' && \
 	    chmod 644 '$(DESTDIR)$(systemdsystemunitdir)/$(notdir $(unit))' &&) :
 	$(INSTALL) -D -m 644 systemd/eventferry.sysusers '$(DESTDIR)$(sysusersdir)/eventferry.conf'
+	$(INSTALL) -D -m 644 systemd/eventferry.preset '$(DESTDIR)$(presetdir)/90-eventferry.preset'
+	$(foreach program,$(programs),$(INSTALL) -D -m 644 completions/eventferry.bash \
+	    '$(DESTDIR)$(completionsdir)/$(program)' &&) :
+	$(INSTALL) -d -m 700 '$(DESTDIR)$(confdir)/credentials'
 	@# Never over a configuration somebody has edited. Readable by all: secrets have their own files.
 	@if [ -e '$(DESTDIR)$(confdir)/eventferry.yaml' ]; then \
 	    echo 'kept $(DESTDIR)$(confdir)/eventferry.yaml'; \
@@ -44,6 +51,7 @@ uninstall:
 	rm -f '$(DESTDIR)$(sbindir)/eventferryd' '$(DESTDIR)$(bindir)/eventferryctl'
 	rm -f $(foreach page,$(man_pages),'$(DESTDIR)$(call man_target,$(page))')
 	rm -f $(foreach unit,$(units),'$(DESTDIR)$(systemdsystemunitdir)/$(notdir $(unit))')
-	rm -f '$(DESTDIR)$(sysusersdir)/eventferry.conf'
+	rm -f '$(DESTDIR)$(sysusersdir)/eventferry.conf' '$(DESTDIR)$(presetdir)/90-eventferry.preset'
+	rm -f $(foreach program,$(programs),'$(DESTDIR)$(completionsdir)/$(program)')
 	rm -rf '$(DESTDIR)$(datadir)/eventferry' '$(DESTDIR)$(docdir)'
 	@echo 'left alone: $(DESTDIR)$(confdir) and $(localstatedir)/lib/eventferryd'
