@@ -11,15 +11,16 @@ MAKEFLAGS += --no-builtin-rules
 BUILD ?= build
 
 # Goals that work before anything is configured.
-FREE_GOALS := help deps dist clean distclean
+FREE_GOALS := help deps dist deb rpm clean distclean
 # Goals that first see to their packages (scripts/deps --ensure GROUP), then run in a second make.
-GATED_GOALS := check check-unit check-sim check-integration check-packaging asan bench fuzz demo lint \
+GATED_GOALS := check check-unit check-sim check-integration check-packaging check-packages asan bench fuzz demo lint \
     prove prove-mutants
 GATE_check := build unit test demo lint
 GATE_check-unit := build unit
 GATE_check-sim := build
 GATE_check-integration := build test
 GATE_check-packaging := build test lint
+GATE_check-packages := build test package
 GATE_asan := build unit
 GATE_bench := build test
 GATE_fuzz := build fuzz
@@ -56,6 +57,7 @@ help:
 #: check-sim - runs the simulation's scenarios and a few hundred schedules of fixed seeds
 #: check-integration - runs the tests against real PostgreSQL and Kafka servers
 #: check-packaging - installs into a scratch directory and checks files, modes and units
+#: check-packages - builds the Debian package, looks for faults, and lives with it in a box with systemd
 #: lint - checks include directions, formatting, scripts, man pages and that docs agree with code
 #: asan - runs the unit tests with the address and undefined-behaviour sanitizers, in build-asan
 #: bench - measures speed and size, prints a table and writes JSON
@@ -66,6 +68,8 @@ help:
 #: install - installs below DESTDIR and the configured prefix
 #: uninstall - removes what install put there, except the configuration
 #: dist - writes eventferry-VERSION.tar.gz with a ready configure
+#: deb - builds the Debian packages from what dist writes, in build/deb (PACKAGES=dir: dir/deb)
+#: rpm - builds the RPM packages from what dist writes, in build/rpm
 #: deps - installs the packages that building, testing and the demo need (apt or dnf)
 #: clean - removes build directories
 #: distclean - removes build directories and what configure wrote
@@ -76,6 +80,17 @@ deps:
 
 dist:
 	@scripts/dist
+
+# Packages are built from the last commit, by their own tools.
+PACKAGES ?= build
+.PHONY: deb rpm
+deb: dist
+	@scripts/deps --ensure build package
+	@scripts/build-deb '$(PACKAGE_TARBALL)' '$(PACKAGES)'
+rpm: dist
+	@scripts/deps --ensure build package
+	@scripts/build-rpm '$(PACKAGE_TARBALL)' '$(PACKAGES)'
+PACKAGE_TARBALL = $(shell sed -n 's/^AC_INIT(\[\(.*\)\], \[\(.*\)\])$$/\1-\2.tar.gz/p' configure.ac)
 
 clean:
 	rm -rf build build-asan build-fuzz build-clang $(filter-out .,$(BUILD))

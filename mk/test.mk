@@ -36,7 +36,7 @@ $(fuzz_replays): $(BUILD)/%: $(BUILD)/%.o $(BUILD)/tests/fuzz/driver.o $(ctl_lib
 	@echo '  LD   $@'
 	@$(link_test)
 
-.PHONY: check check-unit check-integration check-packaging asan fuzz bench demo
+.PHONY: check check-unit check-integration check-packaging check-packages asan fuzz bench demo
 .PHONY: tests
 tests: $(test_programs) $(contract_programs) $(fuzz_replays)
 
@@ -49,6 +49,14 @@ check-integration: all tests
 
 check-packaging: all
 	@EF_BUILD='$(abspath $(BUILD))' $(PYTHON) -m pytest -p no:cacheprovider tests/packaging $(PYTEST_FLAGS)
+
+# The package's own unit tests are left out: whoever runs this has run them.
+check-packages: export DEB_BUILD_OPTIONS ?= nocheck
+check-packages: all
+	@$(MAKE) --no-print-directory deb
+	@scripts/lint-deb build/deb
+	@EF_BUILD='$(abspath $(BUILD))' EF_DEBS='$(abspath build/deb)' $(PYTHON) -m pytest \
+	    tests/packages $(PYTEST_FLAGS)
 
 # In this order: the quick ones first, and one after the other even with -j.
 check: all tests

@@ -56,9 +56,9 @@ def upgraded(deb, tmp_path_factory):
 
 
 def install(box, deb, *options):
-    shutil.copy(deb, box.path("/root/eventferry.deb"))
+    shutil.copy(deb, box.path("/srv/eventferry.deb"))
     return box.run("apt-get", "-q", "-y", "--no-install-recommends", *options, "install",
-                   "/root/eventferry.deb", timeout=300)
+                   "/srv/eventferry.deb", timeout=300)
 
 
 def snapshot(box):
