@@ -261,7 +261,7 @@ static void on_stop_signal(void *arg, int signum)
     }
     d->stopping = true;
     ef_info("stopping", EF_STR("signal", signum == SIGTERM ? "TERM" : "INT"));
-    ef_systemd_stopping(d->systemd);
+    ef_systemd_stopping(d->systemd, d->config->shutdown_timeout_ms);
     ef_timer_start(&d->deadline, d->config->shutdown_timeout_ms * EF_MS_US);
     if (d->running == 0)
         ef_loop_stop(d->loop);

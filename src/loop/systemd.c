@@ -25,6 +25,9 @@ static int sd_watchdog_enabled(int unset, uint64_t *usec)
 }
 #endif
 
+/* What the end of a stop takes after the waiting: connections and the producer are closed. */
+#define STOP_REST_MS INT64_C(10000)
+
 struct ef_systemd {
     struct ef_timer watchdog;
     int64_t watchdog_us; /* 0: not asked for */
@@ -75,10 +78,13 @@ void ef_systemd_reloading(struct ef_systemd *s)
     sd_notify(0, text);
 }
 
-void ef_systemd_stopping(struct ef_systemd *s)
+void ef_systemd_stopping(struct ef_systemd *s, int64_t at_most_ms)
 {
     (void)s;
-    sd_notify(0, "STOPPING=1");
+    char text[96];
+    snprintf(text, sizeof(text), "STOPPING=1\nEXTEND_TIMEOUT_USEC=%" PRId64,
+             (at_most_ms + STOP_REST_MS) * EF_MS_US);
+    sd_notify(0, text);
 }
 
 void ef_systemd_status(struct ef_systemd *s, const char *text)

@@ -17,5 +17,6 @@ void ef_systemd_free(struct ef_systemd *systemd);
 void ef_systemd_ready(struct ef_systemd *systemd);
 /* Must be followed by ef_systemd_ready. */
 void ef_systemd_reloading(struct ef_systemd *systemd);
-void ef_systemd_stopping(struct ef_systemd *systemd);
+/* A stop that may wait so long is not cut short by a smaller TimeoutStopSec= of the unit. */
+void ef_systemd_stopping(struct ef_systemd *systemd, int64_t at_most_ms);
 void ef_systemd_status(struct ef_systemd *systemd, const char *text);
