@@ -2,50 +2,16 @@
 #include "outbox/window.h"
 
 #include <stdlib.h>
+#include <utlist.h>
 
 #include "base/str.h"
 #include "outbox/idtable.h"
-
-/* eight bytes at a time, faster than uthash's default on short keys */
-#define HASH_FUNCTION(key, len, hash) ((hash) = lane_hash((key), (len)))
-static unsigned lane_hash(const void *key, size_t len);
-#include <uthash.h>
-#include <utlist.h>
-
-static unsigned lane_hash(const void *key, size_t len)
-{
-    uint64_t h = len, v = 0;
-    const char *p = key;
-    for (; len >= 8; len -= 8, p += 8) {
-        memcpy(&v, p, 8);
-        h = (h ^ v) * UINT64_C(0x9fb21c651e98df25);
-        h ^= h >> 29;
-    }
-    v = 0;
-    memcpy(&v, p, len);
-    h = (h ^ v) * UINT64_C(0x9e3779b97f4a7c15);
-    return (unsigned)(h >> 32);
-}
-
-struct ef_lane {
-    struct ef_entry *head, *tail; /* ascending ids */
-    int in_flight, held, standing;
-    int64_t held_bytes;
-    bool closed;                 /* holds its share: more of it is refused until it has less */
-    int64_t first_refused;       /* lowest id refused since; INT64_MAX: none */
-    struct ef_lane *prev, *next; /* in the window's list of closed lanes */
-    UT_hash_handle hh;
-    size_t key_len;
-    char key[];
-};
+#include "outbox/lane.h"
 
 struct ef_window {
     unsigned life; /* times the table was emptied or rewritten */
-    bool order_by_type;
     struct ef_idtable by_id;
-    struct ef_lane *lanes, *closed;
-    int64_t max_rows, max_bytes; /* of which a lane may hold a share */
-    int64_t held_bytes;
+    struct ef_lanes lanes;
     struct ef_entry *lists[EF_ENTRY_STATES];
     struct ef_window_stats stats;
     int64_t lowest_dropped; /* among unsent rows that decisions took out; INT64_MAX: none */
@@ -55,35 +21,25 @@ struct ef_window {
     struct ef_window_run *runs;
     struct ef_entry **sorted;
     int run_size;
-    struct ef_buf lane_key;
 };
 
-enum { SPARE_MAX = 4096, LANE_KEY_MAX = 1 << 20 };
+enum { SPARE_MAX = 4096 };
 
 struct ef_window *ef_window_new(bool order_by_type)
 {
     struct ef_window *w = ef_xcalloc(1, sizeof(*w));
-    w->order_by_type = order_by_type;
     w->lowest_dropped = INT64_MAX;
-    w->max_rows = w->max_bytes = INT64_MAX;
+    ef_lanes_init(&w->lanes, order_by_type);
     ef_idtable_init(&w->by_id);
-    ef_buf_init(&w->lane_key, LANE_KEY_MAX);
     return w;
 }
 
 /* --- entries --- */
 
-/* Nothing behind it in its lane may go. */
-static bool stands_still(enum ef_entry_state state)
-{
-    return state == EF_ENTRY_FAILED || state == EF_ENTRY_ASIDE || state == EF_ENTRY_FATED ||
-           state == EF_ENTRY_DECIDING;
-}
-
 static void set_state(struct ef_window *w, struct ef_entry *e, enum ef_entry_state state)
 {
     if (e->lane)
-        e->lane->standing += stands_still(state) - stands_still(e->state);
+        e->lane->standing += ef_lane_stops_at(state) - ef_lane_stops_at(e->state);
     DL_DELETE(w->lists[e->state], e);
     w->stats.count[e->state]--;
     e->state = state;
@@ -123,102 +79,6 @@ static void forget_id(struct ef_window *w, const struct ef_entry *e)
 
 /* --- lanes --- */
 
-static struct ef_slice lane_key(struct ef_window *w, const struct ef_row *row)
-{
-    if (!w->order_by_type)
-        return row->aggregate_id;
-    ef_buf_clear(&w->lane_key);
-    ef_buf_add(&w->lane_key, row->aggregate_type.p, row->aggregate_type.len);
-    ef_buf_add(&w->lane_key, "", 1);
-    ef_buf_add(&w->lane_key, row->aggregate_id.p, row->aggregate_id.len);
-    return (struct ef_slice){w->lane_key.data, w->lane_key.len};
-}
-
-/* A row of the lane begins or ends to wait in it. */
-static void count_held(struct ef_window *w, struct ef_entry *e, int by)
-{
-    int64_t bytes = by * (int64_t)ef_row_bytes(e->row);
-    e->lane->held += by;
-    e->lane->held_bytes += bytes;
-    w->held_bytes += bytes;
-}
-
-/*
- * Rows that wait behind others of their aggregate must not fill the window: a lane may hold a
- * quarter of the room that waiting rows have left, so some is left however many lanes wait.
- */
-enum { SHARE = 4, SHARE_ROWS_MIN = 16 };
-
-static bool above(const struct ef_window *w, const struct ef_lane *lane, int parts)
-{
-    int64_t rows = (w->max_rows - w->stats.count[EF_ENTRY_HELD]) / parts;
-    int64_t bytes = (w->max_bytes - w->held_bytes) / parts;
-    return (lane->held > SHARE_ROWS_MIN && lane->held > rows) ||
-           (lane->held > 1 && lane->held_bytes > bytes);
-}
-
-static void close_if_above(struct ef_window *w, struct ef_lane *lane)
-{
-    if (!lane || lane->closed || !above(w, lane, SHARE))
-        return;
-    lane->closed = true;
-    lane->first_refused = INT64_MAX;
-    DL_APPEND(w->closed, lane);
-}
-
-static void free_lane(struct ef_window *w, struct ef_lane *lane)
-{
-    if (lane->closed)
-        return; /* until ef_window_reopen */
-    HASH_DEL(w->lanes, lane);
-    free(lane);
-}
-
-/* Returns the lowest id that it has refused. */
-static int64_t open_lane(struct ef_window *w, struct ef_lane *lane)
-{
-    int64_t refused = lane->first_refused;
-    lane->closed = false;
-    DL_DELETE(w->closed, lane);
-    if (!lane->head)
-        free_lane(w, lane);
-    return refused;
-}
-
-static struct ef_lane *lane_of(struct ef_window *w, const struct ef_row *row)
-{
-    if (!row->aggregate_id.p)
-        return NULL;
-    struct ef_slice key = lane_key(w, row);
-    struct ef_lane *lane = NULL;
-    HASH_FIND(hh, w->lanes, key.p, key.len, lane);
-    if (lane)
-        return lane;
-    lane = ef_xcalloc(1, sizeof(*lane) + key.len + 1);
-    lane->key_len = key.len;
-    if (key.len)
-        memcpy(lane->key, key.p, key.len);
-    HASH_ADD_KEYPTR(hh, w->lanes, lane->key, key.len, lane);
-    return lane;
-}
-
-static bool same_route(const struct ef_row *a, const struct ef_row *b)
-{
-    return a->partition == b->partition && ef_slice_eq(a->topic, b->topic) &&
-           ef_slice_eq(a->key, b->key);
-}
-
-/* An entry may go if those before it have gone or go before it on the same way. */
-static bool eligible(const struct ef_entry *e)
-{
-    const struct ef_entry *prev = e->lane_prev;
-    if (!prev)
-        return true;
-    if (prev->state != EF_ENTRY_IN_FLIGHT && prev->state != EF_ENTRY_READY)
-        return false;
-    return same_route(prev->row, e->row) && !prev->alone && !e->alone;
-}
-
 /* Rows of the lane that may go now become READY: the first of the waiting ones, and those behind it
  * on the same way. */
 static void promote(struct ef_window *w, struct ef_lane *lane)
@@ -227,11 +87,11 @@ static void promote(struct ef_window *w, struct ef_lane *lane)
         return;
     for (struct ef_entry *e = lane->head; e && lane->held > 0; e = e->lane_next) {
         if (e->state == EF_ENTRY_HELD) {
-            if (!eligible(e))
+            if (!ef_lane_may_go(e))
                 return;
-            count_held(w, e, -1);
+            ef_lane_count_held(&w->lanes, e, -1);
             set_state(w, e, EF_ENTRY_READY);
-        } else if (stands_still(e->state)) {
+        } else if (ef_lane_stops_at(e->state)) {
             return;
         }
     }
@@ -243,59 +103,18 @@ static void demote_after(struct ef_window *w, struct ef_entry *from)
     for (struct ef_entry *e = from ? from->lane_next : NULL; e; e = e->lane_next)
         if (e->state == EF_ENTRY_READY) {
             set_state(w, e, EF_ENTRY_HELD);
-            count_held(w, e, 1);
+            ef_lane_count_held(&w->lanes, e, 1);
         }
 }
 
-static void lane_insert(struct ef_window *w, struct ef_lane *lane, struct ef_entry *e)
+static void insert(struct ef_window *w, struct ef_lane *lane, struct ef_entry *e)
 {
-    e->lane = lane;
-    struct ef_entry *after = lane->tail;
-    while (after && after->id > e->id) {
-        if (after->state != EF_ENTRY_HELD && after->state != EF_ENTRY_READY) {
-            w->stats.regressions++; /* the application did not serialise its writers */
-            break;
-        }
-        after = after->lane_prev;
-    }
-    e->lane_prev = after;
-    e->lane_next = after ? after->lane_next : lane->head;
-    if (e->lane_next)
-        e->lane_next->lane_prev = e;
-    else
-        lane->tail = e;
-    if (after)
-        after->lane_next = e;
-    else
-        lane->head = e;
-    if (e->lane_next) { /* those behind it must not go before it */
-        demote_after(w, e);
-        w->unsorted = true;
-    }
-}
-
-static void lane_remove(struct ef_window *w, struct ef_entry *e)
-{
-    struct ef_lane *lane = e->lane;
-    if (!lane)
+    if (!ef_lane_insert(lane, e))
+        w->stats.regressions++; /* the application did not serialise its writers */
+    if (!e->lane_next)
         return;
-    if (e->state == EF_ENTRY_IN_FLIGHT)
-        lane->in_flight--;
-    if (e->state == EF_ENTRY_HELD)
-        count_held(w, e, -1);
-    lane->standing -= stands_still(e->state);
-    if (e->lane_prev)
-        e->lane_prev->lane_next = e->lane_next;
-    else
-        lane->head = e->lane_next;
-    if (e->lane_next)
-        e->lane_next->lane_prev = e->lane_prev;
-    else
-        lane->tail = e->lane_prev;
-    e->lane = NULL;
-    e->lane_prev = e->lane_next = NULL;
-    if (!lane->head)
-        free_lane(w, lane);
+    demote_after(w, e); /* those behind it must not go before it */
+    w->unsorted = true;
 }
 
 /* --- rows in --- */
@@ -327,7 +146,7 @@ static void supersede(struct ef_window *w, struct ef_entry *old)
         old->state == EF_ENTRY_DELIVERED || old->state == EF_ENTRY_SETTLED) {
         struct ef_lane *lane = old->lane;
         bool last = lane && lane->head == old && lane->tail == old;
-        lane_remove(w, old);
+        ef_lane_remove(&w->lanes, old);
         DL_DELETE(w->lists[old->state], old);
         w->stats.count[old->state]--;
         w->stats.rows -= old->state != EF_ENTRY_SETTLED;
@@ -345,23 +164,12 @@ static enum ef_entry_state enter_lane(struct ef_window *w, struct ef_lane *lane,
     e->state = EF_ENTRY_HELD;
     if (!lane)
         return EF_ENTRY_READY;
-    lane_insert(w, lane, e);
+    insert(w, lane, e);
     bool blocked = lane->held > 0 || lane->standing > 0;
-    if (!blocked && eligible(e))
+    if (!blocked && ef_lane_may_go(e))
         return EF_ENTRY_READY;
-    count_held(w, e, 1);
+    ef_lane_count_held(&w->lanes, e, 1);
     return EF_ENTRY_HELD;
-}
-
-/* A row that came late, below rows of the lane that are here, has its place before them. */
-static bool refuses(struct ef_lane *lane, int64_t id)
-{
-    bool late = lane->tail && id < lane->tail->id && id < lane->first_refused;
-    if (!lane->closed || late)
-        return false;
-    if (id < lane->first_refused)
-        lane->first_refused = id;
-    return true;
 }
 
 enum ef_admitted ef_window_admit(struct ef_window *w, struct ef_batch *batch,
@@ -376,8 +184,8 @@ enum ef_admitted ef_window_admit(struct ef_window *w, struct ef_batch *batch,
         supersede(w, known);
         answer = EF_ADMIT_REPLACED;
     }
-    struct ef_lane *lane = lane_of(w, row);
-    if (lane && refuses(lane, row->id))
+    struct ef_lane *lane = ef_lanes_get(&w->lanes, row);
+    if (lane && ef_lane_refuses(lane, row->id))
         return EF_ADMIT_REFUSED;
     struct ef_entry *e = new_entry(w);
     e->id = row->id;
@@ -400,28 +208,20 @@ enum ef_admitted ef_window_admit(struct ef_window *w, struct ef_batch *batch,
     w->stats.count[e->state]++;
     if (e->lane_next) /* it came below others, which wait behind it now */
         promote(w, e->lane);
-    close_if_above(w, lane);
+    ef_lane_close_if_full(&w->lanes, lane);
     *ret = e;
     return answer;
 }
 
 void ef_window_set_limits(struct ef_window *w, int64_t max_rows, int64_t max_bytes)
 {
-    w->max_rows = max_rows;
-    w->max_bytes = max_bytes;
+    w->lanes.max_rows = max_rows;
+    w->lanes.max_bytes = max_bytes;
 }
 
 int64_t ef_window_reopen(struct ef_window *w)
 {
-    int64_t lowest = INT64_MAX;
-    struct ef_lane *lane, *next;
-    DL_FOREACH_SAFE (w->closed, lane, next) {
-        if (above(w, lane, 2 * SHARE))
-            continue;
-        int64_t refused = open_lane(w, lane);
-        lowest = refused < lowest ? refused : lowest;
-    }
-    return lowest;
+    return ef_lanes_reopen(&w->lanes);
 }
 
 void ef_window_rewritten(struct ef_window *w)
@@ -466,7 +266,7 @@ void ef_window_delivered(struct ef_window *w, struct ef_entry *e, ef_mono now)
     }
     struct ef_lane *lane = e->lane;
     bool last = lane && lane->head == e && lane->tail == e;
-    lane_remove(w, e);
+    ef_lane_remove(&w->lanes, e);
     if (e->superseded) {
         DL_DELETE(w->lists[e->state], e);
         w->stats.count[e->state]--;
@@ -491,7 +291,7 @@ void ef_window_returned(struct ef_window *w, struct ef_entry *e, bool alone)
         set_state(w, e, EF_ENTRY_READY);
     } else {
         set_state(w, e, EF_ENTRY_HELD);
-        count_held(w, e, 1);
+        ef_lane_count_held(&w->lanes, e, 1);
         demote_after(w, e);
         promote(w, lane);
     }
@@ -628,7 +428,7 @@ bool ef_window_barrier_wanted(struct ef_window *w)
 /* Take an unsent row out, as if it had not been read. */
 static void drop_unsent(struct ef_window *w, struct ef_entry *e)
 {
-    lane_remove(w, e);
+    ef_lane_remove(&w->lanes, e);
     DL_DELETE(w->lists[e->state], e);
     w->stats.count[e->state]--;
     w->stats.rows--;
@@ -677,9 +477,9 @@ int64_t ef_window_decided(struct ef_window *w, bool confirmed)
             continue;
         }
         struct ef_lane *closed = e->lane && e->lane->closed ? e->lane : NULL;
-        lane_remove(w, e);
+        ef_lane_remove(&w->lanes, e);
         if (closed && !closed->head) { /* what it has refused may come with the rows behind e */
-            int64_t refused = open_lane(w, closed);
+            int64_t refused = ef_lane_open(&w->lanes, closed);
             lowest = refused < lowest ? refused : lowest;
         }
         DL_DELETE(w->lists[e->state], e);
@@ -715,7 +515,7 @@ void ef_window_clear(struct ef_window *w)
     for (int state = 0; state < EF_ENTRY_STATES; state++) {
         while (w->lists[state]) {
             struct ef_entry *e = w->lists[state];
-            lane_remove(w, e);
+            ef_lane_remove(&w->lanes, e);
             DL_DELETE(w->lists[state], e);
             forget_id(w, e);
             if (state == EF_ENTRY_IN_FLIGHT || state == EF_ENTRY_ASIDE) {
@@ -728,12 +528,7 @@ void ef_window_clear(struct ef_window *w)
         }
         w->stats.count[state] = 0;
     }
-    struct ef_lane *lane, *next;
-    DL_FOREACH_SAFE (w->closed, lane, next) {
-        lane->closed = false;
-        free_lane(w, lane);
-    }
-    w->closed = NULL;
+    ef_lanes_forget_refused(&w->lanes);
     w->stats.rows = 0;
     w->lowest_dropped = INT64_MAX;
     w->unsorted = false;
@@ -762,7 +557,7 @@ void ef_window_free(struct ef_window *w)
         free(e);
     }
     ef_idtable_done(&w->by_id);
-    ef_buf_done(&w->lane_key);
+    ef_lanes_done(&w->lanes);
     free(w->runs);
     free(w->sorted);
     free(w);

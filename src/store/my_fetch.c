@@ -101,7 +101,8 @@ static void decode(const struct ef_my_store *s, struct ef_arena *arena, char **v
     row->payload_kind = kind_of(&s->layout);
 }
 
-/* "1 <highest id or -> <1 if there are rows of status 1> <count of the gaps' rows, if there was a look>" */
+/* "1 <highest id or -> <1 if there are rows of status 1> <count of the gaps' rows, if there was a
+ * look>" */
 static void take_header(struct ef_my_store *s, const char *meta)
 {
     struct ef_my_fetch *f = &s->fetch;
