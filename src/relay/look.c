@@ -6,7 +6,8 @@
 #define LAG_EVERY_US      (10 * EF_S_US)
 #define MAINTAIN_EVERY_US (60 * EF_S_US)
 #define FOREIGN_EVERY_US  EF_S_US
-/* Looking for waiting rows reads all of them: it may take a twentieth of the time. */
+/* Looking for waiting rows reads all of them: it may take a twentieth of the time, but where
+ * nothing is sent before it (state FOREIGN). */
 #define WAITING_PAUSE_FACTOR 20
 #define WAITING_PAUSE_MAX_US (10 * EF_S_US)
 enum { PURGE_FULL_ROWS = 1000 };
@@ -22,7 +23,7 @@ void ef_relay_ask_waiting(struct ef_relay *r)
     if (!ef_relay_is_owner(r) || !ef_store_is_up(r->store))
         return;
     int64_t now = ef_clock_mono().us;
-    if (now < r->waiting_not_before_us) {
+    if (now < r->waiting_not_before_us && r->state != EF_RELAY_FOREIGN) {
         ef_timer_start(&r->retry_timer, r->waiting_not_before_us - now);
         return;
     }
@@ -70,8 +71,6 @@ void ef_relay_waiting(void *arg, const struct ef_waiting *waiting, const struct 
     int64_t pause_us = err ? 0 : WAITING_PAUSE_FACTOR * (now - r->waiting_asked_us);
     r->waiting_not_before_us =
         now + (pause_us < WAITING_PAUSE_MAX_US ? pause_us : WAITING_PAUSE_MAX_US);
-    if (r->waiting_again && r->state == EF_RELAY_FOREIGN)
-        r->waiting_not_before_us = 0; /* it was asked before this acquisition */
     if (!ef_relay_is_owner(r))
         return;
     if (err) {
@@ -101,7 +100,6 @@ void ef_relay_waiting(void *arg, const struct ef_waiting *waiting, const struct 
 void ef_relay_do_look_for_foreign(struct ef_relay *r)
 {
     ef_relay_set_reason(r, "looking for rows that another kind of relay works on");
-    r->waiting_not_before_us = 0; /* the first look is not rationed: nothing is sent before it */
     ef_relay_ask_waiting(r);
 }
 
@@ -175,7 +173,6 @@ void ef_relay_look_stop(struct ef_relay *r)
 {
     ef_timer_stop(&r->lag_timer);
     ef_timer_stop(&r->retry_timer);
-    r->waiting_not_before_us = 0;
     r->lag_known = false;
     r->maintained_us = 0;
 }
