@@ -119,7 +119,8 @@ static void put_settle(const struct target *t, struct ef_buf *b)
                       l->archive_columns, l->archive_columns);
         put_tables(t, b);
         put_where(t, b);
-        ef_buf_puts(b, " FOR UPDATE;");
+        /* MySQL cannot lock the JSON_TABLE, MariaDB does not try and knows no OF */
+        ef_buf_puts(b, t->s->settle.session.mariadb ? " FOR UPDATE;" : " FOR UPDATE OF o;");
     }
     ef_buf_puts(b, "DELETE o FROM ");
     put_tables(t, b);
