@@ -135,11 +135,12 @@ void ef_my_session_setup_sql(const struct ef_config_database *database, MYSQL *m
     long long limit_ms = (long long)database->statement_timeout_ms;
     long long lock_s = limit_ms / 2000 > 0 ? limit_ms / 2000 : 1;
     ef_buf_puts(out, "SET SESSION TRANSACTION ISOLATION LEVEL READ COMMITTED, READ WRITE;");
+    /* a time that is rounded up lies in the future: MariaDB cuts it by default */
     ef_buf_printf(out,
-                  "SET SESSION time_zone = '+00:00', sql_mode = '" SQL_MODE "', autocommit = 1,"
+                  "SET SESSION time_zone = '+00:00', sql_mode = '" SQL_MODE "%s', autocommit = 1,"
                   " innodb_lock_wait_timeout = %lld, lock_wait_timeout = %lld, foreign_key_checks "
                   "= 1, unique_checks = 1",
-                  lock_s, lock_s);
+                  mariadb ? "" : ",TIME_TRUNCATE_FRACTIONAL", lock_s, lock_s);
     if (mariadb)
         ef_buf_printf(out, ", max_statement_time = %lld.%03lld", limit_ms / 1000, limit_ms % 1000);
     else
