@@ -147,13 +147,20 @@ class Collector:
         self.until(complete, timeout, f"{len(wanted)} message ids")
         return self.messages
 
+    def end_of(self, topic, number):
+        """The offset that the partition's next message will get."""
+        return self._watermarks(topic, number)[1]
+
+    def _watermarks(self, topic, number):
+        return self._consumer.get_watermark_offsets(TopicPartition(topic, number),
+                                                    timeout=scaled(10), cached=False)
+
     def drain(self, timeout=30):
         """Reads to the end offsets as they stand at the call: after it nothing older is unread."""
         self._assign(now=True)
         ends = {}
         for topic, number in self._next:
-            low, high = self._consumer.get_watermark_offsets(
-                TopicPartition(topic, number), timeout=scaled(10), cached=False)
+            low, high = self._watermarks(topic, number)
             if high > low:
                 ends[topic, number] = high
         self.until(lambda c: all(c._next[place] >= high for place, high in ends.items()),

@@ -9,6 +9,7 @@ import subprocess
 import requests
 
 from . import metrics, yaml
+from .logpipe import LogPipe
 from .processes import Process, command, free_port, remove, scratch
 from .timing import NotInTime, scaled, wait_for
 
@@ -67,12 +68,14 @@ def _unescape(match):
 class Daemon:
     """One process (started again under the same configuration and state after stop or kill)."""
 
-    def __init__(self, config, env=None, arguments=(), drop_root=False):
+    def __init__(self, config, env=None, arguments=(), drop_root=False, piped_log=False):
         self.directory = scratch("ef-d-", for_server=drop_root)
         self.config_path = os.path.join(self.directory, "eventferry.yaml")
         self.env = env or {}
         self.arguments = list(arguments)
         self.drop_root = drop_root
+        self.piped_log = piped_log
+        self.log_pipe = None  # the present run's LogPipe, where piped_log was asked for
         self.process = None
         self.runs = 0
         self.port = free_port()
@@ -103,10 +106,15 @@ class Daemon:
         """Starts the process and waits for nothing."""
         assert self.process is None or not self.process.running
         self.runs += 1
+        log_path = os.path.join(self.directory, f"log.{self.runs}")
+        if self.piped_log:
+            self.log_pipe = LogPipe(log_path)
         self.process = Process(
             [binary("eventferryd"), "--config", self.config_path, *self.arguments],
-            os.path.join(self.directory, f"log.{self.runs}"), env=self.env,
-            drop_root=self.drop_root, death_signal="KILL")
+            log_path, env=self.env, drop_root=self.drop_root, death_signal="KILL",
+            output=self.log_pipe)
+        if self.log_pipe:
+            self.log_pipe.handed_over()
         return self
 
     def start(self, timeout=10):

@@ -2,17 +2,19 @@
 """Real Apache Kafka (KRaft) from its jars, or the embedded broker where Java cannot be had."""
 
 import glob
+import json
 import os
 import shutil
 import signal
 import subprocess
 import threading
 
-from confluent_kafka import KafkaException, Producer
+from confluent_kafka import KafkaError, KafkaException, Producer
 from confluent_kafka.admin import AdminClient, ConfigResource, NewPartitions, NewTopic
 
 from . import artifacts
 from .processes import Process, command, free_port, listening, remove, scratch
+from .proxy import Proxy
 from .timing import scaled, wait_for
 
 CLUSTER_ID = "ZXZlbnRmZXJyeS10ZXN0cw"
@@ -34,6 +36,11 @@ def java():
     return found
 
 
+def rotated(items, by):
+    by %= max(len(items), 1)
+    return items[by:] + items[:by]
+
+
 class Topics:
     """What both kinds of broker offer a test: names of its own, and the admin requests."""
 
@@ -43,13 +50,14 @@ class Topics:
     def __init__(self):
         self._admin = None
         self._names = 0
+        self._made = set()
         self._lock = threading.Lock()
 
     @property
     def admin(self):
         if self._admin is None:
             self._admin = AdminClient({"bootstrap.servers": self.bootstrap,
-                                       "socket.timeout.ms": 10000, "log_level": 2})
+                                       "socket.timeout.ms": 10000, "log_level": 0})
         return self._admin
 
     def new_name(self, stem="t"):
@@ -59,13 +67,20 @@ class Topics:
 
     def create_topic(self, name=None, partitions=3, config=None, replication=1):
         name = name or self.new_name()
-        self._finish(self.admin.create_topics(
-            [NewTopic(name, partitions, replication, config=config or {})]))
+        try:
+            self._finish(self.admin.create_topics(
+                [NewTopic(name, partitions, replication, config=config or {})]))
+        except KafkaException as error:
+            # the library repeats a request whose answer was lost
+            if error.args[0].code() != KafkaError.TOPIC_ALREADY_EXISTS or name in self._made:
+                raise
+        self._made.add(name)
         wait_for(lambda: len(self.partitions(name)) == partitions, 20, f"topic {name} is there")
         return name
 
     def delete_topic(self, name):
         self._finish(self.admin.delete_topics([name]))
+        self._made.discard(name)
         wait_for(lambda: not self.partitions(name), 20, f"topic {name} is gone")
 
     def grow_topic(self, name, partitions):
@@ -79,10 +94,15 @@ class Topics:
         self._finish(self.admin.alter_configs(
             [ConfigResource(ConfigResource.Type.TOPIC, name, set_config=values)]))
 
-    @staticmethod
-    def _finish(futures):
-        for future in futures.values():
-            future.result(scaled(30))
+    def _finish(self, futures):
+        """After a failure the next request has a new client: the old one goes on asking a broker
+        that is gone until its picture of the cluster is minutes old."""
+        try:
+            for future in futures.values():
+                future.result(scaled(30))
+        except KafkaException:
+            self._admin = None
+            raise
 
     def partitions(self, name):
         """The partition numbers of a topic; empty when there is no such topic."""
@@ -107,10 +127,14 @@ class Kafka(Topics):
     a missing topic is a case of its own here.
 
     With sasl=True there is a second listener (sasl_bootstrap) where user "relay" logs in with the
-    password "relay" and may do only what allow() grants; the first one stays open for the test."""
+    password "relay" and may do only what allow() grants; the first one stays open for the test.
+    With proxied=True there is one behind a proxy before each broker (proxied_bootstrap), whose
+    advertised address is the proxy's: the brokers among themselves and the test do not use it."""
 
-    def __init__(self, brokers=1, sasl=False, **settings):
+    def __init__(self, brokers=1, sasl=False, proxied=False, **settings):
         super().__init__()
+        self.proxies = [Proxy(free_port()) for _ in range(brokers)] if proxied else []
+        self.proxied_bootstrap = ",".join(f"127.0.0.1:{proxy.port}" for proxy in self.proxies)
         self.sasl_ports = [free_port() for _ in range(brokers)] if sasl else []
         self.sasl_bootstrap = ",".join(f"127.0.0.1:{port}" for port in self.sasl_ports)
         self.jars = artifacts.kafka_jars()
@@ -134,17 +158,22 @@ class Kafka(Topics):
     def _configuration(self, number):
         count = len(self.ports)
         copies = min(count, 3)
-        listener = f"PLAINTEXT://127.0.0.1:{self.ports[number]}"
+        listener = advertised = f"PLAINTEXT://127.0.0.1:{self.ports[number]}"
         if self.sasl_ports:
             listener += f",SASL_PLAINTEXT://127.0.0.1:{self.sasl_ports[number]}"
+            advertised = listener
+        if self.proxies:
+            proxy = self.proxies[number]
+            listener += f",PROXIED://127.0.0.1:{proxy.target_port}"
+            advertised += f",PROXIED://127.0.0.1:{proxy.port}"
         voters = ",".join(f"{n}@127.0.0.1:{port}" for n, port in enumerate(self.controllers))
         return {
             "process.roles": "broker,controller", "node.id": number,
             "controller.quorum.voters": voters, "controller.listener.names": "CONTROLLER",
             "listener.security.protocol.map": "CONTROLLER:PLAINTEXT,PLAINTEXT:PLAINTEXT,"
-                                              "SASL_PLAINTEXT:SASL_PLAINTEXT",
+                                              "SASL_PLAINTEXT:SASL_PLAINTEXT,PROXIED:PLAINTEXT",
             "listeners": f"{listener},CONTROLLER://127.0.0.1:{self.controllers[number]}",
-            "advertised.listeners": listener, "inter.broker.listener.name": "PLAINTEXT",
+            "advertised.listeners": advertised, "inter.broker.listener.name": "PLAINTEXT",
             "log.dirs": self._file(number, "data"), "auto.create.topics.enable": "false",
             "default.replication.factor": copies, "min.insync.replicas": 1 if copies < 2 else 2,
             "offsets.topic.replication.factor": copies, "offsets.topic.num.partitions": 1,
@@ -241,19 +270,51 @@ class Kafka(Topics):
 
     def discard(self):
         self.kill()
+        for proxy in self.proxies:
+            proxy.discard()
         remove(self.directory)
 
     def log_tail(self):
         return "\n".join(p.log_tail(20) for p in self.processes if p is not None)
 
+    def _tool(self, name, *arguments):
+        """One of Kafka's own command-line tools, to its end."""
+        return subprocess.run(
+            command([self.java, "-Xmx128m", "-XX:TieredStopAtLevel=1", "-cp", f"{self.jars}/*",
+                     f"org.apache.kafka.tools.{name}", "--bootstrap-server", self.bootstrap,
+                     *arguments]),
+            stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, timeout=scaled(60),
+            check=False)
+
     def allow(self, user, topic):
         """Grants what a relay needs on a topic: Write and Describe."""
-        subprocess.run(
-            command([self.java, "-Xmx128m", "-XX:TieredStopAtLevel=1", "-cp", f"{self.jars}/*",
-                     "org.apache.kafka.tools.AclCommand", "--bootstrap-server", self.bootstrap,
-                     "--add", "--allow-principal", f"User:{user}", "--operation", "Write",
-                     "--operation", "Describe", "--topic", topic]),
-            stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, check=True)
+        self._tool("AclCommand", "--add", "--allow-principal", f"User:{user}", "--operation",
+                   "Write", "--operation", "Describe", "--topic", topic).check_returncode()
+
+    def move_leaders(self, topics, by=1):
+        """Makes another replica of each partition the leader, all brokers running: the replicas
+        change places, then the first of each list is elected. Returns how many have moved."""
+        before = {topic: self.replicas(topic) for topic in topics}
+        wanted = {"version": 1, "partitions": [
+            {"topic": topic, "partition": number, "replicas": rotated(copies, by)}
+            for topic, partitions in before.items()
+            for number, (_, copies) in partitions.items()]}
+        path = os.path.join(self.directory, "reassignment.json")
+        with open(path, "w", encoding="ascii") as out:
+            json.dump(wanted, out)
+        self._tool("reassign.ReassignPartitionsCommand", "--reassignment-json-file", path,
+                   "--execute")
+        self._tool("LeaderElectionCommand", "--election-type", "preferred",
+                   "--all-topic-partitions")
+        after = {topic: self.replicas(topic) for topic in topics}
+        return sum(before[topic][number][0] != leader for topic, partitions in after.items()
+                   for number, (leader, _) in partitions.items() if number in before[topic])
+
+    def replicas(self, topic):
+        """partition -> (leader, replicas with the preferred one first)"""
+        known = self.admin.list_topics(topic, timeout=scaled(10)).topics[topic]
+        return {number: (each.leader, list(each.replicas))
+                for number, each in known.partitions.items()}
 
     def leader(self, topic, partition=0):
         return self.admin.list_topics(topic, timeout=scaled(10)).topics[topic] \

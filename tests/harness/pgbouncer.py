@@ -37,10 +37,12 @@ class PgBouncer:
                                drop_root=True, death_signal="INT")
         wait_for(lambda: listening(self.port), 10, "PgBouncer answers")
 
-    def restart(self):
-        self.process.stop()
+    def restart(self, how="stop"):
+        """how: stop ends its connections in order, kill as a crash does."""
+        self.process.stop() if how == "stop" else self.process.kill()
         self.start()
 
     def discard(self):
-        self.process.stop()
+        if self.process is not None:
+            self.process.stop()
         remove(self.directory)

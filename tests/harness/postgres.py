@@ -79,6 +79,7 @@ class Postgres:
         self.data = os.path.join(self.directory, "data")
         self.port = free_port()
         self.process = None
+        self.extra = settings
         self._counter = 0
         self._lock = threading.Lock()
         self.settings = {
@@ -101,9 +102,17 @@ class Postgres:
             stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, check=False)
         if done.returncode != 0:
             raise RuntimeError("initdb failed:\n" + done.stdout)
+        self._write_settings()
+
+    def _write_settings(self):
+        """Appended: of several lines with one name the last counts."""
         with open(os.path.join(self.data, "postgresql.auto.conf"), "a", encoding="ascii") as conf:
             for name, value in self.settings.items():
                 conf.write(f"{name} = '{value}'\n")
+
+    def continue_names_of(self, server):
+        """This one holds a copy of that one's databases: new ones need other names."""
+        self._counter = server._counter
 
     def start(self):
         """A server whose predecessor was killed may find shared memory still in use: once more."""

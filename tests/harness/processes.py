@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: MIT
 """Child processes: started so that they die with the test run, ended by their own id only."""
 
+import concurrent.futures
 import os
 import pwd
 import shutil
@@ -45,6 +46,9 @@ def scratch(prefix="ef-", for_server=False):
     return path
 
 
+# The kernel sends the death signal when the thread that started the child ends, not the process: one
+# thread that lives as long as we do starts them all.
+_spawner = concurrent.futures.ThreadPoolExecutor(1, "spawner")
 _handed_out = set()
 
 
@@ -67,15 +71,18 @@ def free_port():
 class Process:
     """One child with its output in a file."""
 
-    def __init__(self, args, log_path, drop_root=False, death_signal="TERM", env=None, cwd=None):
+    def __init__(self, args, log_path, drop_root=False, death_signal="TERM", env=None, cwd=None,
+                 output=None):
+        """output: where it writes instead of log_path (a LogPipe, which fills that file)."""
         self.log_path = str(log_path)
-        self._log = open(self.log_path, "ab")
+        self._log = output or open(self.log_path, "ab")
         environment = None
         if env is not None:
             environment = {**os.environ, **env}
-        self.child = subprocess.Popen(
-            command(args, drop_root, death_signal), stdin=subprocess.DEVNULL, stdout=self._log,
-            stderr=subprocess.STDOUT, env=environment, cwd=cwd, start_new_session=True)
+        self.child = _spawner.submit(
+            subprocess.Popen, command(args, drop_root, death_signal), stdin=subprocess.DEVNULL,
+            stdout=self._log, stderr=subprocess.STDOUT, env=environment, cwd=cwd,
+            start_new_session=True).result()
 
     @property
     def pid(self):

@@ -1,5 +1,6 @@
 # SPDX-License-Identifier: MIT
-"""A TCP proxy whose faults a test turns on and off: delay, cut, refuse, blackhole."""
+"""A TCP proxy whose faults a test turns on and off: delay, slices, cut, refuse, silence in one
+direction or both, and a peer that is gone without the other one knowing."""
 
 import asyncio
 import threading
@@ -8,6 +9,8 @@ import time
 from .processes import free_port
 
 CHUNK_BYTES = 65536
+SLICE_PAUSE_S = 0.001  # between slices, so that the receiver sees each by itself
+CLIENT, SERVER = "client", "server"
 
 
 class Connection:
@@ -19,12 +22,15 @@ class Connection:
         self.upstream_reader, self.upstream_writer = upstream_reader, upstream_writer
         self.first_bytes = b""  # the client's, to tell connections apart (application_name)
         self.cut_at_reply = False
+        self.forsaken = False
 
     async def run(self):
         there = asyncio.ensure_future(self._pump(self.reader, self.upstream_writer, True))
         back = asyncio.ensure_future(self._pump(self.upstream_reader, self.writer, False))
         try:
             await asyncio.wait([there, back], return_when=asyncio.FIRST_COMPLETED)
+            if self.forsaken:  # the side that is left hears nothing, not even an end
+                await self.proxy.mended.wait()
         finally:
             there.cancel()
             back.cancel()
@@ -32,32 +38,45 @@ class Connection:
 
     async def _pump(self, source, target, from_client):
         """Reading and writing are two tasks, so that a delay does not become a lower rate."""
-        queue = asyncio.Queue()
+        queue = asyncio.Queue(64)
 
         async def read():
             while True:
-                data = await source.read(CHUNK_BYTES)
+                try:
+                    data = await source.read(CHUNK_BYTES)
+                except OSError:
+                    data = b""  # a reset ends the connection as an end does
                 await queue.put((time.monotonic() + self.proxy.latency, data))
                 if not data:
                     return
 
         task = asyncio.ensure_future(read())
+        flowing = self.proxy.to_server if from_client else self.proxy.to_client
         try:
             while True:
                 due, data = await queue.get()
                 await asyncio.sleep(max(0.0, due - time.monotonic()))
-                await self.proxy.flowing.wait()
+                await flowing.wait()
                 if not data:
                     return
                 if not self._admit(data, from_client):
                     self.abort()
                     return
-                target.write(data)
-                await target.drain()
+                await self._write(target, data)
         except (ConnectionError, OSError):
             return
         finally:
             task.cancel()
+
+    async def _write(self, target, data):
+        """The size is looked at for each slice: it may be changed while one chunk goes out."""
+        while data:
+            size = self.proxy.slice_bytes
+            target.write(data[:size] if size else data)
+            data = data[size:] if size else b""
+            await target.drain()
+            if data:
+                await asyncio.sleep(SLICE_PAUSE_S)
 
     def _admit(self, data, from_client):
         """False when this piece is where the connection must break."""
@@ -74,10 +93,11 @@ class Connection:
             return False
         return True
 
-    def abort(self):
-        """Breaks both sides with a reset, as a lost peer would."""
-        for writer in (self.writer, self.upstream_writer):
-            writer.transport.abort()
+    def abort(self, side=None):
+        """Breaks with a reset, as a lost peer would: both sides, or one."""
+        for name, writer in ((CLIENT, self.writer), (SERVER, self.upstream_writer)):
+            if side in (None, name):
+                writer.transport.abort()
 
 
 class Proxy:
@@ -87,6 +107,7 @@ class Proxy:
         self.target_port = target_port
         self.port = free_port()
         self.latency = 0.0  # seconds, each way
+        self.slice_bytes = 0  # the most that is passed on at once; 0 is everything
         self.lost_reply_pattern = None
         self.lost_replies = 0
         self.attempts = []  # time.monotonic() of every connection a client opened
@@ -100,8 +121,9 @@ class Proxy:
 
     def _serve(self):
         asyncio.set_event_loop(self._loop)
-        self.flowing = asyncio.Event()
-        self.flowing.set()
+        self.to_server, self.to_client, self.mended = (asyncio.Event() for _ in range(3))
+        self.to_server.set()
+        self.to_client.set()
         self._server = self._loop.run_until_complete(
             asyncio.start_server(self._accept, "127.0.0.1", self.port))
         self._ready.set()
@@ -148,15 +170,46 @@ class Proxy:
                     connection.abort()
         self._call(cut_all)
 
+    def forsake(self, side):
+        """Half-open connections: this side's peer is gone with a reset, the other side goes on
+        believing in it, until mend()."""
+        def leave():
+            self.mended.clear()
+            for connection in list(self._connections):
+                connection.forsaken = True
+                connection.abort(side)
+        self._call(leave)
+
+    def mend(self):
+        """Takes every fault back. Connections that were left half open end."""
+        self.latency, self.slice_bytes, self.lost_reply_pattern = 0.0, 0, None
+        self._refusing = False
+
+        def flow():
+            self.to_server.set()
+            self.to_client.set()
+            self.mended.set()
+        self._call(flow)
+
+    def retarget(self, port):
+        """New connections lead to another port; the open ones are cut, as when an address moves."""
+        self.target_port = port
+        self.cut()
+
     def refuse(self, on=True):
         """New connections are accepted and reset at once, the open ones are cut."""
         self._refusing = on
         if on:
             self.cut()
 
-    def blackhole(self, on=True):
-        """Nothing passes any more, and nobody is told: as when a cable is pulled."""
-        self._call(self.flowing.clear if on else self.flowing.set)
+    def blackhole(self, on=True, side=None):
+        """Nothing passes any more to this side, or to none, and nobody is told: as when a cable is
+        pulled."""
+        def turn():
+            for name, event in ((SERVER, self.to_server), (CLIENT, self.to_client)):
+                if side in (None, name):
+                    event.clear() if on else event.set()
+        self._call(turn)
 
     def lose_reply_of(self, pattern):
         """The next request that contains these bytes reaches the server; its reply does not come
