@@ -13,12 +13,13 @@ BUILD ?= build
 # Goals that work before anything is configured.
 FREE_GOALS := help deps dist deb rpm clean distclean
 # Goals that first see to their packages (scripts/deps --ensure GROUP), then run in a second make.
-GATED_GOALS := check check-unit check-sim check-integration check-packaging check-packages asan bench fuzz demo lint \
-    prove prove-mutants
+GATED_GOALS := check check-unit check-sim check-integration check-chaos check-packaging check-packages \
+    asan bench fuzz demo lint prove prove-mutants chaos
 GATE_check := build unit test demo lint
 GATE_check-unit := build unit
 GATE_check-sim := build
 GATE_check-integration := build test
+GATE_check-chaos := build test
 GATE_check-packaging := build test lint
 GATE_check-packages := build test package
 GATE_asan := build unit
@@ -28,6 +29,7 @@ GATE_demo := build demo
 GATE_lint := build lint
 GATE_prove := build
 GATE_prove-mutants := build unit
+GATE_chaos := build test
 
 ifndef EF_GATE_PASSED
 .PHONY: $(GATED_GOALS)
@@ -52,10 +54,11 @@ help:
 	@echo 'DEPS=no stops with a list instead of installing; ./configure --help shows the choices.'
 
 #: all - builds build/eventferryd and build/eventferryctl (the default)
-#: check - runs all tests: unit, integration, packaging and the demo
+#: check - runs all tests: unit, simulation, packaging, integration with the demo, and chaos
 #: check-unit - runs the unit tests and the fuzz corpora; needs no servers
 #: check-sim - runs the simulation's scenarios and a few hundred schedules of fixed seeds
 #: check-integration - runs the tests against real PostgreSQL and Kafka servers
+#: check-chaos - runs each nemesis alone on real servers, and two short chaos runs
 #: check-packaging - installs into a scratch directory and checks files, modes and units
 #: check-packages - builds the Debian package, looks for faults, and lives with it in a box with systemd
 #: lint - checks include directions, formatting, scripts, man pages and that docs agree with code
@@ -64,6 +67,7 @@ help:
 #: fuzz - fuzzes each parser for FUZZ_SECONDS (30)
 #: prove - simulates relays and misfortunes from new seeds for PROVE_SECONDS (600)
 #: prove-mutants - plants known mistakes one at a time and shows that each is caught
+#: chaos - lets misfortunes loose on real servers for CHAOS_SECONDS (300), seed CHAOS_SEED
 #: demo - shows orders travelling from PostgreSQL through the daemon to a Kafka consumer
 #: install - installs below DESTDIR and the configured prefix
 #: uninstall - removes what install put there, except the configuration
@@ -101,7 +105,7 @@ distclean: clean
 # Everything else needs config.mk, which make brings up to date before it goes on.
 ifneq ($(filter-out $(FREE_GOALS),$(or $(MAKECMDGOALS),all)),)
 include config.mk
-include mk/build.mk mk/test.mk mk/sim.mk mk/lint.mk mk/install.mk
+include mk/build.mk mk/test.mk mk/sim.mk mk/chaos.mk mk/lint.mk mk/install.mk
 endif
 
 configure: configure.ac

@@ -64,6 +64,7 @@ check: all tests
 	@$(MAKE) --no-print-directory check-sim
 	@$(MAKE) --no-print-directory check-packaging
 	@$(MAKE) --no-print-directory check-integration
+	@$(MAKE) --no-print-directory check-chaos
 
 # Sanitized code is slower by some times.
 asan: export EF_TEST_TIMEOUT_SCALE ?= 4
