@@ -9,7 +9,7 @@ from confluent_kafka import KafkaException
 from harness.timing import wait_for
 
 from .nemesis import nemesis
-from .servers import IN_SYNC
+from .servers import IN_SYNC, SESSION_S
 
 
 def insist(action, what, errors=(KafkaException,), timeout=60):
@@ -33,9 +33,9 @@ def broker_killed(scene, chance):
 
 @nemesis("brokers")
 def broker_frozen(scene, chance):
-    """Beyond its session (3 s) it loses its partitions while connections to it stay open."""
+    """Beyond its session it loses its partitions while connections to it stay open."""
     number = chance.randrange(3)
-    seconds = chance.uniform(0.5, 8)
+    seconds = chance.uniform(0.5, 2 * SESSION_S)
     scene.kafka.pause(number)
     time.sleep(seconds)
     scene.kafka.resume(number)

@@ -9,6 +9,11 @@ from harness.replication import Pair
 
 REPLICATION = 3
 IN_SYNC = 2
+SESSION_S = 5  # after which a silent broker loses its partitions
+# The harness's cluster is quick to give up a broker; here a machine that is short of time must not
+# look like one that has failed.
+PATIENT = {"broker_session_timeout_ms": SESSION_S * 1000,
+           "controller_quorum_election_timeout_ms": 1500}
 
 
 class Servers:
@@ -20,7 +25,7 @@ class Servers:
             self.behind = self.pair.gate()  # of the pooler
             self.other = self.pair.gate()  # of the third relay
             self.pooler = PgBouncer(self.behind, users=(OWNER_ROLE, RELAY, APPLICATION))
-            self.kafka = Kafka(brokers=3, proxied=True)
+            self.kafka = Kafka(brokers=3, proxied=True, **PATIENT)
         except BaseException:
             self.discard()
             raise

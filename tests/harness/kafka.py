@@ -180,7 +180,7 @@ class Kafka(Topics):
             "transaction.state.log.replication.factor": copies,
             "transaction.state.log.min.isr": 1, "transaction.state.log.num.partitions": 1,
             "group.initial.rebalance.delay.ms": 0,
-            "broker.session.timeout.ms": 3000,
+            "broker.session.timeout.ms": 3000, "initial.broker.registration.timeout.ms": 300000,
             "broker.heartbeat.interval.ms": 500,
             "controller.quorum.election.timeout.ms": 500, "log.segment.bytes": 64 * 1024 * 1024,
             "log.cleaner.dedupe.buffer.size": 4 * 1024 * 1024,
@@ -217,13 +217,20 @@ class Kafka(Topics):
             self._file(number, "kafka.log"), death_signal="KILL")
 
     def start(self, number=None):
-        """Starts one broker or all, and waits until each answers and knows of all that run."""
+        """Starts one broker or all, and waits until each answers and knows of all that run. One that
+        gives up while it starts is started again, as a supervisor would."""
         numbers = range(len(self.ports)) if number is None else [number]
-        for each in numbers:
-            if self.processes[each] is None or not self.processes[each].running:
-                self.launch(each)
-        for each in numbers:
-            self._wait_up(each)
+        for attempt in range(3):
+            for each in numbers:
+                if self.processes[each] is None or not self.processes[each].running:
+                    self.launch(each)
+            try:
+                for each in numbers:
+                    self._wait_up(each)
+                return
+            except RuntimeError:
+                if attempt == 2:
+                    raise
 
     def _wait_up(self, number):
         process = self.processes[number]
