@@ -28,6 +28,30 @@ EVENTFERRY_TABLE = """
     CREATE UNIQUE INDEX uq_outbox_message_id ON {table} (message_id);
 """
 
+EVENTFERRY_TABLE_MYSQL = """
+    CREATE TABLE {table} (
+        id             BIGINT NOT NULL AUTO_INCREMENT,
+        message_id     CHAR(36) NOT NULL,
+        aggregate_type VARCHAR(255) NOT NULL,
+        aggregate_id   VARCHAR(255) NOT NULL,
+        topic          VARCHAR(255) NOT NULL,
+        `key`          TEXT NULL,
+        payload        JSON NOT NULL,
+        headers        JSON NOT NULL,
+        trace_id       VARCHAR(64) NULL,
+        status         TINYINT NOT NULL DEFAULT 0,
+        attempts       INT NOT NULL DEFAULT 0,
+        next_retry_at  DATETIME(3) NULL,
+        claimed_at     DATETIME(3) NULL,
+        created_at     DATETIME(3) NOT NULL DEFAULT CURRENT_TIMESTAMP(3),
+        processed_at   DATETIME(3) NULL,
+        PRIMARY KEY (id),
+        UNIQUE KEY uq_outbox_message_id (message_id),
+        KEY idx_outbox_ready (status, id),
+        KEY idx_outbox_agg_order (aggregate_id, id)
+    ) ENGINE=InnoDB DEFAULT CHARSET=utf8mb4 COLLATE=utf8mb4_unicode_ci
+"""
+
 # Every write to these catalogs gives the row another xmin; autovacuum's do not.
 _CATALOGS = {
     "pg_namespace": "nspname::text", "pg_class": "relname::text", "pg_attribute": "attname::text",
@@ -37,15 +61,16 @@ _CATALOGS = {
     "pg_partitioned_table": "partrelid::text", "pg_default_acl": "oid::text"}
 
 
-def migrate_table(database, *arguments, table="public.outbox", user=OWNER_ROLE, expect=0, **more):
+def migrate_table(database, *arguments, table=None, user=OWNER_ROLE, expect=0, **more):
     """eventferryctl migrate on one table, without a configuration."""
-    return ctl("migrate", "--url", database.url(user), "--table", table, *arguments, expect=expect,
-               **more)
+    return ctl("migrate", "--url", database.url(user), "--table", table or database.table,
+               *arguments, expect=expect, **more)
 
 
-def make_eventferry_table(database, table="public.outbox"):
+def make_eventferry_table(database, table=None):
+    text = EVENTFERRY_TABLE if database.driver == "postgres" else EVENTFERRY_TABLE_MYSQL
     with database.session(OWNER_ROLE) as owner:
-        owner.run(EVENTFERRY_TABLE.format(table=table))
+        owner.run(text.format(table=table or database.table))
 
 
 def fingerprint(database):
@@ -56,6 +81,27 @@ def fingerprint(database):
         for name in ("schema_version", "outbox", "lease"):
             parts.append(database.run(f"SELECT '{name}', ctid::text, xmin::text, t::text "
                                       f"FROM eventferry.{name} t ORDER BY 2"))
+    return parts
+
+
+def fingerprint_mysql(database):
+    """Every table and procedure of the database, as the server says it was made, with its grants,
+    and the rows of our own tables."""
+    parts = []
+    for kind, query in (("TABLE", "SELECT TABLE_NAME FROM information_schema.TABLES "
+                                  "WHERE TABLE_SCHEMA = %s ORDER BY 1"),
+                        ("PROCEDURE", "SELECT ROUTINE_NAME FROM information_schema.ROUTINES "
+                                      "WHERE ROUTINE_SCHEMA = %s ORDER BY 1")):
+        for (name,) in database.run(query, (database.name,)):
+            parts.append(database.run(f"SHOW CREATE {kind} `{name}`"))
+    for name in ("schema_version", "outbox", "lease"):
+        if database.run("SHOW TABLES LIKE %s", ("eventferry_" + name,)):
+            parts.append(database.run(f"SELECT * FROM eventferry_{name} ORDER BY 1"))
+    parts.append(database.run(
+        "SELECT User, Host, Table_name, Table_priv, Column_priv FROM mysql.tables_priv "
+        "WHERE Db = %s ORDER BY 1, 2, 3", (database.name,)))
+    parts.append(database.run("SELECT User, Host, Routine_name, Proc_priv FROM mysql.procs_priv "
+                              "WHERE Db = %s ORDER BY 1, 2, 3", (database.name,)))
     return parts
 
 
