@@ -61,9 +61,10 @@ def _measure(stand, relay, case, place):
     if reader is None:
         if not place.broker.real:
             place.broker.bootstrap = relay.daemon.status()["kafka"]["brokers"]
-        reader = stand.reader(place, case.rows)
+        reader = stand.reader(place, case.rows, seconds=120 + case.rows / 20000)
     found = reader.result()
     running_at = relay.running_at()
+    slow_callbacks = relay.slow_callbacks()
     relay.stop()
     if relay.ends_by == "arrived":
         ended_at = found["last_append_ms"] / 1000
@@ -77,7 +78,8 @@ def _measure(stand, relay, case, place):
         "daemon_us": (daemon_s - relay.start_cost_s) * 1e6 / case.rows,
         "postgres_us": (after[0] - before[0]) * 1e6 / case.rows,
         "kafka_us": (after[1] - before[1]) * 1e6 / case.rows if place.broker.real else None,
-        "others_cores": others_cores, "peak_mib": peak_bytes / MIB, "vacuum_us": _vacuum(place) * 1e6 / case.rows,
+        "others_cores": others_cores, "peak_mib": peak_bytes / MIB,
+        "vacuum_us": _vacuum(place) * 1e6 / case.rows, "slow_callbacks": slow_callbacks,
         "checks": checks(found)}
 
 

@@ -116,6 +116,9 @@ def _remarks(result):
     wrong = {complaints(run) for run in result["runs"]} - {""}
     if any(run.get("rate_held") is False for run in result["runs"]):
         wrong.add("the writer did not hold its rate")
+    slow = sum(run.get("slow_callbacks") or 0 for run in result["runs"])
+    if slow:
+        wrong.add(f"{slow} slow callbacks")
     disturbed = sum(run.get("others_cores", 0.0) > DISTURBED for run in result["runs"])
     if disturbed:
         wrong.add(f"{disturbed} of {len(result['runs'])} runs disturbed")

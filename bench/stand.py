@@ -196,17 +196,26 @@ class Reader:
             self.child.wait()
 
 
+INSERT = (f"INSERT INTO {TABLE} (aggregate_type, aggregate_id, topic, payload, trace_id) "
+          "SELECT 'order', 'order-' || {aggregate}, %s, ('{{\"e\": \"' || rpad('#n:' || n || ';a:' "
+          "|| {aggregate} || ';t:0#', %s, 'x') || '\"}}')::jsonb, lpad(n::text, 32, '0') "
+          "FROM generate_series(%s, %s) n")
+AROUND_BYTES = len('{"e": ""}')  # of a payload, around its text
+
+
 def fill(place, rows, aggregates, payload_bytes):
     """Rows with numbers 1 to rows, as many aggregates in turn; payloads are exactly so long."""
     with place.database.session(OWNER_ROLE) as session:
-        session.run(
-            f"INSERT INTO {TABLE} (aggregate_type, aggregate_id, topic, payload, trace_id) "
-            "SELECT 'order', 'order-' || n %% %s, %s, ('{\"e\": \"' || rpad('#n:' || n || ';a:' || "
-            "n %% %s || ';t:0#', %s, 'x') || '\"}')::jsonb, lpad(n::text, 32, '0') "
-            "FROM generate_series(1, %s) n",
-            (aggregates, place.topic, aggregates, payload_bytes - len('{"e": ""}'), rows))
+        session.run(INSERT.format(aggregate=f"n %% {aggregates}"),
+                    (place.topic, payload_bytes - AROUND_BYTES, 1, rows))
     place.watch.run(f"VACUUM (ANALYZE) {TABLE}")
     place.watch.run("CHECKPOINT")
+
+
+def insert_one(place, number, aggregate, payload_bytes):
+    with place.database.session(OWNER_ROLE) as session:
+        session.run(INSERT.format(aggregate=str(aggregate)),
+                    (place.topic, payload_bytes - AROUND_BYTES, number, number))
 
 
 class OurRelay:
@@ -250,6 +259,10 @@ class OurRelay:
                     line["ts"].replace("Z", "+00:00")).timestamp()
         return None
 
+    def slow_callbacks(self):
+        """How often something held the event loop for 50 ms or longer."""
+        return int(self.daemon.metric("loop_slow_callbacks_total"))
+
     def stop(self):
         code = self.daemon.stop(expect=None)
         text = self.daemon.log_text()
@@ -289,6 +302,9 @@ class OtherRelay:
         return self.process.pid
 
     def running_at(self):
+        return None
+
+    def slow_callbacks(self):
         return None
 
     def stop(self):
