@@ -13,17 +13,24 @@ BUILD ?= build
 # Goals that work before anything is configured.
 FREE_GOALS := help deps dist deb rpm clean distclean
 # Goals that first see to their packages (scripts/deps --ensure GROUP), then run in a second make.
-GATED_GOALS := check check-unit check-sim check-integration check-chaos check-packaging check-packages \
-    asan bench fuzz demo lint prove prove-mutants chaos
+GATED_GOALS := check check-unit check-memory check-sim check-integration check-chaos check-packaging \
+    check-packages asan tsan asan-integration tsan-integration bench stress soak fuzz demo lint \
+    prove prove-mutants chaos
 GATE_check := build unit test demo lint
 GATE_check-unit := build unit
+GATE_check-memory := build
 GATE_check-sim := build
 GATE_check-integration := build test
 GATE_check-chaos := build test
 GATE_check-packaging := build test lint
 GATE_check-packages := build test package
 GATE_asan := build unit
+GATE_tsan := build unit
+GATE_asan-integration := build test
+GATE_tsan-integration := build test
 GATE_bench := build test
+GATE_stress := build test
+GATE_soak := build test
 GATE_fuzz := build fuzz
 GATE_demo := build demo
 GATE_lint := build lint
@@ -56,6 +63,7 @@ help:
 #: all - builds build/eventferryd and build/eventferryctl (the default)
 #: check - runs all tests: unit, simulation, packaging, integration with the demo, and chaos
 #: check-unit - runs the unit tests and the fuzz corpora; needs no servers
+#: check-memory - lets allocations fail one by one, at start, in configurations and HTTP requests
 #: check-sim - runs the simulation's scenarios and a few hundred schedules of fixed seeds
 #: check-integration - runs the tests against real PostgreSQL and Kafka servers
 #: check-chaos - runs each nemesis alone on real servers, and two short chaos runs
@@ -63,7 +71,12 @@ help:
 #: check-packages - builds the Debian package, looks for faults, and lives with it in a box with systemd
 #: lint - checks include directions, formatting, scripts, man pages and that docs agree with code
 #: asan - runs the unit tests with the address and undefined-behaviour sanitizers, in build-asan
+#: tsan - runs the unit tests and the simulation with the thread sanitizer, in build-tsan
+#: asan-integration - runs the integration tests with a daemon built as for asan
+#: tsan-integration - runs the integration tests with a daemon built as for tsan
 #: bench - measures speed and size, prints a table and writes JSON
+#: stress - drains large backlogs and fails when memory or speed leave their limits (STRESS_FLAGS=)
+#: soak - relays for SOAK_SECONDS (600) with mild disturbances and fails when anything grows
 #: fuzz - fuzzes each parser for FUZZ_SECONDS (30)
 #: prove - simulates relays and misfortunes from new seeds for PROVE_SECONDS (600)
 #: prove-mutants - plants known mistakes one at a time and shows that each is caught
@@ -97,7 +110,7 @@ rpm: dist
 PACKAGE_TARBALL = $(shell sed -n 's/^AC_INIT(\[\(.*\)\], \[\(.*\)\])$$/\1-\2.tar.gz/p' configure.ac)
 
 clean:
-	rm -rf build build-asan build-fuzz build-clang $(filter-out .,$(BUILD))
+	rm -rf build build-asan build-tsan build-fuzz build-clang $(filter-out .,$(BUILD))
 
 distclean: clean
 	rm -rf config.mk config.log config.status configure autom4te.cache .cache

@@ -4,12 +4,19 @@
 
 PYTHON := /usr/bin/python3
 FUZZ_SECONDS ?= 30
+SOAK_SECONDS ?= 600
 
 suites := unit
 test_sources := $(wildcard $(suites:%=tests/%/test_*.c))
 support_sources := $(filter-out $(test_sources),$(wildcard $(suites:%=tests/%/*.c)))
 contract_sources := $(wildcard tests/contract/*.c)
 fuzz_sources := $(wildcard tests/fuzz/fuzz_*.c)
+
+# Every allocation fails once: tests/memory. The linker puts a seam into the daemon's start.
+memory_shared := tests/memory/main.c tests/memory/failing.c
+memory_programs := $(patsubst %.c,$(BUILD)/%,$(filter-out $(memory_shared),$(wildcard tests/memory/*.c)))
+# 1: each allocation, 0: as many of each scenario as take some seconds.
+MEMORY_EVERY ?= 0
 
 test_programs := $(test_sources:%.c=$(BUILD)/%)
 contract_programs := $(if $(contract_sources),$(BUILD)/tests/contract/contract)
@@ -36,13 +43,29 @@ $(fuzz_replays): $(BUILD)/%: $(BUILD)/%.o $(BUILD)/tests/fuzz/driver.o $(ctl_lib
 	@echo '  LD   $@'
 	@$(link_test)
 
-.PHONY: check check-unit check-integration check-packaging check-packages asan fuzz bench demo
+# Its own allocator stands before the C library's, so it is linked as a whole program.
+$(memory_programs): $(BUILD)/%: $(BUILD)/%.o $(memory_shared:%.c=$(BUILD)/%.o) $(ctl_lib) $(lib)
+	@echo '  LD   $@'
+	@$(link) $(if $(filter %/start,$@),-Wl$(comma)--wrap=ef_systemd_ready) -o $@ \
+	    $(filter %.o,$^) $(filter %.a,$^) $(EF_LIBS)
+comma := ,
+# It runs before the sanitizers have set themselves up.
+ifneq ($(findstring address,$(EF_SANITIZE)),)
+$(BUILD)/tests/memory/failing.o: CPPFLAGS += -DEF_ADDRESS_SANITIZER
+$(BUILD)/tests/memory/failing.o: sanitize_flags :=
+endif
+
+.PHONY: check check-unit check-memory check-integration check-packaging check-packages asan tsan fuzz bench demo
+.PHONY: asan-integration tsan-integration stress soak
 .PHONY: tests
-tests: $(test_programs) $(contract_programs) $(fuzz_replays)
+tests: $(test_programs) $(contract_programs) $(fuzz_replays) $(memory_programs)
 
 ifdef EF_GATE_PASSED
 check-unit: tests
 	@scripts/run-unit $(test_programs) -- $(fuzz_replays)
+
+check-memory: $(memory_programs)
+	@for program in $(memory_programs); do $$program --every $(MEMORY_EVERY) || exit 1; done
 
 check-integration: all tests
 	@EF_BUILD='$(EF_BUILD_DIR)' $(PYTHON) -m pytest tests/integration $(PYTEST_FLAGS)
@@ -61,6 +84,7 @@ check-packages: all
 # In this order: the quick ones first, and one after the other even with -j.
 check: all tests
 	@$(MAKE) --no-print-directory check-unit
+	@$(MAKE) --no-print-directory check-memory
 	@$(MAKE) --no-print-directory check-sim
 	@$(MAKE) --no-print-directory check-packaging
 	@$(MAKE) --no-print-directory check-integration
@@ -70,7 +94,28 @@ check: all tests
 asan: export EF_TEST_TIMEOUT_SCALE ?= 4
 asan:
 	@$(MAKE) --no-print-directory BUILD=build-asan EF_SANITIZE=address,undefined all check-unit \
-	    check-sim
+	    check-sim check-memory
+
+# ThreadSanitizer halts at the first race; tests/thread-sanitizer says what it does not look at.
+tsan: export EF_TEST_TIMEOUT_SCALE ?= 8
+tsan: export TSAN_OPTIONS ?= $(tsan_options)
+tsan:
+	@$(MAKE) --no-print-directory BUILD=build-tsan EF_SANITIZE=thread all check-unit check-sim
+
+# The integration tests with a sanitized daemon.
+asan-integration: export EF_TEST_TIMEOUT_SCALE ?= 4
+asan-integration: export ASAN_OPTIONS ?= detect_leaks=1:strict_string_checks=1
+asan-integration: export LSAN_OPTIONS ?= suppressions=$(CURDIR)/tests/leak-sanitizer
+asan-integration: export UBSAN_OPTIONS ?= print_stacktrace=1
+asan-integration:
+	@$(MAKE) --no-print-directory BUILD=build-asan EF_SANITIZE=address,undefined check-integration
+
+tsan-integration: export EF_TEST_TIMEOUT_SCALE ?= 8
+tsan-integration: export TSAN_OPTIONS ?= $(tsan_options)
+tsan-integration:
+	@$(MAKE) --no-print-directory BUILD=build-tsan EF_SANITIZE=thread check-integration
+
+tsan_options = halt_on_error=1:ignore_noninstrumented_modules=1:suppressions=$(CURDIR)/tests/thread-sanitizer
 
 # libFuzzer is clang's.
 fuzz:
@@ -79,6 +124,12 @@ fuzz:
 
 bench: all
 	@EF_BUILD='$(EF_BUILD_DIR)' bench/run $(BENCH_FLAGS)
+
+stress: all
+	@EF_BUILD='$(EF_BUILD_DIR)' bench/stress $(STRESS_FLAGS)
+
+soak: all
+	@EF_BUILD='$(EF_BUILD_DIR)' bench/soak --seconds $(SOAK_SECONDS) $(SOAK_FLAGS)
 
 demo: all
 	@EF_BUILD='$(EF_BUILD_DIR)' scripts/demo

@@ -1,10 +1,12 @@
 // SPDX-License-Identifier: MIT
 #include "admin/admin.h"
 
+#include <jansson.h>
 #include <stdlib.h>
 
 #include "admin/collect.h"
 #include "admin/rates.h"
+#include "base/str.h"
 
 struct ef_admin {
     const struct ef_view *view;
@@ -14,6 +16,7 @@ struct ef_admin {
 
 struct ef_admin *ef_admin_new(const struct ef_admin_options *options)
 {
+    json_set_alloc_funcs(ef_xmalloc, free); /* or an answer would lack a part without a word */
     struct ef_admin *admin = ef_xcalloc(1, sizeof(*admin));
     admin->view = options->view;
     admin->rates = ef_rates_new(options->loop, options->view);

@@ -133,17 +133,24 @@ static void on_sweep(void *arg)
 
 /* --- requests --- */
 
-static void add_headers(struct MHD_Response *response, const struct ef_answer *answer)
+/* False: there is no memory for one of them. */
+static bool add_headers(struct MHD_Response *response, const struct ef_answer *answer)
 {
-    MHD_add_response_header(response, "Content-Type", answer->type);
-    MHD_add_response_header(response, "Content-Security-Policy", answer->policy);
-    MHD_add_response_header(response, "X-Content-Type-Options", "nosniff");
-    MHD_add_response_header(response, "X-Frame-Options", "DENY");
-    MHD_add_response_header(response, "Referrer-Policy", "no-referrer");
-    MHD_add_response_header(response, "Cross-Origin-Resource-Policy", "same-origin");
-    MHD_add_response_header(response, "Cache-Control", "no-store");
-    if (answer->status == 405)
-        MHD_add_response_header(response, "Allow", "GET, HEAD");
+    const char *const headers[][2] = {
+        {"Content-Type", answer->type},
+        {"Content-Security-Policy", answer->policy},
+        {"X-Content-Type-Options", "nosniff"},
+        {"X-Frame-Options", "DENY"},
+        {"Referrer-Policy", "no-referrer"},
+        {"Cross-Origin-Resource-Policy", "same-origin"},
+        {"Cache-Control", "no-store"},
+        {"Allow", "GET, HEAD"}, /* last: of one status only */
+    };
+    size_t count = sizeof(headers) / sizeof(headers[0]) - (answer->status != 405);
+    for (size_t i = 0; i < count; i++)
+        if (MHD_add_response_header(response, headers[i][0], headers[i][1]) != MHD_YES)
+            return false;
+    return true;
 }
 
 static enum MHD_Result reply(struct MHD_Connection *connection, struct ef_answer *answer)
@@ -155,8 +162,9 @@ static enum MHD_Result reply(struct MHD_Connection *connection, struct ef_answer
         ef_buf_done(&answer->body);
         return MHD_NO;
     }
-    add_headers(response, answer);
-    enum MHD_Result queued = MHD_queue_response(connection, answer->status, response);
+    enum MHD_Result queued = MHD_NO; /* closes: an answer without its protection is none */
+    if (add_headers(response, answer))
+        queued = MHD_queue_response(connection, answer->status, response);
     MHD_destroy_response(response);
     return queued;
 }

@@ -2,8 +2,8 @@
 #include "admin/rates.h"
 
 #include <stdlib.h>
-#include <uthash.h>
 
+#include "base/hash.h"
 #include "base/str.h"
 
 enum { LOOK_EVERY_US = 5 * 1000 * 1000 };

@@ -9,8 +9,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include <uthash.h>
-
+#include "base/hash.h"
 #include "base/utf8.h"
 
 static const double bucket_bounds[] = {.001, .0025, .005, .01, .025, .05, .1, .25,

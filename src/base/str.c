@@ -54,12 +54,18 @@ char *ef_xstrndup(const char *s, size_t len)
 
 char *ef_xprintf(const char *fmt, ...)
 {
-    char *p;
     va_list ap;
     va_start(ap, fmt);
+    char *p = ef_xvprintf(fmt, ap);
+    va_end(ap);
+    return p;
+}
+
+char *ef_xvprintf(const char *fmt, va_list ap)
+{
+    char *p;
     if (vasprintf(&p, fmt, ap) < 0)
         out_of_memory();
-    va_end(ap);
     return p;
 }
 

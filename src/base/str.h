@@ -5,6 +5,7 @@
  */
 #pragma once
 
+#include <stdarg.h>
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
@@ -52,6 +53,7 @@ void *ef_xrealloc(void *p, size_t size);
 char *ef_xstrdup(const char *s);
 char *ef_xstrndup(const char *s, size_t len);
 char *ef_xprintf(const char *fmt, ...) EF_PRINTF(1, 2);
+char *ef_xvprintf(const char *fmt, va_list ap) EF_PRINTF(1, 0);
 
 /* Damerau-free edit distance for "nearest known name"; names up to 63 bytes, else a large number.
  */

@@ -84,7 +84,11 @@ static void syntax_error(struct reader *reader)
                 "the file is not UTF-8 text: write the character another way or save it as UTF-8");
         return;
     }
-    const char *what = yaml->problem ? yaml->problem : "it cannot be read";
+    if (!yaml->problem) { /* the library says what is wrong with a text; not so of its memory */
+        ef_problems_add(reader->problems, 0, 0, false, "could not read on: out of memory");
+        return;
+    }
+    const char *what = yaml->problem;
     yaml_mark_t mark = yaml->problem_mark;
     if (yaml->context)
         ef_problems_add(reader->problems, line_of(mark), column_of(mark), false,

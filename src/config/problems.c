@@ -30,11 +30,9 @@ void ef_problems_add(struct ef_config_problems *problems, int line, int column, 
                          });
         return;
     }
-    char *text;
     va_list ap;
     va_start(ap, fmt);
-    if (vasprintf(&text, fmt, ap) < 0)
-        text = ef_xstrdup(fmt);
+    char *text = ef_xvprintf(fmt, ap);
     va_end(ap);
     /* names and paths of the file stand in it as they are: none may begin a line of its own */
     for (char *p = text; *p; p++)

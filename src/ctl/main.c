@@ -1,9 +1,12 @@
 // SPDX-License-Identifier: MIT
 /* eventferryctl: the operator's tool. The verbs are the table below. */
 #include <getopt.h>
+#include <jansson.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 
+#include "base/str.h"
 #include "ctl/ctl.h"
 #include "version.h"
 
@@ -77,6 +80,7 @@ int main(int argc, char **argv)
     };
     struct ef_ctl ctl = {.config_path = EF_CTL_DEFAULT_CONFIG};
     int option;
+    json_set_alloc_funcs(ef_xmalloc, free);
     while ((option = getopt_long(argc, argv, "+c:hV", options, NULL)) != -1) {
         switch (option) {
         case 'c':

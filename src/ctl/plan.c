@@ -51,11 +51,9 @@ void ef_plan_table_name(const struct ef_migration *migration, char out[EF_PLAN_T
 
 void ef_plan_say(struct ef_strings *list, const char *fmt, ...)
 {
-    char *text;
     va_list ap;
     va_start(ap, fmt);
-    if (vasprintf(&text, fmt, ap) < 0)
-        abort();
+    char *text = ef_xvprintf(fmt, ap);
     va_end(ap);
     list->items = ef_xrealloc(list->items, (list->count + 1) * sizeof(*list->items));
     list->items[list->count++] = text;

@@ -7,8 +7,8 @@
 
 #include <librdkafka/rdkafka.h>
 #include <stdatomic.h>
-#include <uthash.h>
 
+#include "base/hash.h"
 #include "base/log.h"
 #include "kafka/producer.h"
 

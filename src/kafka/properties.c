@@ -176,7 +176,8 @@ static struct known known_find(const char *name)
     if (!stream)
         return known;
     rd_kafka_conf_properties_show(stream);
-    if (fclose(stream) == 0) {
+    bool whole = !ferror(stream);
+    if (fclose(stream) == 0 && whole && table) {
         char *save = NULL;
         for (char *line = strtok_r(table, "\n", &save); line; line = strtok_r(NULL, "\n", &save))
             known_line(&known, line);

@@ -82,8 +82,18 @@ static void on_log_timer(struct ev_loop *ev, ev_timer *w, int revents)
     ef_log_flush();
 }
 
+/* libev's own way is abort(). Size 0 frees. */
+static void *ev_memory(void *p, long size)
+{
+    if (size > 0)
+        return ef_xrealloc(p, (size_t)size);
+    free(p);
+    return NULL;
+}
+
 struct ef_loop *ef_loop_new(void)
 {
+    ev_set_allocator(ev_memory);
     struct ef_loop *loop = ef_xcalloc(1, sizeof(*loop));
     loop->ev = ev_loop_new(EVFLAG_AUTO | EVFLAG_NOENV);
     if (!loop->ev)

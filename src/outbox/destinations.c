@@ -2,7 +2,8 @@
 #include "outbox/destinations.h"
 
 #include <stdlib.h>
-#include <uthash.h>
+
+#include "base/hash.h"
 
 /* Probe intervals double from one second to one minute. */
 #define PROBE_MIN_US EF_S_US

@@ -14,8 +14,7 @@
  */
 #pragma once
 
-#include <uthash.h>
-
+#include "base/hash.h"
 #include "base/str.h"
 #include "outbox/window.h"
 

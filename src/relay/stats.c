@@ -4,8 +4,8 @@
 #include "relay/relay_private.h"
 
 #include <stdlib.h>
-#include <uthash.h>
 
+#include "base/hash.h"
 #include "base/str.h"
 
 /* Topics that get a series of their own; the rest share one (interfaces.md, Metrics). */
