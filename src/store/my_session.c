@@ -142,7 +142,9 @@ void ef_my_session_setup_sql(const struct ef_config_database *database, MYSQL *m
                   "= 1, unique_checks = 1",
                   mariadb ? "" : ",TIME_TRUNCATE_FRACTIONAL", lock_s, lock_s);
     if (mariadb)
-        ef_buf_printf(out, ", max_statement_time = %lld.%03lld", limit_ms / 1000, limit_ms % 1000);
+        /* a join buffer would bring rows out of their order, and sort them through a file */
+        ef_buf_printf(out, ", max_statement_time = %lld.%03lld, join_cache_level = 0",
+                      limit_ms / 1000, limit_ms % 1000);
     else
         ef_buf_printf(out,
                       ", max_execution_time = %lld, range_optimizer_max_mem_size = 0,"

@@ -164,7 +164,7 @@ static void put_headers(const struct ef_my_store *s, struct ef_buf *b)
     ef_buf_printf(b, "LEFT(o.%s, %d)", s->layout.column[EF_COL_HEADERS], MAX + 1);
 }
 
-/* Behind the header: id, created_at, message_id, aggregate_type, aggregate_id, topic, key, payload,
+/* id, created_at, message_id, aggregate_type, aggregate_id, topic, key, payload,
  * payload's size, headers, trace_id, partition, status, attempts. */
 static char *row_piece(const struct ef_my_store *s)
 {
@@ -173,7 +173,7 @@ static char *row_piece(const struct ef_my_store *s)
     const struct ef_my_layout *l = &s->layout;
     struct ef_buf b;
     ef_buf_init(&b, PIECE_MAX);
-    ef_buf_printf(&b, "SELECT NULL, o.%s, CAST(", l->column[EF_COL_ID]);
+    ef_buf_printf(&b, "SELECT o.%s, CAST(", l->column[EF_COL_ID]);
     ef_my_sql_created(s, &b);
     ef_buf_puts(&b, " AS CHAR)");
     for (size_t i = 0; i < sizeof(texts) / sizeof(texts[0]); i++) {
@@ -199,19 +199,34 @@ static bool has_order(const struct ef_my_store *s)
     return s->layout.has[EF_COL_AGGREGATE_ID] || s->outbox->columns[EF_COL_AGGREGATE_ID].value;
 }
 
-/* What tells aggregates apart: the id, and the type where it counts. Of table `of`, as bytes. */
-static void put_aggregate(const struct ef_my_store *s, struct ef_buf *b, const char *of,
-                          enum ef_column col)
-{
-    if (s->layout.has[col])
-        ef_buf_printf(b, "CAST(%s.%s AS BINARY)", of, s->layout.column[col]);
-    else
-        ef_buf_puts(b, "''"); /* a constant: all are alike */
-}
-
 static bool by_type(const struct ef_my_store *s)
 {
     return s->outbox->order_by == EF_ORDER_AGGREGATE_TYPE_AND_ID;
+}
+
+/*
+ * What tells aggregates apart, of table `of`: a hash of its bytes. Of a fixed size it can be the
+ * key of a temporary table, which a VARCHAR(255) of four-byte characters cannot; MySQL has no MD5
+ * any more (9.6). NULL, which equals nothing, where there is no aggregate.
+ */
+static void put_aggregate(const struct ef_my_store *s, struct ef_buf *b, const char *of)
+{
+    const struct ef_my_layout *l = &s->layout;
+    ef_buf_puts(b, "UNHEX(SHA2(");
+    if (by_type(s) && l->has[EF_COL_AGGREGATE_TYPE] && l->has[EF_COL_AGGREGATE_ID])
+        ef_buf_printf(b,
+                      "CONCAT(LENGTH(%s.%s), ':', CAST(%s.%s AS BINARY), COALESCE(CONCAT('=', "
+                      "CAST(%s.%s AS BINARY)), ''))",
+                      of, l->column[EF_COL_AGGREGATE_ID], of, l->column[EF_COL_AGGREGATE_ID], of,
+                      l->column[EF_COL_AGGREGATE_TYPE]);
+    else if (l->has[EF_COL_AGGREGATE_ID])
+        ef_buf_printf(b, "%s.%s", of, l->column[EF_COL_AGGREGATE_ID]);
+    else if (by_type(s) && l->has[EF_COL_AGGREGATE_TYPE])
+        ef_buf_printf(b, "COALESCE(CONCAT('=', CAST(%s.%s AS BINARY)), '')", of,
+                      l->column[EF_COL_AGGREGATE_TYPE]);
+    else
+        ef_buf_puts(b, "''"); /* a constant: all are alike */
+    ef_buf_puts(b, ", 256))");
 }
 
 static void put_index(struct ef_buf *b, const char *index)
@@ -226,32 +241,38 @@ static char *held_piece(const struct ef_my_store *s)
     struct ef_buf b;
     ef_buf_init(&b, PIECE_MAX);
     if (has_order(s)) {
-        ef_buf_puts(&b, "WITH h AS (SELECT ");
-        put_aggregate(s, &b, "e", EF_COL_AGGREGATE_ID);
-        ef_buf_puts(&b, " AS a, ");
-        if (by_type(s)) {
-            put_aggregate(s, &b, "e", EF_COL_AGGREGATE_TYPE);
-            ef_buf_puts(&b, " AS t, ");
-        }
-        ef_buf_printf(&b, "MIN(e.%s) AS first FROM %s e", l->column[EF_COL_ID], l->table);
+        ef_buf_puts(&b, "WITH h AS (SELECT CAST(");
+        put_aggregate(s, &b, "e");
+        ef_buf_printf(&b, " AS BINARY(32)) AS a, MIN(e.%s) AS first FROM %s e",
+                      l->column[EF_COL_ID], l->table);
         put_index(&b, l->status_index);
-        ef_buf_printf(&b, " WHERE e.%s IN (1,3) GROUP BY 1%s) ", l->column[EF_COL_STATUS],
-                      by_type(s) ? ", 2" : "");
+        ef_buf_printf(&b, " WHERE e.%s IN (1,3) GROUP BY 1) ", l->column[EF_COL_STATUS]);
     }
     return finish(&b);
 }
 
+/* Nothing is hashed while nothing waits. */
 static char *joined_piece(const struct ef_my_store *s)
 {
     struct ef_buf b;
     ef_buf_init(&b, PIECE_MAX);
     if (has_order(s)) {
-        ef_buf_puts(&b, " LEFT JOIN h ON h.a = ");
-        put_aggregate(s, &b, "o", EF_COL_AGGREGATE_ID);
-        if (by_type(s)) {
-            ef_buf_puts(&b, " AND h.t <=> ");
-            put_aggregate(s, &b, "o", EF_COL_AGGREGATE_TYPE);
-        }
+        ef_buf_puts(&b, " LEFT JOIN h ON h.a = CAST(IF(@ef_waiting, ");
+        put_aggregate(s, &b, "o");
+        ef_buf_puts(&b, ", NULL) AS BINARY(32))");
+    }
+    return finish(&b);
+}
+
+static char *waiting_piece(const struct ef_my_store *s)
+{
+    const struct ef_my_layout *l = &s->layout;
+    struct ef_buf b;
+    ef_buf_init(&b, PIECE_MAX);
+    if (has_order(s)) {
+        ef_buf_printf(&b, "SELECT EXISTS (SELECT 1 FROM %s o", l->table);
+        put_index(&b, l->status_index);
+        ef_buf_printf(&b, " WHERE o.%s IN (1,3)) INTO @ef_waiting;", l->column[EF_COL_STATUS]);
     }
     return finish(&b);
 }
@@ -281,6 +302,7 @@ void ef_my_sql_build(struct ef_my_store *s)
     ef_my_sql_free(&s->sql);
     s->sql.server =
         ef_xstrdup(s->lease.session.mariadb ? EF_MY_SERVER_MARIADB : EF_MY_SERVER_MYSQL);
+    s->sql.waiting = waiting_piece(s);
     s->sql.held = held_piece(s);
     s->sql.row = row_piece(s);
     s->sql.joined = joined_piece(s);
@@ -290,6 +312,7 @@ void ef_my_sql_build(struct ef_my_store *s)
 void ef_my_sql_free(struct ef_my_sql *sql)
 {
     free(sql->server);
+    free(sql->waiting);
     free(sql->held);
     free(sql->row);
     free(sql->joined);

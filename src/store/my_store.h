@@ -34,11 +34,12 @@ struct ef_my_layout {
 
 /* Pieces of statements, built once from the layout; owned. */
 struct ef_my_sql {
-    char *server; /* who answers: an expression */
-    char *held;   /* WITH h AS (...): the first waiting row of each aggregate */
-    char *row;    /* SELECT ... : the columns that my_fetch.c decodes */
-    char *joined; /* FROM o LEFT JOIN h */
-    char *due;    /* AND ...: of row o */
+    char *server;  /* who answers: an expression */
+    char *waiting; /* SELECT ... INTO @ef_waiting: is there any row that holds others back? */
+    char *held;    /* WITH h AS (...): the first waiting row of each aggregate */
+    char *row;     /* SELECT ... : the columns that my_fetch.c decodes */
+    char *joined;  /* FROM o LEFT JOIN h */
+    char *due;     /* AND ...: of row o */
 };
 
 struct ef_my_fetch { /* the open fetch */
