@@ -31,13 +31,16 @@ run-fuzz: $(sim_fuzzer)
 
 .PHONY: prove prove-mutants check-sim
 ifdef EF_GATE_PASSED
-# What runs with the other tests: a few seconds, always the same seeds.
+# What runs with the other tests: some seconds. The same seeds each time, and a few new ones, which
+# are printed.
 check-sim: $(sim_program)
-	@$(sim_program) --quiet --twice 20 --count 600 $(sim_scenarios)
+	@$(sim_program) --quiet --twice 100 --count 600 $(sim_scenarios)
+	@$(sim_program) --quiet --seed $(PROVE_SEED) --count 200
 
 prove: $(sim_program)
 	@$(sim_program) --twice 100 $(sim_scenarios)
-	@$(sim_program) --seed $(PROVE_SEED) --seconds $(PROVE_SECONDS) --coverage --covered
+	@$(sim_program) --seed $(PROVE_SEED) --seconds $(PROVE_SECONDS) --coverage --covered \
+	    --pace 200000
 
 prove-mutants: all $(sim_program)
 	@scripts/prove-mutants

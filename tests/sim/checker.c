@@ -7,8 +7,10 @@
 #include <string.h>
 
 #include "base/str.h"
+#include "sim/clockwork.h"
 #include "sim/publisher.h"
 #include "sim/tell.h"
+#include "sim/world.h"
 
 static const char *const names[SIM_VIOLATIONS] = {
     [SIM_LOSS] = "loss",
@@ -168,12 +170,21 @@ void sim_check_undone(const struct sim_row *now, const struct sim_row_state *the
         h->dead = false;
         h->dead_undone = h->dead_undone || failover;
     }
+    if (now->s.status != EF_STATUS_DEAD && then->there && then->status == EF_STATUS_DEAD)
+        h->dead = h->dead_acked = true; /* that it was to be sent again is undone */
     bool came_back = (!now->s.there && then->there) ||
                      (now->s.status == EF_STATUS_DONE && then->status != EF_STATUS_DONE);
     if (came_back) { /* settled asynchronously: it can only repeat */
         h->settled = false;
         h->acked_life = -1;
     }
+}
+
+void sim_check_asked_again(const struct sim_row *row)
+{
+    struct history *h = &c.h[row->uid];
+    h->dead = h->dead_acked = false;
+    h->dead_undone = true; /* its successors may have gone */
 }
 
 void sim_check_truncated(const struct sim_row *row)
@@ -220,10 +231,9 @@ static int uid_of(struct ef_slice id)
 
 static bool faithful(const struct sim_row *row, const struct ef_message *msg, bool dead_letter)
 {
-    char lane[8], key[8];
-    snprintf(lane, sizeof(lane), "a%d", row->lane);
+    char key[8];
     snprintf(key, sizeof(key), "k%d", row->key);
-    const char *want = row->key >= 0 ? key : row->lane == SIM_LANES - 1 ? NULL : lane;
+    const char *want = row->key >= 0 ? key : sim_aggregate_id(row);
     bool same_key = want ? ef_slice_eq(msg->key, ef_slice_of(want)) : msg->key.p == NULL;
     if (dead_letter && header(msg, "dlq-payload-omitted").p) /* too large: told instead of sent */
         return same_key && msg->value.p && msg->value.len == 0;
@@ -257,7 +267,7 @@ int sim_check_message(const struct ef_message *msg, bool dead_letter)
 
 void sim_check_produced(int relay)
 {
-    if (c.granted[relay] != c.last_grant)
+    if (c.granted[relay] != c.last_grant && !sim_late_message())
         sim_violated(SIM_OWNER, "relay %d produces, but another was granted the table after it",
                      relay);
 }
@@ -378,6 +388,8 @@ void sim_check_everything(void)
         bool gone = !row->s.there || row->s.status == EF_STATUS_DONE;
         if (gone && !(h->acked && h->appeared))
             sim_violated(SIM_LOSS, "m%06d is gone and was never delivered", i);
+        if (gone && c.config.archive && !row->s.archived && row->s.status != EF_STATUS_DONE)
+            sim_violated(SIM_LOSS, "m%06d is gone and not in the archive", i);
         if (row->s.there && row->s.status == EF_STATUS_DEAD && c.config.dead_letters &&
             !h->dead_acked)
             sim_violated(SIM_LOSS, "m%06d is dead without a dead letter", i);

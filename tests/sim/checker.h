@@ -48,8 +48,9 @@ const char *sim_violation_name(enum sim_violation violation);
 
 struct sim_check_config {
     bool dead_letters; /* configured */
-    int max_attempts;  /* the lowest that any of the configurations has */
-    bool serialised;   /* the application keeps its precondition for order */
+    bool archive;
+    int max_attempts; /* the lowest that any of the configurations has */
+    bool serialised;  /* the application keeps its precondition for order */
 };
 
 void sim_check_reset(const struct sim_check_config *config);
@@ -66,6 +67,9 @@ void sim_check_marked(const struct sim_row *row, const struct ef_decision *d,
                       const struct sim_stmt *stmt);
 void sim_check_undone(const struct sim_row *now, const struct sim_row_state *then, bool born,
                       bool failover);
+/* An operator sets a dead row to wait. */
+void sim_check_asked_again(const struct sim_row *row);
+/* Or deletes it; or the table was emptied. */
 void sim_check_truncated(const struct sim_row *row);
 void sim_check_ids_begin_again(void);
 void sim_check_granted(int relay, uint32_t serial);

@@ -50,6 +50,8 @@ enum sim_labels { LABELS_NONE, LABELS_STATEMENT, LABELS_PARTITION, LABELS_FAULT 
     X(SHARED_TTL, "shared.lease-ttl", WORLD, NONE)                                                 \
     X(SHARED_DEAD, "shared.no-dead-letters", WORLD, NONE)                                          \
     X(SHARED_DELIVERED, "shared.on-delivered", WORLD, NONE)                                        \
+    X(SHARED_ORDER, "shared.order-by-type", WORLD, NONE)                                           \
+    X(SHARED_ARCHIVE, "shared.archive", WORLD, NONE)                                               \
     X(SHARED_WAKE, "shared.notify", WORLD, NONE)                                                   \
     X(SHARED_CLAIM, "shared.claim-timeout", WORLD, NONE)                                           \
     X(RELAY_NO_STATE, "relay.no-state-dir", RELAY, NONE)                                           \
@@ -101,6 +103,7 @@ enum sim_labels { LABELS_NONE, LABELS_STATEMENT, LABELS_PARTITION, LABELS_FAULT 
     X(WRITER_ROLLBACK, "writer.rollback", WRITER, NONE)                                            \
     X(ROW_LANE, "row.aggregate", WRITER, NONE)                                                     \
     X(ROW_TOPIC, "row.topic", WRITER, NONE)                                                        \
+    X(ROW_TYPE, "row.type", WRITER, NONE)                                                          \
     X(ROW_KEY, "row.key", WRITER, NONE)                                                            \
     X(ROW_PARTITION, "row.partition", WRITER, NONE)                                                \
     X(ROW_BAD, "row.bad", WRITER, NONE)                                                            \

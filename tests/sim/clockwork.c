@@ -11,6 +11,9 @@
 #define WORLD_MONO_US (1000 * EF_S_US)
 #define WORLD_WALL_US (INT64_C(1795000000) * EF_S_US)
 
+/* The relay looks at its lease before every 32nd message (pump.c): so many may go too late. */
+enum { LATE_MESSAGES = 32 };
+
 enum kind { KIND_EVENT, KIND_TIMER };
 
 struct entry {
@@ -26,6 +29,12 @@ struct ef_loop {
     int64_t mono_us, wall_skew_us;
     int64_t frozen_until_us;
     bool dead;
+    int stall_looks; /* until it stands still at one; 0: it does not */
+    int64_t stall_us;
+    bool stall_unaware;
+    int late_messages; /* that may go although it stood still */
+    void (*on_stall)(void *arg);
+    void *on_stall_arg;
     int depth; /* calls of sim_enter under way */
     struct ef_deferred *first, **last;
     struct ef_loop_stats stats;
@@ -38,6 +47,7 @@ static struct {
     int64_t now;
     uint64_t order, steps, fingerprint;
     struct ef_loop *current;
+    int64_t standing_until; /* of the callback that stood still last; INT64_MAX: none does */
 } w;
 
 /* --- the queue --- */
@@ -106,9 +116,33 @@ static void put_in(int *slot, int64_t at, enum kind kind, void *object)
 
 /* --- the clock --- */
 
+/* The callback under way is left standing, and everything else goes on. */
+static void stand_still(struct ef_loop *loop)
+{
+    int64_t until_us = w.now + loop->stall_us, outer_us = w.standing_until;
+    if (until_us > outer_us) /* whoever stood still before goes on before */
+        until_us = outer_us;
+    w.standing_until = until_us;
+    loop->on_stall(loop->on_stall_arg);
+    sim_loop_freeze(loop, until_us + 1);
+    w.current = NULL;
+    while (sim_step(until_us))
+        ;
+    w.standing_until = outer_us;
+    w.current = loop;
+    loop->late_messages = LATE_MESSAGES;
+}
+
 static ef_mono read_mono(void *ctx)
 {
     (void)ctx;
+    struct ef_loop *loop = w.current;
+    if (loop && !loop->dead && loop->stall_looks > 0 && --loop->stall_looks == 0) {
+        ef_mono before = {WORLD_MONO_US + w.now + loop->mono_us};
+        stand_still(loop);
+        if (loop->stall_unaware)
+            return before;
+    }
     return (ef_mono){WORLD_MONO_US + w.now + (w.current ? w.current->mono_us : 0)};
 }
 
@@ -128,6 +162,7 @@ void sim_clock_reset(void)
     w.order = w.steps = 0;
     w.fingerprint = UINT64_C(0xcbf29ce484222325);
     w.current = NULL;
+    w.standing_until = INT64_MAX;
     ef_clock_use(&source);
 }
 
@@ -223,6 +258,29 @@ void sim_loop_freeze(struct ef_loop *loop, int64_t until_us)
         loop->frozen_until_us = until_us;
 }
 
+void sim_loop_stall(struct ef_loop *loop, int looks, int64_t us, bool unaware)
+{
+    loop->stall_looks = looks;
+    loop->stall_us = us;
+    loop->stall_unaware = unaware;
+}
+
+void sim_loop_on_stall(struct ef_loop *loop, void (*fn)(void *arg), void *arg)
+{
+    loop->on_stall = fn;
+    loop->on_stall_arg = arg;
+}
+
+bool sim_loop_inside(const struct ef_loop *loop)
+{
+    return loop->depth > 0;
+}
+
+bool sim_late_message(void)
+{
+    return w.current && w.current->late_messages-- > 0;
+}
+
 bool sim_loop_frozen(const struct ef_loop *loop)
 {
     return w.now < loop->frozen_until_us;
@@ -238,6 +296,7 @@ static void run_deferred(struct ef_loop *loop)
         d->next = NULL;
         d->queued = false;
         w.steps++;
+        loop->late_messages = 0;
         d->fn(d->arg);
     }
 }
@@ -246,15 +305,17 @@ void sim_enter(struct ef_loop *loop)
 {
     loop->depth++;
     w.current = loop;
+    loop->late_messages = 0;
     loop->time = (struct ef_loop_time){ef_clock_mono(), ef_clock_wall()};
 }
 
 void sim_leave(struct ef_loop *loop)
 {
-    if (--loop->depth == 0) {
+    if (loop->depth == 1) {
         run_deferred(loop);
         w.current = NULL;
     }
+    loop->depth--;
 }
 
 static void run(const struct entry *e, struct ef_loop *loop)

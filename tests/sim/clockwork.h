@@ -42,6 +42,16 @@ struct ef_loop *sim_loop_new(int actor, int64_t mono_us, int64_t wall_skew_us);
 void sim_loop_kill(struct ef_loop *loop);
 void sim_loop_free(struct ef_loop *loop);
 void sim_loop_freeze(struct ef_loop *loop, int64_t until_us);
+/*
+ * Inside a callback, at one of the coming looks at the clock, the process stands still while the
+ * world goes on. unaware: that look still gives the time before.
+ */
+void sim_loop_stall(struct ef_loop *loop, int looks, int64_t us, bool unaware);
+void sim_loop_on_stall(struct ef_loop *loop, void (*fn)(void *arg), void *arg);
+/* A callback is under way. */
+bool sim_loop_inside(const struct ef_loop *loop);
+/* The running callback stood still: it may send some messages before it looks at its lease. */
+bool sim_late_message(void);
 bool sim_loop_frozen(const struct ef_loop *loop);
 /* Calls into the product from outside of its events happen between these: its clock is the
  * process's, deferred calls run at the end. */

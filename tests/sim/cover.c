@@ -23,6 +23,7 @@ static struct {
     uint64_t changed[SIM_STMT_KINDS], nothing[SIM_STMT_KINDS], fenced[SIM_STMT_KINDS];
     uint64_t answers[SIM_STMT_KINDS][EF_CLASS_COUNT];
     uint64_t reports[EF_CLASS_COUNT], asides[EF_CLASS_COUNT];
+    uint64_t notable[SIM_NOTABLES];
     uint64_t faults[FAULTS_MAX];
     const char *fault_names[FAULTS_MAX];
 } c;
@@ -48,6 +49,11 @@ void sim_cover_report(enum ef_class class, bool dead_letter)
         c.asides[class]++;
     else
         c.reports[class]++;
+}
+
+void sim_cover_notable(enum sim_notable what)
+{
+    c.notable[what]++;
 }
 
 void sim_cover_fault(int kind, const char *name)
@@ -123,9 +129,20 @@ static int classes(bool only_missing)
     return missing;
 }
 
+static const char *const notables[SIM_NOTABLES] = {
+    [SIM_STOOD_STILL] = "stands still in a callback",
+    [SIM_ANOTHER_CLAIMED] = "another relay claims a row",
+    [SIM_ANOTHER_FINISHED] = "another relay finishes it",
+    [SIM_ANOTHER_DIED] = "another relay dies with it",
+    [SIM_ARCHIVED] = "row archived",
+    [SIM_ORDERED_BY_TYPE] = "order by type and id",
+};
+
 int sim_cover_print(bool only_missing)
 {
     int missing = edges(only_missing) + settling(only_missing) + classes(only_missing);
+    for (int i = 0; i < SIM_NOTABLES; i++)
+        missing += line("world", notables[i], c.notable[i], only_missing);
     for (int i = 0; i < FAULTS_MAX; i++)
         if (c.fault_names[i])
             missing += line("fault", c.fault_names[i], c.faults[i], only_missing);

@@ -11,6 +11,17 @@
 void sim_cover_statement(const struct sim_stmt *stmt);
 void sim_cover_answer(enum sim_stmt_kind kind, const struct ef_error *err);
 void sim_cover_report(enum ef_class class, bool dead_letter);
+/* What else has to happen somewhere. */
+enum sim_notable {
+    SIM_STOOD_STILL,      /* a process, inside a callback */
+    SIM_ANOTHER_CLAIMED,  /* a row: another kind of relay */
+    SIM_ANOTHER_FINISHED, /* it */
+    SIM_ANOTHER_DIED,     /* with a row in its hands */
+    SIM_ARCHIVED,         /* rows, instead of deleted or marked */
+    SIM_ORDERED_BY_TYPE,  /* schedules with order_by: aggregate_type_and_id */
+    SIM_NOTABLES,
+};
+void sim_cover_notable(enum sim_notable what);
 void sim_cover_fault(int kind, const char *name);
 /* Prints everything; returns the number of things that were never reached. */
 int sim_cover_print(bool only_missing);

@@ -276,6 +276,25 @@ void sim_db_foreign(int uid, enum ef_status status, int64_t claimed_us)
     sim_db_log_commit(true);
 }
 
+void sim_db_retry(int uid)
+{
+    sim_db_save_row(uid);
+    db.next_xid++;
+    db.rows[uid].s.status = EF_STATUS_FAILED;
+    db.rows[uid].s.attempts = 0;
+    db.rows[uid].s.next_retry_us = sim_db_now_us();
+    sim_db_log_commit(true);
+}
+
+void sim_db_delete(int uid)
+{
+    sim_db_save_row(uid);
+    db.next_xid++;
+    db.rows[uid].s.there = false;
+    sim_db_unindex(uid);
+    sim_db_log_commit(true);
+}
+
 int64_t sim_db_sequence(void)
 {
     return db.sequence;

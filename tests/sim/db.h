@@ -21,6 +21,7 @@
 enum {
     SIM_ROWS_MAX = 1024, /* of a schedule, ever */
     SIM_LANES = 8,       /* aggregates; the last is NULL: rows without order */
+    SIM_TYPES = 2,       /* of aggregates */
     SIM_TOPICS = 3,
     SIM_RELAYS = 5,
 };
@@ -36,6 +37,7 @@ enum sim_row_kind {
 
 struct sim_row_state { /* what statements change, and a crash may take back */
     bool there;        /* committed and not deleted */
+    bool archived;
     int8_t status;
     int16_t attempts;
     int64_t next_retry_us, claimed_us; /* database's clock; 0: NULL */
@@ -44,7 +46,7 @@ struct sim_row_state { /* what statements change, and a crash may take back */
 struct sim_row {
     int uid; /* of all rows ever; the message id */
     int64_t id, created_us;
-    int lane, topic, key, partition; /* key -1: NULL; partition -1: none */
+    int lane, type, topic, key, partition; /* key -1: NULL; partition -1: none */
     enum sim_row_kind kind;
     int size_bytes;
     int tx; /* open transaction that inserted it; -1: none any more */
@@ -147,6 +149,9 @@ bool sim_db_commit(int tx);
 void sim_db_rollback(int tx);
 /* What another kind of relay does to a row. */
 void sim_db_foreign(int uid, enum ef_status status, int64_t claimed_us);
+/* An operator has a dead row sent again, or deletes it. */
+void sim_db_retry(int uid);
+void sim_db_delete(int uid);
 /* Ids go on after `sequence`; false: transactions are open. */
 bool sim_db_truncate(int64_t sequence);
 int64_t sim_db_sequence(void);
@@ -156,7 +161,7 @@ void sim_db_crash(void);
 void sim_db_failover(int64_t skew_us);
 void sim_db_replicate(int64_t fraction_permille); /* the replica catches up by this much */
 void sim_db_flush_some(void);
-/* Relays' rights are taken away: 0 none, 1 on the table, 2 on the lease too. */
+/* Relays' rights are taken away: 0 none, 1 on the table, 2 on the lease too, 3 on the archive. */
 void sim_db_revoke(int revoked);
 void sim_db_mend(void); /* nobody waits for row locks any more */
 

@@ -35,7 +35,7 @@ struct sim_db {
     uint32_t commits;
     unsigned filenode;
     bool paused, armed, no_locks;
-    int revoked; /* rights: 1 on the table, 2 on the lease too */
+    int revoked; /* rights: 1 on the table, 2 on the lease too, 3 on the archive */
     struct tx tx[TX_MAX];
     struct undo *log;
     int log_count, log_size;

@@ -6,6 +6,7 @@
  * row in its hands.
  */
 #include "sim/choice.h"
+#include "sim/cover.h"
 #include "sim/publisher.h"
 #include "sim/tell.h"
 #include "sim/world.h"
@@ -65,6 +66,7 @@ static void claim(void)
     }
     f.uid = uids[sim_choose(SITE_FOREIGN_ROW, 0, count)];
     f.claimed_us = sim_db_now_us();
+    sim_cover_notable(SIM_ANOTHER_CLAIMED);
     TELL("another relay: claims m%06d", f.uid);
     sim_db_foreign(f.uid, EF_STATUS_PROCESSING, f.claimed_us);
     sim_event_start(&f.event, sim_delay(SITE_FOREIGN_HOLDS, 0, 1000, 40 * EF_S_US));
@@ -77,11 +79,14 @@ static void finish(void)
     bool ours =
         row->s.there && row->s.status == EF_STATUS_PROCESSING && row->s.claimed_us == f.claimed_us;
     if (ours && !dies) {
+        sim_cover_notable(SIM_ANOTHER_FINISHED);
         TELL("another relay: has sent m%06d", f.uid);
         sim_check_appended(f.uid, row->topic, true);
         sim_check_foreign(row);
         sim_db_foreign(f.uid, EF_STATUS_DONE, 0);
     }
+    if (ours && dies)
+        sim_cover_notable(SIM_ANOTHER_DIED);
     f.uid = -1;
     rest();
 }

@@ -17,7 +17,7 @@
 static struct {
     uint64_t seed;
     int64_t count, twice;
-    double seconds;
+    double seconds, pace; /* pace: steps a second of processor time, at least */
     bool tell, quiet, coverage, need_coverage, keep_going;
     const char *save;
 } options = {.seed = 1};
@@ -93,11 +93,15 @@ static void run_many(void)
             fflush(stdout);
         }
     }
-    double took = now_s() - began;
+    double took = now_s() - began, pace = (double)total_steps / ((double)clock() / CLOCKS_PER_SEC);
     const struct sim_check_totals *t = sim_check_totals();
     printf("%" PRId64 " schedules from seed %" PRIu64 ", %" PRIu64 " steps in %.1f s (%.0f steps/s)"
            ", %d with a violation\n",
            ran, options.seed, total_steps, took, (double)total_steps / took, failures);
+    if (pace < options.pace) {
+        printf("only %.0f steps a second of processor time\n", pace);
+        failures++;
+    }
     printf("%" PRIu64 " rows committed, %" PRIu64 " messages appended, %" PRIu64
            " of them repeats, %" PRIu64 " rows dead\n",
            t->rows, t->appended, t->repeats, t->dead);
@@ -159,6 +163,7 @@ static void usage(FILE *f)
           "  --twice N      tell so many schedules twice and compare\n"
           "  --tell         print what happens\n"
           "  --save DIR     make failing schedules short and keep them there\n"
+          "  --pace N       fail if it makes fewer steps a second of processor time\n"
           "  --keep-going   do not stop at the first violation\n"
           "  --coverage     print what was reached\n"
           "  --covered      fail if something was never reached\n"
@@ -172,7 +177,8 @@ static void parse(int argc, char **argv)
         {"seed", 1, NULL, 's'},     {"count", 1, NULL, 'n'},   {"seconds", 1, NULL, 't'},
         {"twice", 1, NULL, '2'},    {"tell", 0, NULL, 'v'},    {"save", 1, NULL, 'w'},
         {"coverage", 0, NULL, 'c'}, {"covered", 0, NULL, 'C'}, {"keep-going", 0, NULL, 'k'},
-        {"quiet", 0, NULL, 'q'},    {"help", 0, NULL, 'h'},    {NULL, 0, NULL, 0}};
+        {"quiet", 0, NULL, 'q'},    {"pace", 1, NULL, 'p'},    {"help", 0, NULL, 'h'},
+        {NULL, 0, NULL, 0}};
     for (int o; (o = getopt_long(argc, argv, "", longs, NULL)) != -1;) {
         switch (o) {
         case 's':
@@ -183,6 +189,9 @@ static void parse(int argc, char **argv)
             break;
         case 't':
             options.seconds = strtod(optarg, NULL);
+            break;
+        case 'p':
+            options.pace = strtod(optarg, NULL);
             break;
         case '2':
             options.twice = strtoll(optarg, NULL, 10);

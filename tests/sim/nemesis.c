@@ -52,6 +52,15 @@ static void freeze_relay(int i)
     sim_relay_freeze(i, lasts(200 * EF_MS_US, 20 * EF_S_US), threads_too);
 }
 
+/* In the middle of a callback: the world goes on between two looks at the clock. */
+static void stall_relay(int i)
+{
+    bool unaware = option(2) != 0;
+    bool threads_too = which(2) != 0;
+    int looks = (int)later(1, 200);
+    sim_relay_stall(i, looks, lasts(10 * EF_MS_US, 20 * EF_S_US), unaware, threads_too);
+}
+
 static void break_connection(int i)
 {
     int conn = which(3);
@@ -132,8 +141,42 @@ static void revoke_rights(int i)
 {
     (void)i;
     TELL("operator: takes the relays' rights away");
-    sim_db_revoke(1 + option(2));
+    sim_db_revoke(1 + option(3));
     sim_event_start(&grants_return, lasts(10 * EF_MS_US, 15 * EF_S_US));
+}
+
+/* Some dead row, or -1. */
+static int dead_row(void)
+{
+    int dead[8], count = 0;
+    const int *index;
+    int all = sim_db_index(&index);
+    for (int i = 0; i < all && count < 8; i++)
+        if (sim_db_row(index[i])->s.there && sim_db_row(index[i])->s.status == EF_STATUS_DEAD)
+            dead[count++] = index[i];
+    return count > 0 ? dead[which(count)] : -1;
+}
+
+static void retry_dead(int i)
+{
+    (void)i;
+    int uid = dead_row();
+    if (uid < 0)
+        return;
+    TELL("operator: has m%06d sent again", uid);
+    sim_check_asked_again(sim_db_row(uid));
+    sim_db_retry(uid);
+}
+
+static void delete_dead(int i)
+{
+    (void)i;
+    int uid = dead_row();
+    if (uid < 0)
+        return;
+    TELL("operator: deletes m%06d", uid);
+    sim_check_truncated(sim_db_row(uid));
+    sim_db_delete(uid);
 }
 
 /* --- the brokers --- */
@@ -190,6 +233,9 @@ static const struct {
     {"privileges-revoked", revoke_rights},
     {"brokers-away", outage},
     {"topic-down", topic_down},
+    {"relay-stalls", stall_relay},
+    {"dead-row-retried", retry_dead},
+    {"dead-row-deleted", delete_dead},
 };
 enum { KINDS = sizeof(kinds) / sizeof(kinds[0]) };
 _Static_assert((int)KINDS <= (int)SIM_LABELS, "a label for each");

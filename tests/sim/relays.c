@@ -10,6 +10,7 @@
 #include "outbox/window.h"
 #include "sim/choice.h"
 #include "sim/clockwork.h"
+#include "sim/cover.h"
 #include "sim/link.h"
 #include "sim/publisher.h"
 #include "sim/seams.h"
@@ -41,6 +42,7 @@ struct process {
     bool no_state_dir;
     struct sim_event give_up, start_again, end;
     int64_t mono_us, wall_skew_us;
+    int64_t stall_publisher_us; /* its threads stand still with it */
 };
 
 static struct process processes[SIM_RELAYS];
@@ -134,7 +136,11 @@ static void end_process(struct process *p)
 static void on_ended(void *arg)
 {
     struct process *p = arg;
-    if (p->ended)
+    if (!p->ended)
+        return;
+    if (sim_loop_inside(p->loop))
+        sim_event_start(&p->end, EF_MS_US);
+    else
         end_process(p);
 }
 
@@ -189,12 +195,15 @@ static int64_t widest(const struct process *p)
                                                                 : p->other.window_max_rows;
 }
 
+static void on_stalled(void *arg);
+
 void sim_relay_start(int i)
 {
     struct process *p = &processes[i];
     if (p->runs)
         return;
     p->loop = sim_loop_new(i + 1, p->mono_us, p->wall_skew_us);
+    sim_loop_on_stall(p->loop, on_stalled, p);
     p->publisher = sim_publisher_new(p->loop, i, topic_names, widest(p));
     struct ef_relay_deps deps = {.loop = p->loop,
                                  .metrics = metrics,
@@ -226,8 +235,8 @@ bool sim_relay_runs(int i)
 void sim_relay_kill(int i)
 {
     struct process *p = &processes[i];
-    if (!p->runs)
-        return;
+    if (!p->runs || sim_loop_inside(p->loop))
+        return; /* its callback is under way: it cannot end here */
     TELL("relay %d: is killed", i);
     end_process(p);
 }
@@ -240,7 +249,7 @@ void sim_relay_start_later(int i, int64_t us)
 void sim_relay_stop(int i, int64_t patience_us)
 {
     struct process *p = &processes[i];
-    if (!sim_relay_runs(i) || p->stopping)
+    if (!sim_relay_runs(i) || p->stopping || sim_loop_inside(p->loop))
         return;
     TELL("relay %d: is asked to stop", i);
     p->stopping = true;
@@ -267,6 +276,26 @@ void sim_relay_freeze(int i, int64_t us, bool threads_too)
     sim_loop_freeze(p->loop, sim_now_us() + us);
     if (threads_too)
         sim_publisher_freeze(p->publisher, sim_now_us() + us);
+}
+
+void sim_relay_stall(int i, int looks, int64_t us, bool unaware, bool threads_too)
+{
+    struct process *p = &processes[i];
+    if (!sim_relay_runs(i) || sim_loop_frozen(p->loop))
+        return;
+    sim_loop_stall(p->loop, looks, us, unaware);
+    p->stall_publisher_us = threads_too ? us : 0;
+}
+
+/* The process stands still inside a callback from now on. */
+static void on_stalled(void *arg)
+{
+    struct process *p = arg;
+    TELL("relay %d: stands still in the middle of what it does", (int)(p - processes));
+    sim_cover_notable(SIM_STOOD_STILL);
+    p->disturbed = true;
+    if (p->stall_publisher_us)
+        sim_publisher_freeze(p->publisher, sim_now_us() + p->stall_publisher_us);
 }
 
 void sim_relay_break(int i, int conn, int64_t late_us, int64_t notice_us)
@@ -328,8 +357,15 @@ static void share(struct ef_config_outbox *o, struct sim_check_config *check)
     o->dead_letter_topic = sim_choose(SITE_SHARED_DEAD, 0, 3) == 2 ? NULL : (char *)"dead";
     o->on_delivered =
         sim_choose(SITE_SHARED_DELIVERED, 0, 2) ? EF_ON_DELIVERED_MARK : EF_ON_DELIVERED_DELETE;
+    if (sim_choose(SITE_SHARED_ARCHIVE, 0, 4) == 3)
+        o->on_delivered = EF_ON_DELIVERED_ARCHIVE;
+    sim_world.by_type = sim_choose(SITE_SHARED_ORDER, 0, 4) == 3;
+    if (sim_world.by_type)
+        sim_cover_notable(SIM_ORDERED_BY_TYPE);
+    o->order_by = sim_world.by_type ? EF_ORDER_AGGREGATE_TYPE_AND_ID : EF_ORDER_AGGREGATE_ID;
     o->wake = sim_choose(SITE_SHARED_WAKE, 0, 2) ? EF_WAKE_NOTIFY : EF_WAKE_POLL;
     check->dead_letters = o->dead_letter_topic != NULL;
+    check->archive = o->on_delivered == EF_ON_DELIVERED_ARCHIVE;
 }
 
 const struct ef_config_outbox *sim_relays_configure(struct sim_check_config *check)

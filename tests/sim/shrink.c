@@ -9,7 +9,8 @@
 
 #include "base/str.h"
 
-enum { RUNS_MAX = 20000 };
+/* A schedule that gets stuck takes many steps: some minutes are enough for all its runs. */
+enum { RUNS_MAX = 20000, STEPS_MAX = 500000000 };
 
 void sim_scenario_run(const struct sim_scenario *scenario, struct sim_result *ret)
 {
@@ -25,12 +26,16 @@ void sim_scenario_done(struct sim_scenario *scenario)
 /* --- making it short --- */
 
 static int runs_left;
+static int64_t steps_left;
 
 static bool still(struct sim_scenario *s, enum sim_violation violation)
 {
     struct sim_result result;
     runs_left--;
     sim_scenario_run(s, &result);
+    steps_left -= (int64_t)result.steps;
+    if (steps_left < 0)
+        runs_left = 0;
     return result.violation == violation;
 }
 
@@ -86,6 +91,7 @@ static bool make_smaller(struct sim_scenario *s, enum sim_violation violation)
 void sim_shrink(struct sim_scenario *s, enum sim_violation violation)
 {
     runs_left = RUNS_MAX;
+    steps_left = STEPS_MAX;
     if (!still(s, violation))
         return; /* not found again without its random numbers: it stays as it is */
     bool any = true;

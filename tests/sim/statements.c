@@ -238,6 +238,9 @@ static void settle_row(struct sim_stmt *q, struct sim_row *row)
     if (db.config.on_delivered == EF_ON_DELIVERED_MARK) {
         row->s.status = EF_STATUS_DONE;
     } else {
+        row->s.archived = db.config.on_delivered == EF_ON_DELIVERED_ARCHIVE;
+        if (row->s.archived)
+            sim_cover_notable(SIM_ARCHIVED);
         row->s.there = false;
         sim_db_unindex(row->uid);
     }
@@ -404,7 +407,10 @@ int64_t sim_db_execute(struct sim_stmt *q)
     int64_t wait_us;
     bool of_table = q->kind == SIM_CHECK || q->kind == SIM_FETCH || q->kind == SIM_WAITING ||
                     changes_rows(q->kind);
-    if (!q->began && (db.revoked > 1 || (db.revoked == 1 && of_table))) {
+    bool of_archive = db.config.on_delivered == EF_ON_DELIVERED_ARCHIVE && db.revoked == 3 &&
+                      (q->kind == SIM_CHECK || q->kind == SIM_SETTLE ||
+                       q->kind == SIM_SETTLE_DURABLY || q->kind == SIM_MAINTAIN);
+    if (!q->began && (of_archive || db.revoked == 2 || (db.revoked == 1 && of_table))) {
         ef_error_set(&q->err, EF_CLASS_CONFIG, "permission denied for table outbox");
         ef_error_code(&q->err, 0, "42501");
         return 0;

@@ -8,13 +8,14 @@
 #include "base/str.h"
 #include "sim/choice.h"
 #include "sim/link_private.h"
+#include "sim/world.h"
 
 void sim_server_name(char *out, size_t size, int timeline)
 {
     snprintf(out, size, "7000000000000000001/%08X", (unsigned)timeline);
 }
 
-static const char *const lane_names[SIM_LANES] = {"a0", "a1", "a2", "a3", "a4", "a5", "a6", NULL};
+static const char *const types[SIM_TYPES] = {"order", "bill"};
 static const char *const key_names[] = {"k0", "k1"};
 /* A number above what fits is no JSON: such headers are refused as a whole. */
 static const char unreadable[] = "{\"x\": ";
@@ -43,8 +44,8 @@ static void fill(const struct sim_store *s, struct ef_batch *batch, const struct
     *out = (struct ef_row){.id = row->id,
                            .created_at_us = row->created_us,
                            .message_id = text(row->message_id),
-                           .aggregate_type = text("order"),
-                           .aggregate_id = text(lane_names[row->lane]),
+                           .aggregate_type = text(types[row->type]),
+                           .aggregate_id = text(sim_aggregate_id(row)),
                            .topic = text(s->topics[row->topic]),
                            .key = text(row->key < 0 ? NULL : key_names[row->key]),
                            .partition = row->partition,

@@ -28,7 +28,8 @@ void sim_world_run(struct sim_result *ret);
 struct sim_world { /* what this schedule is like; drawn at its beginning */
     int relays, writers, lanes, topics;
     int64_t chaos_us;
-    bool keys, partitions, serialised, calm_ids;
+    bool keys, partitions, serialised;
+    bool by_type; /* order_by: aggregate_type_and_id */
     int poison_permille, rollback_permille, claimed_permille, nemesis_every_ms;
     int64_t held_max_us, drawn_max_us, pause_max_us;
     int row_max_bytes;
@@ -53,12 +54,16 @@ void sim_relay_start_later(int relay, int64_t us);
 void sim_relay_kill(int relay);
 void sim_relay_stop(int relay, int64_t patience_us);
 void sim_relay_freeze(int relay, int64_t us, bool threads_too);
+/* After so many looks at the clock. unaware: that look still says what it was before. */
+void sim_relay_stall(int relay, int looks, int64_t us, bool unaware, bool threads_too);
 void sim_relay_break(int relay, int conn, int64_t late_us, int64_t notice_us);
 void sim_relay_pause(int relay, bool pause);
 void sim_relay_drain(int relay);
 void sim_relay_reload(int relay);
 void sim_relays_look(void); /* at what they say of themselves: is it within bounds? */
 const char *const *sim_topic_names(void);
+/* As its row says; NULL: none. */
+const char *sim_aggregate_id(const struct sim_row *row);
 
 /* writers.c */
 void sim_writers_begin(void);

@@ -28,6 +28,15 @@ static struct writer writers[WRITERS_MAX];
 static bool lane_taken[SIM_LANES];
 static bool finishing;
 
+/* With order by type and id two lanes share an id. */
+const char *sim_aggregate_id(const struct sim_row *row)
+{
+    static const char *const ids[SIM_LANES] = {"a0", "a1", "a2", "a3", "a4", "a5", "a6", NULL};
+    if (row->lane == SIM_LANES - 1)
+        return NULL;
+    return ids[sim_world.by_type ? row->lane / SIM_TYPES : row->lane];
+}
+
 static int lane_of(const struct writer *w)
 {
     int lane = (int)sim_choose(SITE_WRITER_LANE, w->number, sim_world.lanes);
@@ -113,6 +122,8 @@ static void insert(struct writer *w)
 {
     int n = w->number;
     struct sim_row row = {.lane = some_lane(w), .key = -1, .partition = -1};
+    row.type =
+        sim_world.by_type ? row.lane % SIM_TYPES : (int)sim_choose(SITE_ROW_TYPE, n, SIM_TYPES);
     row.topic = (int)sim_choose(SITE_ROW_TOPIC, n, sim_world.topics);
     if (sim_world.keys)
         row.key = (int)sim_choose(SITE_ROW_KEY, n, 3) - 1;
