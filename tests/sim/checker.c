@@ -183,7 +183,7 @@ void sim_check_undone(const struct sim_row *now, const struct sim_row_state *the
 void sim_check_asked_again(const struct sim_row *row)
 {
     struct history *h = &c.h[row->uid];
-    h->dead = h->dead_acked = false;
+    h->dead = false; /* its dead letter stays: a late statement may say once more that it is dead */
     h->dead_undone = true; /* its successors may have gone */
 }
 
