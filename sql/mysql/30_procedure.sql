@@ -30,7 +30,6 @@ BEGIN
     DECLARE started DATETIME(6) DEFAULT UTC_TIMESTAMP(6);
     DECLARE saved_wait BIGINT DEFAULT @@SESSION.lock_wait_timeout;
     DECLARE saved_row_wait BIGINT DEFAULT @@SESSION.innodb_lock_wait_timeout;
-    DECLARE is_mysql BOOLEAN DEFAULT VERSION() NOT LIKE '%MariaDB%';
     DECLARE hourly BOOLEAN DEFAULT IFNULL(retention_ms BETWEEN 1 AND 72 * 3600000, FALSE);
     DECLARE keep_after DATETIME(6);        -- archived before: past the retention; null: keep all
     DECLARE wanted DATETIME(6);            -- partitions reach to here
@@ -40,7 +39,7 @@ BEGIN
     DECLARE part, first_new VARCHAR(64);
     DECLARE part_bytes BIGINT;
     DECLARE list LONGTEXT DEFAULT '';
-    DECLARE busy, finished BOOLEAN DEFAULT FALSE;
+    DECLARE busy, finished, fresh_sizes BOOLEAN DEFAULT FALSE;
     DECLARE created, dropped, postponed, partitions INT DEFAULT 0;
     DECLARE deleted, bytes, default_rows BIGINT DEFAULT 0;
     DECLARE parts CURSOR FOR
@@ -57,6 +56,12 @@ BEGIN
     BEGIN
         SET SESSION lock_wait_timeout = saved_wait;
         SET SESSION innodb_lock_wait_timeout = saved_row_wait;
+        IF fresh_sizes THEN
+            SET @eventferry_sql =
+                'SET SESSION information_schema_stats_expiry = @eventferry_expiry';
+            PREPARE eventferry_upkeep FROM @eventferry_sql;
+            EXECUTE eventferry_upkeep;
+        END IF;
         RESIGNAL;
     END;
 
@@ -80,13 +85,14 @@ BEGIN
     SET SESSION innodb_lock_wait_timeout = 1;
 
     -- MySQL keeps table sizes for a day unless told otherwise; MariaDB has no such setting.
-    IF is_mysql THEN
+    IF VERSION() NOT LIKE '%MariaDB%' THEN
         SET @eventferry_sql = 'SET @eventferry_expiry = @@SESSION.information_schema_stats_expiry';
         PREPARE eventferry_upkeep FROM @eventferry_sql;
         EXECUTE eventferry_upkeep;
         SET @eventferry_sql = 'SET SESSION information_schema_stats_expiry = 0';
         PREPARE eventferry_upkeep FROM @eventferry_sql;
         EXECUTE eventferry_upkeep;
+        SET fresh_sizes = TRUE;
     END IF;
 
     IF keep_after IS NOT NULL THEN
@@ -160,7 +166,7 @@ BEGIN
     CLOSE parts;
     SET postponed = busy;
 
-    IF is_mysql THEN
+    IF fresh_sizes THEN
         SET @eventferry_sql = 'SET SESSION information_schema_stats_expiry = @eventferry_expiry';
         PREPARE eventferry_upkeep FROM @eventferry_sql;
         EXECUTE eventferry_upkeep;
