@@ -52,5 +52,7 @@ def scene(servers, request):
     """Not started. Whatever a test leaves broken is mended for the next one."""
     made = request.node.ef_scene = Scene(servers, SEED, threads=4, pause_s=(0.005, 0.04))
     yield made
-    made.discard()
-    servers.heal()
+    try:
+        servers.heal()
+    finally:
+        made.discard()

@@ -8,11 +8,12 @@ import shutil
 from collections import namedtuple
 
 import psycopg2
+from confluent_kafka import KafkaException
 
 from harness.daemon import Daemon
 from harness.faketime import FakeClock
 from harness.outbox import RELAY
-from harness.postgres import Database
+from harness.postgres import Database, Session
 from harness.setup import empty_database, migrate
 from harness.timing import stays, wait_for
 
@@ -295,11 +296,19 @@ class Scene:
             self._quietly(relay.resume if relay.process else None)
             relay.discard()
         self.clock.discard()
+        self._quietly(self._forget)
+
+    def _forget(self):
+        """A standby that is made anew, and brokers that start, should not find what is over."""
+        with Session(self.pair.primary, "postgres") as session:
+            session.run(f"DROP DATABASE IF EXISTS {self._name} WITH (FORCE)")
+        for topic in self.topics:
+            self.kafka.delete_topic(topic)
 
     @staticmethod
     def _quietly(action):
         if action is not None:
             try:
                 action()
-            except AssertionError:
+            except (AssertionError, OSError, psycopg2.Error, KafkaException):
                 pass

@@ -8,7 +8,10 @@ from dataclasses import dataclass, field
 from confluent_kafka import (TIMESTAMP_CREATE_TIME, Consumer, KafkaError, KafkaException,
                              TopicPartition)
 
-from .timing import NotInTime, scaled
+from .timing import NotInTime, scaled, wait_for
+
+NO_LEADER = (KafkaError.LEADER_NOT_AVAILABLE, KafkaError.NOT_LEADER_FOR_PARTITION,
+             KafkaError._TRANSPORT, KafkaError._TIMED_OUT, KafkaError._ALL_BROKERS_DOWN)
 
 
 @dataclass
@@ -152,8 +155,17 @@ class Collector:
         return self._watermarks(topic, number)[1]
 
     def _watermarks(self, topic, number):
-        return self._consumer.get_watermark_offsets(TopicPartition(topic, number),
-                                                    timeout=scaled(10), cached=False)
+        """(first, next) offset; while a partition is without a leader nobody can tell."""
+        def ask():
+            try:
+                return self._consumer.get_watermark_offsets(TopicPartition(topic, number),
+                                                            timeout=scaled(10), cached=False)
+            except KafkaException as error:
+                if error.args[0].code() not in NO_LEADER and not error.args[0].retriable():
+                    raise
+                return None
+
+        return wait_for(ask, 40, f"the offsets of partition {number} of {topic}", interval=0.2)
 
     def drain(self, timeout=30):
         """Reads to the end offsets as they stand at the call: after it nothing older is unread."""
