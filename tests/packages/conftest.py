@@ -3,6 +3,7 @@
 what one leaves is where the next begins, as on a machine somebody owns.
 
 Environment: EF_DEBS (directory with the packages), EF_PACKAGE_SUITES (bookworm; "bookworm trixie"),
+EF_RPMS, EF_NEWER_RPMS (directories with RPM packages, whose tests are left out without them),
 EF_BUILD (the build whose eventferryctl makes the tables), EF_TEST_TIMEOUT_SCALE."""
 
 import glob
@@ -14,6 +15,7 @@ import pytest
 from box import Box
 from stand import Stand
 
+collect_ignore = [] if "EF_RPMS" in os.environ else ["test_rpm_package.py"]
 SUITES = os.environ.get("EF_PACKAGE_SUITES", "bookworm").split()
 
 
