@@ -52,6 +52,17 @@ CREATE TABLE :"table_schema".eventferry_lease (
     expires_at     DATETIME(6)
 ) ENGINE = InnoDB CHARACTER SET utf8mb4 COLLATE utf8mb4_bin;
 
+-- The epoch once more, in a row of its own: whoever settles rows locks it against a takeover, as
+-- long as that lasts. On the lease's own row that would hold up the owner's renewals (PostgreSQL
+-- has a lock that does not).
+--@ step: table :"table_schema".eventferry_fence
+--@ unless: SELECT EXISTS (SELECT 1 FROM information_schema.TABLES
+--@           WHERE TABLE_SCHEMA = :'table_schema' AND TABLE_NAME = 'eventferry_fence')
+CREATE TABLE :"table_schema".eventferry_fence (
+    outbox_id INT PRIMARY KEY,
+    epoch     BIGINT NOT NULL DEFAULT 0
+) ENGINE = InnoDB CHARACTER SET utf8mb4 COLLATE utf8mb4_bin;
+
 -- Every live relay process says so here: owners and those who stand by.
 --@ step: table :"table_schema".eventferry_relay
 --@ unless: SELECT EXISTS (SELECT 1 FROM information_schema.TABLES

@@ -21,6 +21,15 @@ INSERT INTO :"table_schema".eventferry_lease (outbox_id, server)
         FROM :"table_schema".eventferry_outbox
         WHERE table_schema = :'table_schema' AND table_name = :'table';
 
+--@ step: fence of :"table_schema".:"table"
+--@ unless: SELECT EXISTS (SELECT 1 FROM :"table_schema".eventferry_fence f
+--@           JOIN :"table_schema".eventferry_outbox o ON o.outbox_id = f.outbox_id
+--@           WHERE o.table_schema = :'table_schema' AND o.table_name = :'table')
+INSERT INTO :"table_schema".eventferry_fence (outbox_id, epoch)
+    SELECT l.outbox_id, l.epoch FROM :"table_schema".eventferry_lease l
+        JOIN :"table_schema".eventferry_outbox o ON o.outbox_id = l.outbox_id
+        WHERE o.table_schema = :'table_schema' AND o.table_name = :'table';
+
 -- Delivered rows move here until the retention has passed. The columns are those of the outbox that
 -- the relay knows, without default values or constraints: a row that was delivered must always fit.
 -- The key has the moment of archiving in it, so that an id which came back fits as well.

@@ -29,6 +29,14 @@ GRANT UPDATE (:{settle_columns}) ON :"table_schema".:"table" TO :{relay_account}
 --@             AND TABLE_NAME = 'eventferry_lease' AND PRIVILEGE_TYPE IN ('SELECT', 'UPDATE')
 GRANT SELECT, UPDATE ON :"table_schema".eventferry_lease TO :{relay_account};
 
+--@ step: SELECT, UPDATE on :"table_schema".eventferry_fence for :'relay_account'
+--@ if: relay_account
+--@ verb: granted
+--@ unless: SELECT COUNT(DISTINCT PRIVILEGE_TYPE) = 2 FROM information_schema.TABLE_PRIVILEGES
+--@           WHERE GRANTEE = :'relay_account' AND TABLE_SCHEMA = :'table_schema'
+--@             AND TABLE_NAME = 'eventferry_fence' AND PRIVILEGE_TYPE IN ('SELECT', 'UPDATE')
+GRANT SELECT, UPDATE ON :"table_schema".eventferry_fence TO :{relay_account};
+
 --@ step: SELECT, UPDATE on :"table_schema".eventferry_command for :'relay_account'
 --@ if: relay_account
 --@ verb: granted

@@ -289,13 +289,14 @@ static void put_objects(const struct ef_my_store *s, struct ef_buf *b)
 {
     ef_buf_puts(b, "SELECT table_name FROM information_schema.tables WHERE table_schema = ");
     ef_my_sql_literal(b, s->layout.database_name);
-    ef_buf_puts(b, " AND table_name IN ('eventferry_outbox', 'eventferry_lease',"
-                   " 'eventferry_relay', 'eventferry_command', 'eventferry_schema_version')");
+    ef_buf_puts(b,
+                " AND table_name IN ('eventferry_outbox', 'eventferry_lease', 'eventferry_fence',"
+                " 'eventferry_relay', 'eventferry_command', 'eventferry_schema_version')");
 }
 
 static bool take_objects(struct ef_my_store *s, const struct ef_my_answer *a, struct ef_error *err)
 {
-    enum { OBJECTS = 5 };
+    enum { OBJECTS = 6 };
     char what[EF_MY_IDENT_MAX + 128];
     if (a->rows == OBJECTS)
         return true;
@@ -402,13 +403,14 @@ static void put_rights(const struct ef_my_store *s, struct ef_buf *b)
                       l->archive, l->archive_columns, l->archive_columns, l->table);
     ef_buf_printf(b,
                   "EXPLAIN UPDATE %s.eventferry_lease SET epoch = 0 WHERE outbox_id = 0;"
+                  "EXPLAIN UPDATE %s.eventferry_fence SET epoch = 0 WHERE outbox_id = 0;"
                   "EXPLAIN UPDATE %s.eventferry_outbox SET paused_at = NULL, paused_by = NULL,"
                   " pause_reason = NULL WHERE outbox_id = 0;"
                   "EXPLAIN UPDATE %s.eventferry_command SET done_at = NULL WHERE id = 0;"
                   "EXPLAIN INSERT INTO %s.eventferry_relay (incarnation) VALUES ('');"
                   "EXPLAIN UPDATE %s.eventferry_relay SET seen_at = NULL WHERE incarnation = '';"
                   "SELECT 1",
-                  l->database, l->database, l->database, l->database, l->database);
+                  l->database, l->database, l->database, l->database, l->database, l->database);
 }
 
 static bool take_rights(struct ef_my_store *s, const struct ef_my_answer *a, struct ef_error *err)

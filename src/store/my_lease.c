@@ -13,7 +13,7 @@
 
 #include "version.h"
 
-enum { LEASE_SQL_MAX = 16384 };
+enum { LEASE_SQL_MAX = 16384, LOCKED_WAIT_MS = 100 };
 
 static int64_t not_negative(int64_t v)
 {
@@ -62,12 +62,15 @@ static void got_lease(void *arg, const struct ef_my_answer *a, const struct ef_e
     if (lease.epoch) {
         lease.outcome = EF_LEASE_GRANTED;
     } else if (!ef_my_int(a, 0, 1, 0)) {
-        lease.wait_ms = 100; /* its row is locked: a settle or a takeover is just under way */
+        lease.wait_ms =
+            LOCKED_WAIT_MS; /* its row is locked: a settle or a takeover is just under way */
     } else if (ef_my_text(a, 0, 5)[0]) {
         lease.outcome = EF_LEASE_QUIET;
         lease.wait_ms = not_negative(ef_my_int(a, 0, 5, 0));
     } else {
         lease.wait_ms = not_negative(ef_my_int(a, 0, 4, 0));
+        if (lease.wait_ms == 0)
+            lease.wait_ms = LOCKED_WAIT_MS;
     }
     ef_store_did_acquire(&s->store, &lease, NULL);
 }
@@ -78,7 +81,7 @@ static void put_look(const struct ef_my_store *s, const struct ef_acquire *acqui
     int64_t ttl_us = acquire->ttl_ms * 1000;
     ef_buf_printf(b,
                   "ROLLBACK;START TRANSACTION;SET @ef_seen = 0, @ef_moved = 0, @ef_quiet = NULL,"
-                  " @ef_free = 0, @ef_holder = NULL, @ef_left = NULL;"
+                  " @ef_free = 0, @ef_holder = NULL, @ef_left = NULL, @ef_fence = 0;"
                   "SELECT 1, server IS NOT NULL AND server <> %s,"
                   " IF(server_seen_at + INTERVAL %" PRId64 " MICROSECOND > NOW(6),"
                   " TIMESTAMPDIFF(MICROSECOND, NOW(6), server_seen_at + INTERVAL %" PRId64
@@ -89,11 +92,15 @@ static void put_look(const struct ef_my_store *s, const struct ef_acquire *acqui
     ef_buf_printf(b,
                   ", 0), owner, TIMESTAMPDIFF(MICROSECOND, NOW(6), expires_at)"
                   " INTO @ef_seen, @ef_moved, @ef_quiet, @ef_free, @ef_holder, @ef_left"
-                  " FROM %s.eventferry_lease WHERE outbox_id = %d FOR UPDATE SKIP LOCKED;",
-                  s->layout.database, s->layout.outbox_id);
+                  " FROM %s.eventferry_lease WHERE outbox_id = %d FOR UPDATE SKIP LOCKED;"
+                  "SELECT 1 INTO @ef_fence FROM %s.eventferry_fence WHERE outbox_id = %d FOR "
+                  "UPDATE SKIP LOCKED;",
+                  s->layout.database, s->layout.outbox_id, s->layout.database, s->layout.outbox_id);
 }
 
-#define GRANTED "@ef_seen = 1 AND @ef_moved = 0 AND @ef_quiet IS NULL AND @ef_free = 1"
+/* A fence that is locked belongs to a settle of the former owner: its turn comes first. */
+#define GRANTED                                                                                    \
+    "@ef_seen = 1 AND @ef_moved = 0 AND @ef_quiet IS NULL AND @ef_free = 1 AND @ef_fence = 1"
 
 static void put_take(const struct ef_my_store *s, const struct ef_acquire *acquire,
                      struct ef_buf *b)
@@ -111,11 +118,14 @@ static void put_take(const struct ef_my_store *s, const struct ef_acquire *acqui
     ef_my_sql_literal(b, acquire->incarnation);
     ef_buf_puts(b, ", token = ");
     ef_my_sql_literal(b, acquire->token);
-    ef_buf_printf(b,
-                  ", server = %s, acquired_at = NOW(6),"
-                  " expires_at = NOW(6) + INTERVAL %" PRId64
-                  " MICROSECOND WHERE outbox_id = %d AND " GRANTED ";",
-                  s->sql.server, acquire->ttl_ms * 1000, id);
+    ef_buf_printf(
+        b,
+        ", server = %s, acquired_at = NOW(6),"
+        " expires_at = NOW(6) + INTERVAL %" PRId64 " MICROSECOND WHERE outbox_id = %d AND " GRANTED
+        ";"
+        "UPDATE %s.eventferry_fence SET epoch = (SELECT epoch FROM %s.eventferry_lease WHERE"
+        " outbox_id = %d) WHERE outbox_id = %d AND " GRANTED ";",
+        s->sql.server, acquire->ttl_ms * 1000, id, database, database, id, id);
     put_heartbeat(s, b);
     ef_buf_printf(b,
                   "SELECT EXISTS (SELECT 1 FROM %s.eventferry_lease WHERE outbox_id = %d),"

@@ -47,15 +47,22 @@ void ef_my_sql_lease(const struct ef_my_store *s, int64_t epoch, struct ef_buf *
                   s->layout.outbox_id, epoch, s->sql.server);
 }
 
-/* LOCK IN SHARE MODE is FOR SHARE in the words that both MySQL and MariaDB know. */
+/*
+ * The fence's row is locked, not the lease's, so that renewals go on meanwhile; a takeover changes
+ * both. LOCK IN SHARE MODE is FOR SHARE in the words that both MySQL and MariaDB know; it does not
+ * reach into the subquery.
+ */
 void ef_my_sql_fence(const struct ef_my_store *s, int64_t epoch, struct ef_buf *out)
 {
-    ef_buf_printf(out,
-                  "ROLLBACK;START TRANSACTION;SET @ef_owner = 0;"
-                  "SELECT 1 INTO @ef_owner FROM %s.eventferry_lease WHERE ",
-                  s->layout.database);
+    const char *database = s->layout.database;
+    ef_buf_printf(
+        out,
+        "ROLLBACK;START TRANSACTION;SET @ef_owner = 0;"
+        "SELECT 1 INTO @ef_owner FROM %s.eventferry_fence WHERE outbox_id = %d AND epoch = "
+        "%" PRId64 " AND EXISTS (SELECT 1 FROM %s.eventferry_lease WHERE ",
+        database, s->layout.outbox_id, epoch, database);
     ef_my_sql_lease(s, epoch, out);
-    ef_buf_puts(out, " LOCK IN SHARE MODE;");
+    ef_buf_puts(out, ") LOCK IN SHARE MODE;");
 }
 
 /* --- times --- */
