@@ -58,5 +58,5 @@ struct ef_batch {
 struct ef_batch *ef_batch_new(int size);
 struct ef_batch *ef_batch_ref(struct ef_batch *batch);
 void ef_batch_unref(struct ef_batch *batch);
-/* Memory the batch holds. */
+/* Memory the batch holds, and what its rows take elsewhere while they are under way. */
 size_t ef_batch_bytes(const struct ef_batch *batch);
