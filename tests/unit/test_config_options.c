@@ -312,8 +312,7 @@ START_TEST(every_word_is_taken)
         else if (config)
             ck_assert_int_eq(ef_option_get_int(option, base_of(config, option)), word->value);
         else
-            ck_assert_msg(strstr(problems, "is not for the mysql driver") != NULL, "%s",
-                          problems);
+            ck_assert_msg(strstr(problems, "is not for the mysql driver") != NULL, "%s", problems);
         ef_config_free(config);
         free(problems);
         free(text);
