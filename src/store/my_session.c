@@ -8,7 +8,7 @@
 #include "loop/known_host.h"
 #include "store/my_conn.h"
 
-enum { MYSQL_LEAST = 80000, MARIADB_LEAST = 100600 };
+enum { MYSQL_LEAST = 80013, MARIADB_LEAST = 100600 };
 
 /* What the texts in my_sql.c are written for. */
 #define SQL_MODE "ANSI_QUOTES,NO_BACKSLASH_ESCAPES,STRICT_TRANS_TABLES,NO_ENGINE_SUBSTITUTION"
@@ -64,10 +64,14 @@ static void set_tls(const struct ef_config_database *database, const struct ef_m
     enum tls tls = tls_of(database);
     if (tls == TLS_DISABLE || target->url.socket)
         return;
-    my_bool enforce = tls != TLS_PREFER, verify = tls == TLS_VERIFY;
+    my_bool yes = 1;
+    /* asks for TLS, and goes on without where the server has none; telling it not to enforce TLS
+     * would take even that back */
     mysql_ssl_set(my, database->tls.key, database->tls.cert, database->tls.ca, NULL, NULL);
-    mysql_optionsv(my, MYSQL_OPT_SSL_ENFORCE, &enforce);
-    mysql_optionsv(my, MYSQL_OPT_SSL_VERIFY_SERVER_CERT, &verify);
+    if (tls != TLS_PREFER)
+        mysql_optionsv(my, MYSQL_OPT_SSL_ENFORCE, &yes);
+    if (tls == TLS_VERIFY)
+        mysql_optionsv(my, MYSQL_OPT_SSL_VERIFY_SERVER_CERT, &yes);
 }
 
 bool ef_my_session_encrypted_as_asked(const struct ef_config_database *database, MYSQL *my,
@@ -101,9 +105,10 @@ MYSQL *ef_my_session_new(const struct ef_config_database *database, const char *
         ef_error_set(err, EF_CLASS_OUTAGE, "could not connect: out of memory");
         return NULL;
     }
-    unsigned no = 0;
+    unsigned no = 0, protocol = target->url.socket ? MYSQL_PROTOCOL_SOCKET : MYSQL_PROTOCOL_TCP;
     mysql_optionsv(my, MYSQL_OPT_NONBLOCK, 0);
-    mysql_optionsv(my, MYSQL_OPT_LOCAL_INFILE, &no); /* a server could ask for our files */
+    mysql_optionsv(my, MYSQL_OPT_PROTOCOL, &protocol); /* else "localhost" is a socket's name */
+    mysql_optionsv(my, MYSQL_OPT_LOCAL_INFILE, &no);   /* a server could ask for our files */
     mysql_optionsv(my, MYSQL_SET_CHARSET_NAME, "utf8mb4");
     mysql_optionsv(my, MYSQL_OPT_CONNECT_ATTR_ADD, "program_name", program_name);
     set_tls(database, target, my);
@@ -180,7 +185,7 @@ bool ef_my_session_take(MYSQL *my, const struct ef_my_answer *a, struct ef_my_se
              version % 100);
     if (version < (ret->mariadb ? MARIADB_LEAST : MYSQL_LEAST))
         return ef_error_set(err, EF_CLASS_CONFIG,
-                            "cannot work with %s: MySQL 8.0, MariaDB 10.6 or later is needed",
+                            "cannot work with %s: MySQL 8.0.13, MariaDB 10.6 or later is needed",
                             ret->version);
     if (ef_my_int(a, 0, 1, 0))
         return ef_error_set(err, EF_CLASS_OUTAGE, "server is read-only (a replica, or read_only)");
