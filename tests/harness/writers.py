@@ -18,15 +18,20 @@ INSERT = """INSERT INTO {table} (message_id, aggregate_type, aggregate_id, topic
 
 
 class Writers:
-    """connect() must give a new psycopg2 connection with autocommit off. The same seed gives the
-    same choices per thread; the interleaving is the machine's."""
+    """On PostgreSQL; my_writers.py has MariaDB and MySQL. connect() must give a new psycopg2
+    connection with autocommit off. The same seed gives the same choices per thread; the
+    interleaving is the machine's."""
+
+    insert_sql = INSERT
+    lost_session = (psycopg2.OperationalError, psycopg2.InterfaceError)
+    failure = psycopg2.Error
 
     def __init__(self, connect, topics, table="public.outbox", threads=4, aggregates=40,
                  rollback=0.1, rows=(1, 5), hold_s=(0.0, 0.02), pause_s=(0.0, 0.005), seed=1,
                  transactions=None, padding=40):
         self.connect = connect
         self.topics = [topics] if isinstance(topics, str) else list(topics)
-        self.insert = INSERT.format(table=table)
+        self.insert = self.insert_sql.format(table=table)
         self.aggregates = aggregates
         self.rollback = rollback
         self.rows, self.hold_s, self.pause_s = rows, hold_s, pause_s
@@ -74,18 +79,29 @@ class Writers:
         done = 0
         while not self._stop.is_set() and done != self.transactions:
             try:
-                if connection is None or connection.closed:
+                if connection is None or self._closed(connection):
                     connection = self.connect()
                 self._transaction(connection, number, done, chance)
                 done += 1
-            except (psycopg2.OperationalError, psycopg2.InterfaceError):
+            except self.lost_session as error:
+                if not self._goes_on_after(error):
+                    self.errors.append(repr(error))
+                    break
                 # the server was restarted below us: what was open is gone, a new session goes on
                 connection = self._discard(connection)
                 self._stop.wait(0.05)
-            except Exception as error:
+            except Exception as error:  # the test's failure, told by join()
                 self.errors.append(repr(error))
                 break
         self._discard(connection)
+
+    def _goes_on_after(self, error):
+        """False where the error is the test's mistake and would only come again."""
+        return True
+
+    @staticmethod
+    def _closed(connection):
+        return connection.closed
 
     @staticmethod
     def _discard(connection):
@@ -98,7 +114,7 @@ class Writers:
         give_up = chance.random() < self.rollback
         with connection.cursor() as cursor:
             for name in sorted(set(wanted)):  # one order for all, so that none deadlock
-                cursor.execute("SELECT pg_advisory_xact_lock(hashtext(%s))", (name,))
+                self._take_turn(cursor, name)
             rows = [self._insert(cursor, aggregate, number, serial, chance)
                     for aggregate in wanted]
         self._stop.wait(chance.uniform(*self.hold_s))
@@ -108,21 +124,35 @@ class Writers:
                 self.rolled_back += len(rows)
         else:
             self._commit(connection, rows)
+        self._end_turns(connection)
         self._stop.wait(chance.uniform(*self.pause_s))
+
+    @staticmethod
+    def _take_turn(cursor, aggregate):
+        """Until the transaction ends nobody else inserts events of this aggregate."""
+        cursor.execute("SELECT pg_advisory_xact_lock(hashtext(%s))", (aggregate,))
+
+    @staticmethod
+    def _end_turns(connection):
+        """The locks have gone with the transaction."""
 
     def _insert(self, cursor, aggregate, number, serial, chance):
         message_id = str(uuid.UUID(int=chance.getrandbits(128), version=4))
         topic = self.topics[hash_of(aggregate) % len(self.topics)]
         payload = json.dumps({"writer": number, "serial": serial, "pad": "x" * self.padding})
-        cursor.execute(self.insert, (message_id, aggregate, topic, payload))
-        row_id, text = cursor.fetchone()
+        row_id, text = self._insert_row(cursor, message_id, aggregate, topic, payload)
         return message_id, row_id, aggregate, topic, text.encode()
+
+    def _insert_row(self, cursor, *values):
+        """The row's id, and its payload as the server has it."""
+        cursor.execute(self.insert, values)
+        return cursor.fetchone()
 
     def _commit(self, connection, rows):
         """A COMMIT that breaks may have happened: those rows may arrive and need not."""
         try:
             connection.commit()
-        except psycopg2.Error:
+        except self.failure:
             with self._lock:
                 self.maybe += [Row(*row) for row in rows]
             raise

@@ -15,6 +15,7 @@ from harness.consumer import Collector
 from harness.daemon import Daemon
 from harness.embedded import EmbeddedBroker
 from harness.kafka import Kafka, have_real_kafka
+from harness.my_outbox import MyOutbox
 from harness.mysql import MySql
 from harness.outbox import Outbox
 from harness.pgbouncer import PgBouncer
@@ -157,6 +158,11 @@ def my_db(bare_my_db):
     """The same with an outbox table named outbox and our own objects."""
     migrate(bare_my_db)
     return bare_my_db
+
+
+@pytest.fixture
+def my_outbox(my_db, topic):
+    return MyOutbox(my_db, topic)
 
 
 @pytest.fixture(scope="session")
