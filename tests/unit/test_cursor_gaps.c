@@ -249,6 +249,21 @@ START_TEST(rows_that_left_are_no_gaps)
 }
 END_TEST
 
+START_TEST(a_sweep_asked_for_during_a_sweep_begins_anew)
+{
+    struct ef_fetch fetch = {.max_rows = 1};
+    ef_cursor_begin(&cursor, (ef_mono){now_us}, &fetch);
+    ck_assert_int_eq(fetch.after, INT64_MIN);
+    ef_cursor_saw(&cursor, 5);
+    struct ef_fetched full = {.xmin = 70, .xmax = 70, .max_id = 9, .full = true};
+    ef_cursor_end(&cursor, (ef_mono){now_us}, &full);
+    ef_cursor_sweep(&cursor); /* the server came back, and ids up to 5 may have, too */
+    ef_cursor_begin(&cursor, (ef_mono){now_us}, &fetch);
+    ck_assert_int_eq(fetch.after, INT64_MIN);
+    ef_cursor_abort(&cursor);
+}
+END_TEST
+
 int main(void)
 {
     Suite *suite = suite_create("cursor gaps");
@@ -265,6 +280,7 @@ int main(void)
     tcase_add_test(tc, passed_over_when_read_again_behind_anothers_row);
     tcase_add_test(tc, passed_over_before_the_read_was_given_up);
     tcase_add_test(tc, rows_that_left_are_no_gaps);
+    tcase_add_test(tc, a_sweep_asked_for_during_a_sweep_begins_anew);
     suite_add_tcase(suite, tc);
     SRunner *runner = srunner_create(suite);
     srunner_run_all(runner, CK_NORMAL);

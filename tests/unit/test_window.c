@@ -350,6 +350,38 @@ START_TEST(a_message_that_must_be_alone_has_no_company)
 }
 END_TEST
 
+START_TEST(a_pause_keeps_rows_before_others_in_flight)
+{
+    put(1, "a");
+    put(2, "a");
+    struct ef_entry *first = send_next();
+    struct ef_entry *second = send_next();
+    ef_window_returned(w, first, false);
+    ck_assert_int_eq(ef_window_drop_unsent(w), INT64_MAX);
+    ck_assert_int_eq(ef_window_stats(w)->rows, 2);
+    ef_window_returned(w, second, false);
+    ck_assert_int_eq(ef_window_drop_unsent(w), 1);
+    ck_assert_int_eq(ef_window_stats(w)->rows, 0);
+}
+END_TEST
+
+START_TEST(runs_do_not_span_two_lives_of_the_table)
+{
+    const struct ef_window_run *runs;
+    int rows;
+    put(7, "a");
+    ef_window_delivered(w, send_next(), now);
+    ef_window_rewritten(w);
+    put(6, "b");
+    ef_window_delivered(w, send_next(), now);
+    ck_assert_int_eq(ef_window_settle(w, INT64_MAX, 100, &runs, &rows), 2);
+    ck_assert_int_eq(rows, 2);
+    ck_assert_int_eq(runs[0].last, 6);
+    ck_assert_int_eq(runs[1].first, 7);
+    ef_window_settled(w, true, false);
+}
+END_TEST
+
 START_TEST(orphans_are_counted_until_released)
 {
     put(1, "a");
@@ -710,6 +742,8 @@ int main(void)
     tcase_add_test(examples, a_decision_not_written_is_taken_again);
     tcase_add_test(examples, a_row_that_waited_leaves_through_the_barrier);
     tcase_add_test(examples, a_message_that_must_be_alone_has_no_company);
+    tcase_add_test(examples, a_pause_keeps_rows_before_others_in_flight);
+    tcase_add_test(examples, runs_do_not_span_two_lives_of_the_table);
     tcase_add_test(examples, orphans_are_counted_until_released);
     tcase_add_test(examples, a_refused_row_is_asked_for_once_there_is_room);
     tcase_add_test(examples, a_late_row_of_a_closed_aggregate_has_its_place);
