@@ -24,7 +24,13 @@ endif
 compile = $(CC) -std=gnu11 -D_GNU_SOURCE -Isrc -I$(GEN) -DEF_HAVE_SYSTEMD=$(EF_HAVE_SYSTEMD) \
     $(patsubst -I%,-isystem %,$(EF_CFLAGS)) $(WARNINGS) $(HARDENING_CFLAGS) $(fortify) \
     $(CPPFLAGS) $(CFLAGS) $(sanitize_flags) $(EXTRA_CFLAGS) -MMD -MP
-link = $(CC) $(CFLAGS) $(sanitize_flags) $(HARDENING_LDFLAGS) $(LDFLAGS) $(EXTRA_LDFLAGS)
+link = $(CC) $(CFLAGS) $(sanitize_flags) $(HARDENING_LDFLAGS) $(LDFLAGS) $(EXTRA_LDFLAGS) \
+    $(thread_object)
+ifeq ($(EF_SANITIZE),thread)
+# Its rule comes with the archive that every program is linked with.
+thread_object := $(BUILD)/tests/thread/threads.o
+$(lib): | $(thread_object)
+endif
 
 .PHONY: all FORCE
 all: $(BUILD)/eventferryd $(BUILD)/eventferryctl

@@ -15,6 +15,7 @@ sim_product := $(wildcard $(foreach room,base config outbox relay,src/$(room)/*.
     src/store/store.c src/kafka/errors.c
 sim_wraps := getrandom open close flock pread pwrite ftruncate ef_log_wanted ef_log_write \
     ef_relay_edge
+$(sim_program): | $(thread_object)
 $(sim_program): $(sim_sources:%.c=$(BUILD)/%.o) $(sim_product:%.c=$(BUILD)/%.o)
 	@echo '  LD   $@'
 	@$(link) $(sim_wraps:%=-Wl,--wrap=%) -o $@ $(filter %.o,$^) $(EF_LIBS)
