@@ -14,7 +14,7 @@ BUILD ?= build
 FREE_GOALS := help deps dist deb rpm clean distclean
 # Goals that first see to their packages (scripts/deps --ensure GROUP), then run in a second make.
 GATED_GOALS := check check-unit check-memory check-sim check-integration check-chaos check-packaging \
-    check-packages asan tsan asan-integration tsan-integration bench stress soak fuzz demo lint \
+    check-packages analyse asan tsan asan-integration tsan-integration bench stress soak fuzz demo lint \
     prove prove-mutants chaos
 GATE_check := build unit test demo lint
 GATE_check-unit := build unit
@@ -23,6 +23,7 @@ GATE_check-sim := build
 GATE_check-integration := build test
 GATE_check-chaos := build test
 GATE_check-packaging := build test lint
+GATE_analyse := build analyse
 GATE_check-packages := build test package
 GATE_asan := build unit
 GATE_tsan := build unit
@@ -69,6 +70,7 @@ help:
 #: check-chaos - runs each nemesis alone on real servers, and two short chaos runs
 #: check-packaging - installs into a scratch directory and checks files, modes and units
 #: check-packages - builds the Debian package, looks for faults, and lives with it in a box with systemd
+#: analyse - static analysis of src/ by gcc's analyzer and cppcheck
 #: lint - checks include directions, formatting, scripts, man pages and that docs agree with code
 #: asan - runs the unit tests with the address and undefined-behaviour sanitizers, in build-asan
 #: tsan - runs the unit tests and the simulation with the thread sanitizer, in build-tsan

@@ -12,3 +12,9 @@ lint: all
 	if [ -n "$$failed" ]; then echo "lint failed:$$failed" >&2; exit 1; fi; \
 	echo 'lint: $(words $(lint_checks)) checks passed'
 endif
+
+.PHONY: analyse
+ifdef EF_GATE_PASSED
+analyse: $(GEN)/version.h $(GEN)/sql_files.h
+	@scripts/analyse '$(filter-out -MMD -MP,$(compile))'
+endif

@@ -191,6 +191,12 @@ static bool take_over(struct daemon *d, struct ef_config **fresh, struct ef_buf 
     return ok;
 }
 
+static double whole_seconds(int64_t us)
+{
+    int64_t seconds = us / EF_S_US;
+    return (double)seconds;
+}
+
 static bool reload(void *arg, struct ef_buf *text, struct ef_error *err)
 {
     struct daemon *d = arg;
@@ -199,7 +205,7 @@ static bool reload(void *arg, struct ef_buf *text, struct ef_error *err)
     bool ok = load_config(d, &fresh, text, err) && take_over(d, &fresh, text, err);
     ef_config_free(fresh);
     if (ok)
-        ef_metric_set(d->reload_time, (double)(ef_clock_wall().us / EF_S_US));
+        ef_metric_set(d->reload_time, whole_seconds(ef_clock_wall().us));
     else
         ef_err("reload refused, the former configuration stays", EF_ERR(err));
     ef_metric_add(ok ? d->reload_ok : d->reload_bad, 1);
@@ -408,7 +414,7 @@ static void make_metrics(struct daemon *d)
     d->reload_time =
         ef_metrics_get(d->metrics, EF_GAUGE, "config_last_reload_success_timestamp_seconds",
                        "When the configuration was last taken over.", NULL);
-    ef_metric_set(d->reload_time, (double)(ef_clock_wall().us / EF_S_US));
+    ef_metric_set(d->reload_time, whole_seconds(ef_clock_wall().us));
 }
 
 static int start(struct daemon *d)

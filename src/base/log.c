@@ -223,10 +223,10 @@ static void add_json(struct ef_buf *b, const char *key, const char *value, bool 
 static void add_journal(struct ef_buf *b, const char *key, const char *value)
 {
     char name[64];
-    size_t i;
-    for (i = 0; key[i] && i < sizeof(name) - 1; i++)
+    size_t len = strnlen(key, sizeof(name) - 1);
+    for (size_t i = 0; i < len; i++)
         name[i] = (char)(key[i] >= 'a' && key[i] <= 'z' ? key[i] - 32 : key[i]);
-    name[i] = '\0';
+    name[len] = '\0';
     bool standard = strcmp(name, "MESSAGE") == 0 || strcmp(name, "PRIORITY") == 0 ||
                     strcmp(name, "SYSLOG_IDENTIFIER") == 0;
     ef_buf_printf(b, "%s%s=", standard ? "" : "EVENTFERRY_", name);

@@ -142,13 +142,15 @@ void ef_value_format_duration(int64_t ms, char ret[EF_VALUE_TEXT_MAX])
             unit = u;
     }
     if (ms == 0)
-        unit = find_unit(duration_units, "s");
-    snprintf(ret, EF_VALUE_TEXT_MAX, "%" PRId64 "%s", ms / unit->factor, unit->name);
+        snprintf(ret, EF_VALUE_TEXT_MAX, "0s");
+    else
+        snprintf(ret, EF_VALUE_TEXT_MAX, "%" PRId64 "%s", ms / unit->factor, unit->name);
 }
 
 void ef_value_format_size(int64_t bytes, char ret[EF_VALUE_TEXT_MAX])
 {
-    const struct unit *unit = find_unit(size_units, "B");
+    static const struct unit bytes_alone = {"B", 1};
+    const struct unit *unit = &bytes_alone;
     for (const struct unit *u = size_units; u->name; u++)
         if (bytes != 0 && bytes % u->factor == 0 && u->factor > unit->factor)
             unit = u;

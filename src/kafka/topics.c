@@ -245,6 +245,7 @@ static void gather_held(struct ef_topic *topic)
         DL_CONCAT(topic->held, topic->partitions[i].held);
         topic->partitions[i].held = NULL;
     }
+    /* cppcheck-suppress nullPointer ; DL_SORT begins with a look whether the list is empty */
     DL_SORT(topic->held, by_seq);
 }
 

@@ -254,7 +254,8 @@ static bool take_indexes(struct ef_my_store *s, const struct ef_my_answer *a, st
     struct ef_my_layout *l = &s->layout;
     const char *id = column_name(s, EF_COL_ID), *status = column_name(s, EF_COL_STATUS);
     l->id_index[0] = l->status_index[0] = '\0';
-    for (int i = 0; i < a->rows; i++) {
+    /* both are required, and looked at before */
+    for (int i = 0; id && status && i < a->rows; i++) {
         const char *name = ef_my_text(a, i, 0), *first = ef_my_text(a, i, 2);
         if (!l->id_index[0] && strcasecmp(first, id) == 0 && ef_my_int(a, i, 1, 1) == 0 &&
             ef_my_int(a, i, 4, 0) == 1)

@@ -176,6 +176,13 @@ static const char *type_of(const PGresult *res, const char *column)
     return value_of(res, column, 1);
 }
 
+/* The same for a column that was found; "" else. */
+static const char *known_type(const struct ef_pg_store *s, const PGresult *res, enum ef_column col)
+{
+    const char *name = column_name(s, col), *type = name ? type_of(res, name) : NULL;
+    return type ? type : "";
+}
+
 static bool required(enum ef_column col)
 {
     switch (col) {
@@ -246,7 +253,7 @@ static bool columns_ok(struct ef_pg_store *s, const PGresult *res, struct ef_err
     for (int col = 0; col < EF_COL_COUNT; col++)
         if (!column_ok(s, res, (enum ef_column)col, err))
             return false;
-    const char *payload = type_of(res, column_name(s, EF_COL_PAYLOAD));
+    const char *payload = known_type(s, res, EF_COL_PAYLOAD);
     static const char *const accepted[] = {
         "json", "jsonb", "text", "bytea", "character varying", "character"};
     bool fits = false;
@@ -259,7 +266,7 @@ static bool columns_ok(struct ef_pg_store *s, const PGresult *res, struct ef_err
             l->column[EF_COL_PAYLOAD], payload);
     snprintf(l->payload_type, sizeof(l->payload_type), "%s",
              strncmp(payload, "char", 4) == 0 ? "text" : payload);
-    const char *id_type = type_of(res, column_name(s, EF_COL_ID));
+    const char *id_type = known_type(s, res, EF_COL_ID);
     if (strcmp(id_type, "bigint") != 0 && strcmp(id_type, "integer") != 0 &&
         strcmp(id_type, "smallint") != 0)
         return ef_error_set(
@@ -268,7 +275,7 @@ static bool columns_ok(struct ef_pg_store *s, const PGresult *res, struct ef_err
             "(ALTER TABLE %s ADD COLUMN seq bigint GENERATED ALWAYS AS IDENTITY) and set "
             "order_column: seq",
             l->column[EF_COL_ID], l->table, id_type, l->table);
-    const char *cache = value_of(res, column_name(s, EF_COL_ID), 2);
+    const char *id = column_name(s, EF_COL_ID), *cache = id ? value_of(res, id, 2) : NULL;
     if (cache && cache[0])
         ef_pg_check_warn(
             s,
@@ -276,8 +283,7 @@ static bool columns_ok(struct ef_pg_store *s, const PGresult *res, struct ef_err
             "aggregate that sessions insert in turn can be relayed out of their order; run "
             "ALTER SEQUENCE ... CACHE 1",
             l->column[EF_COL_ID], cache);
-    const char *message_id =
-        l->has[EF_COL_MESSAGE_ID] ? type_of(res, column_name(s, EF_COL_MESSAGE_ID)) : "";
+    const char *message_id = l->has[EF_COL_MESSAGE_ID] ? known_type(s, res, EF_COL_MESSAGE_ID) : "";
     l->message_id_is_uuid = strcmp(message_id, "uuid") == 0;
     s->info.has_last_error = l->has[EF_COL_LAST_ERROR];
     s->info.has_partition = l->has[EF_COL_PARTITION];
