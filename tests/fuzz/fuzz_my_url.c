@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: MIT
 /*
- * URLs and table names of MySQL on any text. Beyond "no crash": what is accepted has a user, hosts and
- * ports in range; an accepted table name, quoted by us, is read back as the same name.
+ * URLs and table names of MySQL on any text. Beyond "no crash": what is accepted has a user, hosts
+ * and ports in range; an accepted table name, quoted by us, is read back as the same name.
  */
 #include <stdint.h>
 #include <stdio.h>
