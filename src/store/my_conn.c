@@ -413,7 +413,7 @@ static void connected(struct ef_my_conn *conn)
         go_down(conn, &err);
         return;
     }
-    if (!ef_my_session_encrypted_as_asked(conn->database, conn->my, &err)) {
+    if (!ef_my_session_encrypted_as_asked(conn->database, &conn->target, conn->my, &err)) {
         go_down(conn, &err);
         return;
     }

@@ -54,7 +54,7 @@ static const struct row rows[] = {
     ROW(1142, CONFIG),            /* ER_TABLEACCESS_DENIED_ERROR */
     ROW(1143, CONFIG),            /* ER_COLUMNACCESS_DENIED_ERROR */
     ROW(1146, CONFIG),            /* ER_NO_SUCH_TABLE */
-    ROW(1153, CONFIG),            /* ER_NET_PACKET_TOO_LARGE: max_allowed_packet */
+    ROW_SESSION(1153, CONFIG),    /* ER_NET_PACKET_TOO_LARGE: max_allowed_packet */
     ROW_SESSION(1158, OUTAGE),    /* ER_NET_READ_ERROR */
     ROW_SESSION(1159, OUTAGE),    /* ER_NET_READ_INTERRUPTED */
     ROW_SESSION(1160, OUTAGE),    /* ER_NET_ERROR_ON_WRITE */

@@ -181,7 +181,8 @@ static void got_purged(void *arg, const struct ef_my_answer *a, const struct ef_
 }
 
 /* One small batch of done rows that are older than the retention: of those with the lowest ids,
- * which the index on status and id finds at once. */
+ * which the index on status and id finds at once. A thousand that were finished late hide older
+ * ones until their own time. */
 static void put_purge(const struct ef_my_store *s, struct ef_buf *b)
 {
     const struct ef_my_layout *l = &s->layout;

@@ -8,7 +8,11 @@
 #include "loop/known_host.h"
 #include "store/my_conn.h"
 
-enum { MYSQL_LEAST = 80013, MARIADB_LEAST = 100600 };
+enum {
+    MYSQL_LEAST = 80013,
+    MARIADB_LEAST = 100600,
+    PACKET_LEAST = 4 << 20 /* 10 000 gaps, written three times in a read, take less than half */
+};
 
 /* What the texts in my_sql.c are written for. */
 #define SQL_MODE "ANSI_QUOTES,NO_BACKSLASH_ESCAPES,STRICT_TRANS_TABLES,NO_ENGINE_SUBSTITUTION"
@@ -74,12 +78,12 @@ static void set_tls(const struct ef_config_database *database, const struct ef_m
         mysql_optionsv(my, MYSQL_OPT_SSL_VERIFY_SERVER_CERT, &yes);
 }
 
-bool ef_my_session_encrypted_as_asked(const struct ef_config_database *database, MYSQL *my,
+bool ef_my_session_encrypted_as_asked(const struct ef_config_database *database,
+                                      const struct ef_my_target *target, MYSQL *my,
                                       struct ef_error *err)
 {
     enum tls tls = tls_of(database);
-    bool local = mysql_get_host_info(my) && strstr(mysql_get_host_info(my), "socket");
-    if (tls == TLS_DISABLE || tls == TLS_PREFER || local || mysql_get_ssl_cipher(my))
+    if (tls == TLS_DISABLE || tls == TLS_PREFER || target->url.socket || mysql_get_ssl_cipher(my))
         return true;
     return ef_error_set(err, EF_CLASS_CONFIG,
                         "server has no TLS, and tls.mode asks for it; set ssl_cert and ssl_key on "
@@ -155,13 +159,14 @@ void ef_my_session_setup_sql(const struct ef_config_database *database, MYSQL *m
                       ", max_execution_time = %lld, range_optimizer_max_mem_size = 0,"
                       " information_schema_stats_expiry = 0",
                       limit_ms);
-    ef_buf_printf(out,
-                  ";SELECT %s, @@global.read_only OR @@global.innodb_read_only, @@session.%s,"
-                  " @@session.time_zone, @@session.sql_mode, @@session.character_set_results,"
-                  " TIMESTAMPDIFF(MICROSECOND, UTC_TIMESTAMP(6), CONVERT_TZ(UTC_TIMESTAMP(6),"
-                  " '+00:00', @@global.time_zone)), @@session.autocommit",
-                  mariadb ? EF_MY_SERVER_MARIADB : EF_MY_SERVER_MYSQL,
-                  mariadb ? "tx_isolation" : "transaction_isolation");
+    ef_buf_printf(
+        out,
+        ";SELECT %s, @@global.read_only OR @@global.innodb_read_only, @@session.%s,"
+        " @@session.time_zone, @@session.sql_mode, @@session.character_set_results,"
+        " TIMESTAMPDIFF(MICROSECOND, UTC_TIMESTAMP(6), CONVERT_TZ(UTC_TIMESTAMP(6),"
+        " '+00:00', @@global.time_zone)), @@session.autocommit, @@global.max_allowed_packet",
+        mariadb ? EF_MY_SERVER_MARIADB : EF_MY_SERVER_MYSQL,
+        mariadb ? "tx_isolation" : "transaction_isolation");
 }
 
 static bool took(const struct ef_my_answer *a, int col, const char *wanted, const char *what,
@@ -189,6 +194,13 @@ bool ef_my_session_take(MYSQL *my, const struct ef_my_answer *a, struct ef_my_se
                             ret->version);
     if (ef_my_int(a, 0, 1, 0))
         return ef_error_set(err, EF_CLASS_OUTAGE, "server is read-only (a replica, or read_only)");
+    if (ef_my_int(a, 0, 8, 0) < PACKET_LEAST)
+        return ef_error_set(
+            err, EF_CLASS_CONFIG,
+            "max_allowed_packet is %s: a statement may have up to %d bytes; run SET "
+            "GLOBAL max_allowed_packet = 16777216, and put it into the server's "
+            "configuration",
+            ef_my_text(a, 0, 8), PACKET_LEAST);
     snprintf(ret->server, sizeof(ret->server), "%s", ef_my_text(a, 0, 0));
     ret->zone_us = ef_my_int(a, 0, 6, 0);
     /* two readings of the clock lie some microseconds apart; zones differ by whole minutes */

@@ -48,7 +48,8 @@ MYSQL *ef_my_session_new(const struct ef_config_database *database, const char *
 int ef_my_session_connect(MYSQL **ret, MYSQL *my, const struct ef_my_target *target,
                           const char *database);
 /* libmariadb goes on without TLS where a server has none: what was asked for is looked at here. */
-bool ef_my_session_encrypted_as_asked(const struct ef_config_database *database, MYSQL *my,
+bool ef_my_session_encrypted_as_asked(const struct ef_config_database *database,
+                                      const struct ef_my_target *target, MYSQL *my,
                                       struct ef_error *err) EF_MUST_CHECK;
 
 /* Settings, then one row for ef_my_session_take, which refuses servers that cannot be worked with.

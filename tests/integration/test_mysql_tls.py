@@ -78,3 +78,14 @@ def test_a_server_without_tls(daemon):
             process.stop()
     finally:
         server.discard()
+
+
+def test_a_server_that_takes_small_statements_only_is_refused(daemon):
+    server = MySql("mariadb", max_allowed_packet="1M")
+    try:
+        database = server.create_database()
+        migrate(database)
+        process = daemon(relay_config(database, NoBroker))
+        assert end_of(process, [CONNECTED, "max_allowed_packet is 1048576"]) != CONNECTED
+    finally:
+        server.discard()
