@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: MIT
 """Clocks that differ: the server's zone is +05:00 (the fixtures' servers), the host's is UTC. A
-relay that mixes them retries at once or hours later."""
+relay that mixes them retries at once or hours later. next_retry_at is UTC, created_at and claimed_at
+are the server's."""
 
 import time
 
@@ -22,11 +23,21 @@ def test_the_servers_zone_is_not_the_hosts(my_server):
         assert session.one("SELECT @@GLOBAL.time_zone") == "+05:00"
 
 
+def test_retry_happens_at_its_time_and_not_before(my_outbox, relay, collect):
+    row = my_outbox.insert("a")
+    as_application(my_outbox, f"UPDATE {my_outbox.table} SET status = {FAILED}, attempts = 1, "
+                   "next_retry_at = UTC_TIMESTAMP(3) + INTERVAL 3 SECOND")
+    due = time.time() + 3
+    relay(my_outbox)
+    message = collect(my_outbox.topic).wait_ids([row], timeout=20)[0]
+    assert message.seen_at >= due - 0.5
+
+
 @pytest.mark.parametrize("hours", [1, 4, 6])
 def test_retry_hours_ahead_is_not_taken_at_once(my_outbox, relay, collect, hours):
     row = my_outbox.insert("held")
     as_application(my_outbox, f"UPDATE {my_outbox.table} SET status = {FAILED}, attempts = 1, "
-                   "next_retry_at = NOW(3) + INTERVAL %s HOUR", hours)
+                   "next_retry_at = UTC_TIMESTAMP(3) + INTERVAL %s HOUR", hours)
     process = relay(my_outbox)
     process.wait_running()
     free = my_outbox.insert("free")
