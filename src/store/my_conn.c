@@ -3,6 +3,7 @@
 #include "store/my_conn.h"
 
 #include <errno.h>
+#include <fcntl.h>
 #include <stdlib.h>
 #include <sys/socket.h>
 
@@ -458,6 +459,17 @@ static void watch(struct ef_my_conn *conn, int wait)
     ef_io_start(&conn->io, mysql_get_socket(conn->my), events);
 }
 
+/* The library asks each recv() not to wait, but OpenSSL reads and writes the socket as it is: in a
+ * blocking one a TLS connection would stop the loop until the server answers. While it connects
+ * the library sets the mode itself, so it is looked at until that has ended. */
+static void forbid_blocking(MYSQL *my)
+{
+    int fd = mysql_get_socket(my);
+    int flags = fd >= 0 ? fcntl(fd, F_GETFL) : -1;
+    if (flags >= 0 && !(flags & O_NONBLOCK))
+        fcntl(fd, F_SETFL, flags | O_NONBLOCK);
+}
+
 static void drive(struct ef_my_conn *conn, int ready)
 {
     uint64_t generation = conn->generation;
@@ -465,6 +477,8 @@ static void drive(struct ef_my_conn *conn, int ready)
     while (conn->generation == generation && conn->op != EF_MY_OP_NONE && !conn->paused) {
         int wait = step(conn, ready);
         conn->suspended = wait != 0;
+        if (conn->op == EF_MY_OP_CONNECT)
+            forbid_blocking(conn->my);
         if (wait) {
             watch(conn, wait);
             return;
