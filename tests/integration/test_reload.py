@@ -113,11 +113,12 @@ def test_window(breakable_kafka, outbox, relay, collect):
     def rows():
         return process.outbox()["window"]["rows"]
 
-    wait_for(lambda: rows() == 40, 10, "the window is full")
-    stays(lambda: rows() == 40, 1, "no more is read")
+    # nothing is read for less than a quarter of a batch, and a read with gaps asks for half the room
+    wait_for(lambda: rows() > 30, 10, "the window is full")
+    stays(lambda: 30 < rows() <= 40, 1, "no more is read")
     change(process, outbox={"window.max_rows": 80})
-    wait_for(lambda: rows() == 80, 10, "the larger window is full")
-    stays(lambda: rows() == 80, 1, "no more is read")
+    wait_for(lambda: rows() > 60, 10, "the larger window is full")
+    stays(lambda: 60 < rows() <= 80, 1, "no more is read")
     change(process, outbox={"window.max_rows": 1000})
     wait_for(lambda: process.outbox()["window"]["bytes"] >= 1024 * 1024, 10,
              "then the bytes are full")
