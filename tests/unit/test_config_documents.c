@@ -202,7 +202,7 @@ START_TEST(examples_are_configs)
     struct ef_error err = {0};
     setenv("EVENTFERRY_INSTANCE", "relay-1", 1);
     static const char *const paths[] = {"conf/eventferry.yaml", "conf/development.yaml",
-                                        "conf/production.yaml"};
+                                        "conf/production.yaml", "conf/mixed.yaml"};
     for (size_t i = 0; i < sizeof(paths) / sizeof(paths[0]); i++) {
         /* their secrets are on other machines */
         struct ef_config *config = ef_config_load_without_secrets(paths[i], &problems, &err);
