@@ -33,12 +33,14 @@ def arguments():
     parser.add_argument("--rows", type=int, default=1_000_000, help="of one COPY")
     parser.add_argument("--bytes", type=int, default=200_000_000, help="of one large transaction")
     parser.add_argument("--only", help="draw from these nemeses only, separated by commas")
+    parser.add_argument("--without", help="leave these nemeses out, separated by commas")
     parser.add_argument("--keep", default="build/chaos", help="where logs go when it fails")
     parser.add_argument("--plan", action="store_true", help="show what a seed draws, and end")
     given = parser.parse_args()
     if given.seed is None:
         given.seed = secrets.randbits(64)
-    unknown = set((given.only or "").split(",")) - set(CATALOGUE) - {""}
+    asked = (given.only or "").split(",") + (given.without or "").split(",")
+    unknown = set(asked) - set(CATALOGUE) - {""}
     if unknown:
         parser.error(f"no such nemesis: {', '.join(sorted(unknown))}; there are "
                      f"{', '.join(sorted(CATALOGUE))}")
@@ -67,6 +69,8 @@ def play(scene, given, plan):
 
 def run(given):
     names = given.only.split(",") if given.only else None
+    if given.without:
+        names = sorted(set(names or CATALOGUE) - set(given.without.split(",")))
     plan = draw(given.seed, LONGEST_PLAN if not given.plan else 60, names)
     if given.plan:
         for step in plan:
