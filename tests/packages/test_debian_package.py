@@ -284,8 +284,10 @@ def test_installing_after_remove_finds_the_configuration(box, relay, deb):
     install(box, deb)
     assert box.read(CONFIG) == relay.text
     assert box.out("systemctl", "is-enabled", SERVICE) == "enabled"
-    box.run("systemctl", "start", SERVICE)
-    relay.wait_state("running")
+    # both were enabled before: installing starts the two, and either may own the outbox
+    box.run("systemctl", "start", SERVICE, INSTANCE)
+    wait_for(lambda: {relay.state(), relay.state(relay.second_port)} == {"running", "standby"}, 30,
+             "both relays after installing again")
 
 
 def test_purge_takes_all_but_other_peoples_files(box):
