@@ -8,7 +8,6 @@
 #define EF_LOG_ROOM "store"
 #include "store/my_store.h"
 
-#include <stdarg.h>
 #include <stdlib.h>
 #include <strings.h>
 
@@ -20,19 +19,6 @@ struct question {
 };
 
 static void ask(struct ef_my_store *s);
-
-static void warn(struct ef_my_store *s, const char *fmt, ...) __attribute__((format(printf, 2, 3)));
-
-static void warn(struct ef_my_store *s, const char *fmt, ...)
-{
-    size_t used = strlen(s->info.warnings);
-    va_list ap;
-    va_start(ap, fmt);
-    vsnprintf(s->info.warnings + used, sizeof(s->info.warnings) - used, fmt, ap);
-    va_end(ap);
-    used = strlen(s->info.warnings);
-    snprintf(s->info.warnings + used, sizeof(s->info.warnings) - used, "\n");
-}
 
 void ef_my_layout_free(struct ef_my_layout *layout)
 {
@@ -214,9 +200,11 @@ static bool columns_ok(struct ef_my_store *s, const struct ef_my_answer *a, stru
     s->info.has_last_error = l->has[EF_COL_LAST_ERROR];
     s->info.has_partition = l->has[EF_COL_PARTITION];
     if (!l->has[EF_COL_LAST_ERROR])
-        warn(s, "%s has no column last_error: why a row failed is only in the log", l->table);
+        ef_store_info_warn(
+            &s->info, "%s has no column last_error: why a row failed is only in the log", l->table);
     if (!l->has[EF_COL_AGGREGATE_ID] && !s->outbox->columns[EF_COL_AGGREGATE_ID].value)
-        warn(s, "%s has no aggregate_id: events are relayed without any order", l->table);
+        ef_store_info_warn(&s->info, "%s has no aggregate_id: events are relayed without any order",
+                           l->table);
     return true;
 }
 
@@ -271,10 +259,10 @@ static bool take_indexes(struct ef_my_store *s, const struct ef_my_answer *a, st
                             "scan the table; run ALTER TABLE %s ADD UNIQUE (%s)",
                             l->column[EF_COL_ID], l->table, l->table, l->column[EF_COL_ID]);
     if (!l->status_index[0])
-        warn(s,
-             "%s has no index on (%s, %s): looking for waiting rows scans the table; "
-             "`eventferryctl migrate` creates it",
-             l->table, l->column[EF_COL_STATUS], l->column[EF_COL_ID]);
+        ef_store_info_warn(&s->info,
+                           "%s has no index on (%s, %s): looking for waiting rows scans the table; "
+                           "`eventferryctl migrate` creates it",
+                           l->table, l->column[EF_COL_STATUS], l->column[EF_COL_ID]);
     return true;
 }
 

@@ -19,8 +19,6 @@
 
 #define LOOK_EVERY_US EF_S_US
 
-enum { BATCH_ROWS_MIN = 16, BATCH_ROWS_MAX = 256 };
-
 enum { /* result columns, as my_sql.c's row piece has them */
        C_ID,
        C_CREATED,
@@ -106,8 +104,8 @@ static void decode(const struct ef_my_store *s, struct ef_arena *arena, char **v
  * look>" */
 static void take_header(struct ef_my_store *s, const char *meta)
 {
-    struct ef_my_fetch *f = &s->fetch;
-    char max[24] = "-", look[sizeof(f->look)] = "";
+    struct ef_intake *f = &s->intake;
+    char max[24] = "-", look[sizeof(s->look)] = "";
     int ours = 0, foreign = 0;
     f->header_seen = true;
     sscanf(meta, "%d %23s %d %95[^\n]", &ours, max, &foreign, look);
@@ -115,112 +113,42 @@ static void take_header(struct ef_my_store *s, const char *meta)
     f->fenced = !ours;
     f->discard = f->discard || f->fenced;
     f->result.max_id = max[0] == '-' && !max[1] ? INT64_MIN : strtoll(max, NULL, 10);
-    if (f->looked && strcmp(look, f->look) == 0)
+    if (s->look[0] && strcmp(look, s->look) == 0)
         s->clean_read = s->reads;
     f->result.xmin = s->clean_read;
     f->result.xmax = s->reads + 1;
 }
 
-static void hand_over(struct ef_my_store *s, bool paused)
+static void pause_reading(struct ef_store *store)
 {
-    struct ef_batch *batch = s->fetch.batch;
-    s->fetch.batch = NULL;
-    ef_store_did_rows(&s->store, batch, paused);
-}
-
-/* Rows come with ids ascending, gap part first: the plan has no other way, and this is the proof.
- */
-static bool in_order(struct ef_my_fetch *f, int64_t id)
-{
-    bool gap = id <= f->after;
-    if (gap && f->main_rows > 0)
-        return false;
-    if ((f->gap_rows > 0 || f->main_rows > 0) && id <= f->last_id)
-        return false;
-    if (gap)
-        f->gap_rows++;
-    else
-        f->main_rows++;
-    f->last_id = id;
-    return true;
+    ef_my_conn_pause(&ef_my_store_of(store)->read);
 }
 
 static void on_row(void *arg, int set, char **values, const unsigned long *lengths, int cols)
 {
     struct ef_my_store *s = arg;
-    struct ef_my_fetch *f = &s->fetch;
-    if (set < f->sets_before) {
-        snprintf(f->look, sizeof(f->look), "%s", values[0] ? values[0] : "");
-        f->looked = true;
+    struct ef_arena *arena;
+    if (set < s->sets_before) {
+        snprintf(s->look, sizeof(s->look), "%s", values[0] ? values[0] : "");
         return;
     }
-    if (set == f->sets_before) {
+    if (set == s->sets_before) {
         take_header(s, values[0] ? values[0] : "");
         return;
     }
-    if (f->discard || cols != C_COUNT)
+    struct ef_row *row =
+        cols == C_COUNT ? ef_intake_row(&s->intake, int_at(values, C_ID, 0), &arena) : NULL;
+    if (!row)
         return;
-    if (!in_order(f, int_at(values, C_ID, 0))) {
-        f->out_of_order = f->discard = true;
-        return;
-    }
-    if (f->last_id > f->after && f->gap_rows >= f->max_rows) {
-        /* an earlier row of the same aggregate may be among the gap rows that were cut off */
-        f->main_rows--;
-        return;
-    }
-    if (!f->batch) /* small at first: most reads of an idle table bring a row or two */
-        f->batch = ef_batch_new(f->result.rows < BATCH_ROWS_MIN ? BATCH_ROWS_MIN : BATCH_ROWS_MAX);
-    struct ef_batch *batch = f->batch;
-    batch->foreign = f->result.foreign;
-    struct ef_row *row = &batch->rows[batch->count++];
-    decode(s, &batch->arena, values, lengths, row);
-    f->result.rows++;
-    f->bytes_since_pause += (int64_t)ef_row_bytes(row);
-    if (f->bytes_since_pause >= f->max_bytes) {
-        f->bytes_since_pause = 0;
-        f->paused = true;
-        ef_my_conn_pause(&s->read);
-        hand_over(s, true);
-    } else if (batch->count == batch->size) {
-        hand_over(s, false);
-    }
+    decode(s, arena, values, lengths, row);
+    ef_intake_took(&s->intake, &s->store, row, pause_reading);
 }
 
 static void on_done(void *arg, const struct ef_my_answer *answer, const struct ef_error *err)
 {
     struct ef_my_store *s = arg;
-    struct ef_my_fetch *f = &s->fetch;
-    struct ef_error own;
     (void)answer;
-    f->active = f->paused = false;
-    if (err) {
-        own = *err;
-        if (own.class == EF_CLASS_UNCERTAIN) /* a read that was lost has done nothing */
-            own.class = EF_CLASS_OUTAGE;
-        err = &own;
-    } else if (f->fenced) {
-        ef_error_set(&own, EF_CLASS_FENCED, "the lease is not ours any more");
-        err = &own;
-    } else if (f->out_of_order || !f->header_seen) {
-        ef_error_set(&own, f->discard && !f->out_of_order ? EF_CLASS_BUSY : EF_CLASS_FATAL,
-                     f->discard && !f->out_of_order
-                         ? "read given up"
-                         : "rows did not come in the order of their ids; nothing was taken");
-        err = &own;
-    } else if (f->discard) {
-        ef_error_set(&own, EF_CLASS_BUSY, "read given up");
-        err = &own;
-    }
-    if (!err && f->batch)
-        hand_over(s, false);
-    if (f->batch) {
-        ef_batch_unref(f->batch);
-        f->batch = NULL;
-    }
-    f->result.gaps_full = f->gap_rows >= f->max_rows;
-    f->result.full = f->main_rows >= f->max_rows;
-    ef_store_did_fetch(&s->store, err ? NULL : &f->result, err);
+    ef_intake_end(&s->intake, &s->store, err);
 }
 
 /* --- the statement --- */
@@ -251,7 +179,7 @@ static void put_gaps(const struct ef_my_store *s, const struct ef_fetch *fetch, 
 }
 
 /* How many unfinished rows the gaps have, and which: one text. */
-static void put_look(const struct ef_my_store *s, const struct ef_fetch *fetch, struct ef_buf *b)
+static void put_look(const struct ef_my_store *s, const struct ef_buf *gaps, struct ef_buf *b)
 {
     const struct ef_my_layout *l = &s->layout;
     const char *id = l->column[EF_COL_ID];
@@ -259,12 +187,12 @@ static void put_look(const struct ef_my_store *s, const struct ef_fetch *fetch, 
                   "SELECT CONCAT(COUNT(*), ' ', COALESCE(SUM(o.%s), 0), ' ', "
                   "COALESCE(BIT_XOR(CRC32(o.%s)), 0)) FROM %s o FORCE INDEX (%s) WHERE ",
                   id, id, l->table, l->id_index);
-    put_gaps(s, fetch, b);
+    ef_buf_add(b, gaps->data, gaps->len);
     ef_buf_printf(b, " AND o.%s IN (0,1,3)", l->column[EF_COL_STATUS]);
 }
 
-static void put_header(const struct ef_my_store *s, const struct ef_fetch *fetch, bool look,
-                       struct ef_buf *b)
+static void put_header(const struct ef_my_store *s, const struct ef_fetch *fetch,
+                       const struct ef_buf *gaps, bool look, struct ef_buf *b)
 {
     const struct ef_my_layout *l = &s->layout;
     ef_buf_printf(b, "SELECT CONCAT((SELECT COUNT(*) FROM %s.eventferry_lease WHERE ", l->database);
@@ -282,7 +210,7 @@ static void put_header(const struct ef_my_store *s, const struct ef_fetch *fetch
     ef_buf_puts(b, ", ' '");
     if (look) {
         ef_buf_puts(b, ", (");
-        put_look(s, fetch, b);
+        put_look(s, gaps, b);
         ef_buf_puts(b, ")");
     }
     ef_buf_puts(b, ");");
@@ -329,12 +257,13 @@ static void put_order(const struct ef_my_store *s, const struct ef_fetch *fetch,
                   fetch->max_rows);
 }
 
-static void put_rows(const struct ef_my_store *s, const struct ef_fetch *fetch, struct ef_buf *b)
+static void put_rows(const struct ef_my_store *s, const struct ef_fetch *fetch,
+                     const struct ef_buf *gaps, struct ef_buf *b)
 {
     if (fetch->gap_count > 0) {
         ef_buf_printf(b, "%s%s", s->sql.held, s->sql.row);
         put_from(s, b);
-        put_gaps(s, fetch, b);
+        ef_buf_add(b, gaps->data, gaps->len);
         put_order(s, fetch, b);
     }
     ef_buf_puts(b, s->sql.held);
@@ -355,25 +284,27 @@ void ef_my_fetch(struct ef_store *store, const struct ef_fetch *fetch)
     int64_t now_us = ef_clock_mono().us;
     bool look = fetch->gap_count > 0 && fetch->all_gaps &&
                 (s->looked_us == 0 || now_us - s->looked_us >= LOOK_EVERY_US);
-    s->fetch = (struct ef_my_fetch){.active = true,
-                                    .after = fetch->after,
-                                    .max_bytes = fetch->max_bytes,
-                                    .max_rows = fetch->max_rows,
-                                    .sets_before = look};
+    ef_intake_begin(&s->intake, fetch);
+    s->sets_before = look;
+    s->look[0] = '\0';
     s->reads++;
-    struct ef_buf sql;
+    struct ef_buf sql, gaps;
     ef_buf_init(&sql, EF_MY_SQL_MAX);
+    ef_buf_init(&gaps, EF_MY_SQL_MAX);
+    if (fetch->gap_count > 0)
+        put_gaps(s, fetch, &gaps);
     if (look) {
         s->looked_us = now_us;
         ef_buf_puts(&sql, "SET TRANSACTION ISOLATION LEVEL READ UNCOMMITTED;");
-        put_look(s, fetch, &sql);
+        put_look(s, &gaps, &sql);
         ef_buf_puts(&sql, ";");
     }
     ef_buf_puts(&sql, "SET TRANSACTION ISOLATION LEVEL REPEATABLE READ;"
                       "START TRANSACTION WITH CONSISTENT SNAPSHOT, READ ONLY;");
     ef_buf_puts(&sql, s->sql.waiting);
-    put_header(s, fetch, look, &sql);
-    put_rows(s, fetch, &sql);
+    put_header(s, fetch, &gaps, look, &sql);
+    put_rows(s, fetch, &gaps, &sql);
+    ef_buf_done(&gaps);
     ef_buf_puts(&sql, "COMMIT");
     struct ef_my_request *req = ef_my_request_new(&sql, on_done, s);
     req->row = on_row;
@@ -383,7 +314,7 @@ void ef_my_fetch(struct ef_store *store, const struct ef_fetch *fetch)
 void ef_my_fetch_continue(struct ef_store *store)
 {
     struct ef_my_store *s = ef_my_store_of(store);
-    s->fetch.paused = false;
+    s->intake.paused = false;
     ef_my_conn_continue(&s->read);
 }
 
@@ -391,7 +322,7 @@ void ef_my_fetch_cancel(struct ef_store *store)
 {
     struct ef_my_store *s = ef_my_store_of(store);
     /* what still comes (at most max_rows) is read and thrown away: cheaper than a new connection */
-    s->fetch.discard = true;
-    if (s->fetch.paused)
+    s->intake.discard = true;
+    if (s->intake.paused)
         ef_my_fetch_continue(store);
 }

@@ -75,7 +75,7 @@ static void my_close(struct ef_store *store)
 static void close_now(void *arg)
 {
     struct ef_my_store *s = arg;
-    s->fetch.discard = true;
+    s->intake.discard = true;
     ef_my_conn_stop(&s->read);
     ef_my_conn_stop(&s->settle);
     ef_my_conn_stop(&s->lease);

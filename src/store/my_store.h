@@ -8,6 +8,7 @@
  */
 #pragma once
 
+#include "store/intake.h"
 #include "store/my_conn.h"
 #include "store/my_names.h"
 #include "store/store.h"
@@ -42,19 +43,6 @@ struct ef_my_sql {
     char *due;     /* AND ...: of row o */
 };
 
-struct ef_my_fetch { /* the open fetch */
-    bool active, discard, paused, header_seen, looked;
-    int64_t after, max_bytes;
-    int max_rows, sets_before; /* result sets that come before the rows */
-    struct ef_batch *batch;
-    int64_t bytes_since_pause;
-    int gap_rows, main_rows;
-    int64_t last_id;
-    bool out_of_order, fenced;
-    char look[96]; /* what READ UNCOMMITTED showed of the gaps */
-    struct ef_fetched result;
-};
-
 struct ef_my_store {
     struct ef_store store; /* first */
     struct ef_loop *loop;
@@ -68,7 +56,9 @@ struct ef_my_store {
     bool layout_known;
     int64_t zone_us; /* of the last check: constant while rows are in flight */
     struct ef_my_sql sql;
-    struct ef_my_fetch fetch;
+    struct ef_intake intake;   /* the open fetch */
+    int sets_before;           /* of its result sets that come before the header: the look's */
+    char look[96];             /* what READ UNCOMMITTED showed of the gaps; "" without a look */
     struct ef_store_info info; /* being filled by check */
     int check_step;
     struct ef_deferred check_later, closed_later;

@@ -9,7 +9,6 @@
 #define EF_LOG_ROOM "store"
 #include "store/pg_store.h"
 
-#include <stdarg.h>
 #include <stdlib.h>
 
 #include "base/str.h"
@@ -21,17 +20,6 @@ void ef_pg_check_failed(struct ef_pg_store *s, const struct ef_error *err)
 {
     s->layout_known = false;
     ef_store_did_check(&s->store, NULL, err);
-}
-
-void ef_pg_check_warn(struct ef_pg_store *s, const char *fmt, ...)
-{
-    size_t used = strlen(s->info.warnings);
-    va_list ap;
-    va_start(ap, fmt);
-    vsnprintf(s->info.warnings + used, sizeof(s->info.warnings) - used, fmt, ap);
-    va_end(ap);
-    used = strlen(s->info.warnings);
-    snprintf(s->info.warnings + used, sizeof(s->info.warnings) - used, "\n");
 }
 
 void ef_pg_layout_free(struct ef_pg_layout *layout)
@@ -103,13 +91,15 @@ static bool table_ok(struct ef_pg_store *s, const PGresult *res, struct ef_error
     }
     l->table_oid = (unsigned)strtoul(PQgetvalue(res, 0, 4), NULL, 10);
     if (s->database->pooler == EF_POOLER_NONE && is_pooled(s, atoi(PQgetvalue(res, 0, 5))))
-        ef_pg_check_warn(
-            s, "a pooler in transaction mode is in between (statements of one connection reach "
-               "several server processes, or several connections one); set pooler: transaction "
-               "for this database");
+        ef_store_info_warn(
+            &s->info,
+            "a pooler in transaction mode is in between (statements of one connection reach "
+            "several server processes, or several connections one); set pooler: transaction "
+            "for this database");
     if (!is_true(res, 0, 6))
-        ef_pg_check_warn(
-            s, "column %s of %s has no unique index of its own: reads and settles may be slow",
+        ef_store_info_warn(
+            &s->info,
+            "column %s of %s has no unique index of its own: reads and settles may be slow",
             l->column[EF_COL_ID], l->table);
     return true;
 }
@@ -277,8 +267,8 @@ static bool columns_ok(struct ef_pg_store *s, const PGresult *res, struct ef_err
             l->column[EF_COL_ID], l->table, id_type, l->table);
     const char *id = column_name(s, EF_COL_ID), *cache = id ? value_of(res, id, 2) : NULL;
     if (cache && cache[0])
-        ef_pg_check_warn(
-            s,
+        ef_store_info_warn(
+            &s->info,
             "the sequence of column %s (%s) gives ids to sessions in advance: rows of one "
             "aggregate that sessions insert in turn can be relayed out of their order; run "
             "ALTER SEQUENCE ... CACHE 1",
@@ -288,11 +278,11 @@ static bool columns_ok(struct ef_pg_store *s, const PGresult *res, struct ef_err
     s->info.has_last_error = l->has[EF_COL_LAST_ERROR];
     s->info.has_partition = l->has[EF_COL_PARTITION];
     if (!l->has[EF_COL_LAST_ERROR])
-        ef_pg_check_warn(s, "%s has no column last_error: why a row failed is only in the log",
-                         l->table);
+        ef_store_info_warn(
+            &s->info, "%s has no column last_error: why a row failed is only in the log", l->table);
     if (!l->has[EF_COL_AGGREGATE_ID] && !s->outbox->columns[EF_COL_AGGREGATE_ID].value)
-        ef_pg_check_warn(s, "%s has no aggregate_id: events are relayed without any order",
-                         l->table);
+        ef_store_info_warn(&s->info, "%s has no aggregate_id: events are relayed without any order",
+                           l->table);
     return true;
 }
 

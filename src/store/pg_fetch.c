@@ -17,8 +17,6 @@
 /* Binary timestamps count microseconds from 2000-01-01 (PostgreSQL, datatype/timestamp.h). */
 #define PG_EPOCH_US (INT64_C(946684800) * EF_S_US)
 
-enum { BATCH_ROWS_MIN = 16, BATCH_ROWS_MAX = 256 };
-
 enum { /* result columns, as pg_sql.c's put_row writes them */
        C_META,
        C_ID,
@@ -135,7 +133,7 @@ static void decode(const struct ef_pg_store *s, struct ef_arena *arena, const PG
 
 static void take_header(struct ef_pg_store *s, const PGresult *res)
 {
-    struct ef_pg_fetch *f = &s->fetch;
+    struct ef_intake *f = &s->intake;
     int ours = 0, foreign = 0;
     f->header_seen = true;
     f->result.max_id = INT64_MIN;
@@ -151,105 +149,33 @@ static void take_header(struct ef_pg_store *s, const PGresult *res)
     f->fenced = !ours;
 }
 
-static void hand_over(struct ef_pg_store *s, bool paused)
+static void pause_reading(struct ef_store *store)
 {
-    struct ef_batch *batch = s->fetch.batch;
-    s->fetch.batch = NULL;
-    ef_store_did_rows(&s->store, batch, paused);
-}
-
-/* Rows come with ids ascending, gap part first: the plan has no other way, and this is the proof.
- */
-static bool in_order(struct ef_pg_fetch *f, int64_t id)
-{
-    bool gap = id <= f->after;
-    if (gap && f->main_rows > 0)
-        return false;
-    if ((f->gap_rows > 0 || f->main_rows > 0) && id <= f->last_id)
-        return false;
-    if (gap)
-        f->gap_rows++;
-    else
-        f->main_rows++;
-    f->last_id = id;
-    return true;
+    ef_pg_conn_pause(&ef_pg_store_of(store)->read);
 }
 
 static void on_row(void *arg, const PGresult *res)
 {
     struct ef_pg_store *s = arg;
-    struct ef_pg_fetch *f = &s->fetch;
-    if (f->discard)
+    struct ef_arena *arena;
+    if (s->intake.discard)
         return;
-    if (!f->header_seen) {
+    if (!s->intake.header_seen) {
         take_header(s, res);
         return;
     }
-    if (!in_order(f, int8_at(res, C_ID))) {
-        f->out_of_order = f->discard = true;
+    struct ef_row *row = ef_intake_row(&s->intake, int8_at(res, C_ID), &arena);
+    if (!row)
         return;
-    }
-    if (f->last_id > f->after && f->gap_rows >= f->max_rows) {
-        /* an earlier row of the same aggregate may be among the gap rows that were cut off */
-        f->main_rows--;
-        return;
-    }
-    if (!f->batch) /* small at first: most reads of an idle table bring a row or two */
-        f->batch = ef_batch_new(f->result.rows < BATCH_ROWS_MIN ? BATCH_ROWS_MIN : BATCH_ROWS_MAX);
-    struct ef_batch *batch = f->batch;
-    batch->foreign = f->result.foreign;
-    struct ef_row *row = &batch->rows[batch->count++];
-    decode(s, &batch->arena, res, row);
-    f->result.rows++;
-    f->bytes_since_pause += (int64_t)ef_row_bytes(row);
-    if (f->bytes_since_pause >= f->max_bytes) {
-        f->bytes_since_pause = 0;
-        f->paused = true;
-        ef_pg_conn_pause(&s->read);
-        hand_over(s, true);
-    } else if (batch->count == batch->size) {
-        hand_over(s, false);
-    }
+    decode(s, arena, res, row);
+    ef_intake_took(&s->intake, &s->store, row, pause_reading);
 }
 
 static void on_done(void *arg, PGresult *res, const struct ef_error *err)
 {
     struct ef_pg_store *s = arg;
-    struct ef_pg_fetch *f = &s->fetch;
-    struct ef_error own;
     (void)res;
-    f->active = false;
-    f->paused = false;
-    if (err) {
-        own = *err;
-        if (own.class == EF_CLASS_UNCERTAIN) /* a read that was lost has done nothing */
-            own.class = EF_CLASS_OUTAGE;
-        err = &own;
-    } else if (f->fenced) {
-        ef_error_set(&own, EF_CLASS_FENCED, "the lease is not ours any more");
-        err = &own;
-    } else if (f->out_of_order) {
-        ef_error_set(&own, EF_CLASS_FATAL,
-                     "rows did not come in the order of their ids; nothing was taken");
-        err = &own;
-    } else if (f->rewritten) {
-        ef_error_set(&own, EF_CLASS_BUSY,
-                     "the table was emptied or rewritten; reading it from the beginning");
-        ef_error_code(&own, 0, EF_STORE_REWRITTEN);
-        err = &own;
-    } else if (f->discard) {
-        ef_error_set(&own, EF_CLASS_BUSY, "read given up");
-        err = &own;
-    }
-    if (!err && f->batch)
-        hand_over(s, false);
-    if (f->batch) {
-        ef_batch_unref(f->batch);
-        f->batch = NULL;
-    }
-    f->result.gaps_full = f->gap_rows >= f->max_rows;
-    f->result.full = f->main_rows >= f->max_rows;
-    ef_store_did_fetch(&s->store, err ? NULL : &f->result, err);
+    ef_intake_end(&s->intake, &s->store, err);
 }
 
 static void put_runs(struct ef_pg_request *req, const struct ef_run *gaps, int count)
@@ -271,10 +197,7 @@ void ef_pg_fetch(struct ef_store *store, const struct ef_fetch *fetch)
 {
     struct ef_pg_store *s = ef_pg_store_of(store);
     bool gaps = fetch->gap_count > 0;
-    s->fetch = (struct ef_pg_fetch){.active = true,
-                                    .after = fetch->after,
-                                    .max_bytes = fetch->max_bytes,
-                                    .max_rows = fetch->max_rows};
+    ef_intake_begin(&s->intake, fetch);
     struct ef_pg_request *req =
         gaps ? ef_pg_request_new("ef_fetch_gaps", s->sql.fetch_gaps, on_done, s)
              : ef_pg_request_new("ef_fetch", s->sql.fetch, on_done, s);
@@ -295,7 +218,7 @@ void ef_pg_fetch(struct ef_store *store, const struct ef_fetch *fetch)
 void ef_pg_fetch_continue(struct ef_store *store)
 {
     struct ef_pg_store *s = ef_pg_store_of(store);
-    s->fetch.paused = false;
+    s->intake.paused = false;
     ef_pg_conn_continue(&s->read);
 }
 
@@ -303,7 +226,7 @@ void ef_pg_fetch_cancel(struct ef_store *store)
 {
     struct ef_pg_store *s = ef_pg_store_of(store);
     /* what still comes (at most max_rows) is read and thrown away: cheaper than a new connection */
-    s->fetch.discard = true;
-    if (s->fetch.paused)
+    s->intake.discard = true;
+    if (s->intake.paused)
         ef_pg_fetch_continue(store);
 }

@@ -72,8 +72,8 @@ static bool ours_ok(struct ef_pg_store *s, const PGresult *res, struct ef_error 
     if (!is_true(res, 0, 3))
         l->bell[0] = '\0';
     if (s->outbox->wake == EF_WAKE_NOTIFY && !l->bell[0])
-        ef_pg_check_warn(
-            s,
+        ef_store_info_warn(
+            &s->info,
             "wake: notify, but %s has no doorbell: only a trigger of another make wakes the relay; "
             "`eventferryctl migrate --doorbell` creates it",
             l->table);

@@ -113,7 +113,7 @@ static void pg_close(struct ef_store *store)
 static void close_now(void *arg)
 {
     struct ef_pg_store *s = arg;
-    s->fetch.discard = true;
+    s->intake.discard = true;
     ef_timer_stop(&s->probe_timer);
     ef_pg_conn_stop(&s->read);
     ef_pg_conn_stop(&s->settle);

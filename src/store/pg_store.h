@@ -9,6 +9,7 @@
  */
 #pragma once
 
+#include "store/intake.h"
 #include "store/pg_conn.h"
 #include "store/pg_names.h"
 #include "store/store.h"
@@ -41,18 +42,6 @@ struct ef_pg_sql { /* statement texts, owned */
     char *acquire, *renew, *release, *pause;
 };
 
-struct ef_pg_fetch { /* the open fetch */
-    bool active, discard, paused, header_seen;
-    int64_t after, max_bytes;
-    int max_rows;
-    struct ef_batch *batch;
-    int64_t bytes_since_pause;
-    int gap_rows, main_rows;
-    int64_t last_id;
-    bool out_of_order, fenced, rewritten;
-    struct ef_fetched result;
-};
-
 struct ef_pg_store {
     struct ef_store store; /* first */
     struct ef_loop *loop;
@@ -66,8 +55,8 @@ struct ef_pg_store {
     struct ef_pg_layout layout;
     bool layout_known;
     struct ef_pg_sql sql, former_sql; /* requests under way may still borrow the former texts */
-    struct ef_pg_fetch fetch;
-    struct ef_store_info info; /* being filled by check */
+    struct ef_intake intake;          /* the open fetch */
+    struct ef_store_info info;        /* being filled by check */
     struct ef_deferred check_later, closed_later;
     char incarnation[40]; /* the relay's, by its last acquisition */
     /* A transaction number above all given out until then, and when it was asked for: the number of
@@ -101,7 +90,6 @@ void ef_pg_sql_free(struct ef_pg_sql *sql);
 /* pg_check.c */
 void ef_pg_check(struct ef_store *store);
 void ef_pg_check_failed(struct ef_pg_store *s, const struct ef_error *err);
-void ef_pg_check_warn(struct ef_pg_store *s, const char *fmt, ...) EF_PRINTF(2, 3);
 bool ef_pg_check_no_usage(struct ef_error *err, const char *schema, const char *role);
 
 /* pg_objects.c: goes on where pg_check.c ends */

@@ -3,6 +3,8 @@
 #include "store/store.h"
 
 #include <assert.h>
+#include <stdarg.h>
+#include <stdio.h>
 #include <stdlib.h>
 
 #include "base/clock.h"
@@ -223,6 +225,17 @@ bool ef_store_wakeup_works(const struct ef_store *store)
 bool ef_store_is_up(const struct ef_store *store)
 {
     return store->up;
+}
+
+void ef_store_info_warn(struct ef_store_info *info, const char *fmt, ...)
+{
+    size_t used = strlen(info->warnings);
+    va_list ap;
+    va_start(ap, fmt);
+    vsnprintf(info->warnings + used, sizeof(info->warnings) - used, fmt, ap);
+    va_end(ap);
+    used = strlen(info->warnings);
+    snprintf(info->warnings + used, sizeof(info->warnings) - used, "\n");
 }
 
 /* --- reports of drivers --- */

@@ -240,6 +240,9 @@ struct ef_store {
 void ef_store_init(struct ef_store *store, const struct ef_store_ops *ops, const char *name,
                    const struct ef_store_user *user, void *arg);
 
+/* One more sentence of warning in what check found. */
+void ef_store_info_warn(struct ef_store_info *info, const char *fmt, ...) EF_PRINTF(2, 3);
+
 /* Drivers report through these, never through the user's table directly. */
 void ef_store_did_up(struct ef_store *store, const char *server);
 void ef_store_did_down(struct ef_store *store, const struct ef_error *err);
