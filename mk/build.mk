@@ -6,8 +6,9 @@ GEN := $(BUILD)/gen
 
 lib_sources := $(wildcard $(foreach room,$(ROOMS),src/$(room)/*.c) src/daemon.c)
 ctl_sources := $(filter-out src/ctl/main.c,$(wildcard src/ctl/*.c))
-lib_objects := $(lib_sources:%.c=$(BUILD)/%.o)
+lib_objects := $(lib_sources:%.c=$(BUILD)/%.o) $(GEN)/page_files.o
 ctl_objects := $(ctl_sources:%.c=$(BUILD)/%.o) $(GEN)/sql_files.o
+generated_headers := $(GEN)/version.h $(GEN)/sql_files.h $(GEN)/page_files.h
 lib := $(BUILD)/libeventferry.a
 ctl_lib := $(BUILD)/libeventferryctl.a
 
@@ -46,11 +47,11 @@ $(BUILD)/flags.txt: FORCE
 $(BUILD)/sources.txt: FORCE
 	$(call write_if_changed,$(lib_objects) $(ctl_objects))
 
-$(BUILD)/%.o: %.c $(BUILD)/flags.txt | $(GEN)/version.h $(GEN)/sql_files.h
+$(BUILD)/%.o: %.c $(BUILD)/flags.txt | $(generated_headers)
 	@mkdir -p $(@D)
 	@echo '  CC   $<'
 	@$(compile) -c -o $@ $<
-$(GEN)/%.o: $(GEN)/%.c $(BUILD)/flags.txt | $(GEN)/version.h $(GEN)/sql_files.h
+$(GEN)/%.o: $(GEN)/%.c $(BUILD)/flags.txt | $(generated_headers)
 	@echo '  CC   $<'
 	@$(compile) -c -o $@ $<
 
@@ -65,7 +66,8 @@ $(lib): $(lib_objects) $(BUILD)/sources.txt
 $(ctl_lib): $(ctl_objects) $(BUILD)/sources.txt
 	$(archive)
 
-# Generated files: the SQL that eventferryctl carries, and what this build is.
+# Generated files: the SQL that eventferryctl carries, the parts of the status page, and what this
+# build is.
 sql_sources := $(sort $(shell find sql -name '*.sql' 2>/dev/null))
 $(GEN)/sql_files.c $(GEN)/sql_files.h &: scripts/embed $(sql_sources) $(BUILD)/sql.txt
 	@mkdir -p $(GEN)
@@ -73,6 +75,13 @@ $(GEN)/sql_files.c $(GEN)/sql_files.h &: scripts/embed $(sql_sources) $(BUILD)/s
 	@scripts/embed $(GEN)/sql_files $(sql_sources)
 $(BUILD)/sql.txt: FORCE
 	$(call write_if_changed,$(sql_sources))
+page_sources := $(sort $(wildcard src/admin/page/*))
+$(GEN)/page_files.c $(GEN)/page_files.h &: scripts/embed $(page_sources) $(BUILD)/page.txt
+	@mkdir -p $(GEN)
+	@echo '  GEN  $(GEN)/page_files.c'
+	@scripts/embed $(GEN)/page_files $(page_sources)
+$(BUILD)/page.txt: FORCE
+	$(call write_if_changed,$(page_sources))
 $(GEN)/version.h: FORCE
 	@mkdir -p $(GEN)
 	@scripts/version '$(VERSION)' '$(ALLOCATOR)' $@
@@ -86,7 +95,7 @@ $(BUILD)/eventferryctl: $(BUILD)/src/ctl/main.o $(ctl_lib) $(lib)
 
 # For editors and clangd.
 .PHONY: compile_commands.json
-compile_commands.json: $(GEN)/version.h $(GEN)/sql_files.h
+compile_commands.json: $(generated_headers)
 	@{ sep='['; for file in $(lib_sources) $(ctl_sources) src/main.c src/ctl/main.c \
 	    $(wildcard tests/*/*.c); do \
 	    printf '%s\n{"directory": "%s", "file": "%s", "command": "%s -Itests -c %s"}' \

@@ -15,6 +15,6 @@ endif
 
 .PHONY: analyse
 ifdef EF_GATE_PASSED
-analyse: $(GEN)/version.h $(GEN)/sql_files.h
+analyse: $(generated_headers)
 	@scripts/analyse '$(filter-out -MMD -MP,$(compile))'
 endif

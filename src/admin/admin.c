@@ -5,13 +5,17 @@
 #include <stdlib.h>
 
 #include "admin/collect.h"
+#include "admin/happenings.h"
 #include "admin/rates.h"
+#include "base/rng.h"
 #include "base/str.h"
 
 struct ef_admin {
     const struct ef_view *view;
     struct ef_rates *rates;
     struct ef_collect *collect;
+    struct ef_happenings *happenings;
+    char run[37];
 };
 
 struct ef_admin *ef_admin_new(const struct ef_admin_options *options)
@@ -19,6 +23,8 @@ struct ef_admin *ef_admin_new(const struct ef_admin_options *options)
     json_set_alloc_funcs(ef_xmalloc, free); /* or an answer would lack a part without a word */
     struct ef_admin *admin = ef_xcalloc(1, sizeof(*admin));
     admin->view = options->view;
+    ef_uuid_v4(admin->run);
+    admin->happenings = ef_happenings_new();
     admin->rates = ef_rates_new(options->loop, options->view);
     admin->collect =
         ef_collect_new(options->view->metrics, options->loop, options->librdkafka, options->libpq);
@@ -29,6 +35,7 @@ void ef_admin_free(struct ef_admin *admin)
 {
     if (!admin)
         return;
+    ef_happenings_free(admin->happenings);
     ef_rates_free(admin->rates);
     ef_collect_free(admin->collect);
     free(admin);
@@ -42,6 +49,9 @@ const struct ef_view *ef_admin_view(const struct ef_admin *admin)
 void ef_admin_snapshot(const struct ef_admin *admin, struct ef_snapshot *ret)
 {
     ef_snapshot_take(ret, admin->view, admin->rates);
+    ret->run = admin->run;
+    ret->happenings = ef_xcalloc(EF_HAPPENINGS_MAX, sizeof(*ret->happenings));
+    ret->happening_count = ef_happenings_copy(admin->happenings, ret->happenings);
 }
 
 void ef_admin_metrics(struct ef_admin *admin, struct ef_buf *out)

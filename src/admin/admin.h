@@ -1,11 +1,11 @@
 // SPDX-License-Identifier: MIT
 /*
  * What the HTTP endpoints and the control socket share: the view of the daemon, the rates, the
- * gauges.
+ * gauges, what happened lately.
  *
- * Owns: rates and collector. Borrows: loop and view, for its whole life. Knows neither HTTP nor
- * sockets. Thread: the loop's. Life: ef_admin_new, then ef_http_start and ef_control_start on it;
- * those are stopped before ef_admin_free.
+ * Owns: rates, collector and happenings. Borrows: loop and view, for its whole life. Knows neither
+ * HTTP nor sockets. Thread: the loop's. Life: ef_admin_new, then ef_http_start and ef_control_start
+ * on it; those are stopped before ef_admin_free.
  */
 #pragma once
 

@@ -67,7 +67,7 @@ static void metrics(struct ef_admin *admin, struct ef_answer *ret)
     ef_admin_metrics(admin, &ret->body);
 }
 
-/* The style is in the page; a nonce that nobody can guess lets it in and nothing else. */
+/* Style and script are in the page; a nonce that nobody can guess lets them in and nothing else. */
 static void page(struct ef_admin *admin, struct ef_answer *ret)
 {
     struct ef_snapshot snapshot;
@@ -75,9 +75,10 @@ static void page(struct ef_admin *admin, struct ef_answer *ret)
     ef_uuid_v4(nonce);
     begin(ret, 200, "text/html; charset=utf-8");
     snprintf(ret->policy_text, sizeof(ret->policy_text),
-             "default-src 'none'; style-src 'nonce-%s'; img-src data:; base-uri 'none'; "
-             "form-action 'none'; frame-ancestors 'none'",
-             nonce);
+             "default-src 'none'; style-src 'nonce-%s'; script-src 'nonce-%s'; "
+             "connect-src 'self'; img-src data:; base-uri 'none'; form-action 'none'; "
+             "frame-ancestors 'none'",
+             nonce, nonce);
     ret->policy = ret->policy_text;
     ef_admin_snapshot(admin, &snapshot);
     ef_page_render(&snapshot, nonce, &ret->body);

@@ -12,7 +12,7 @@ struct ef_answer {
     const char *type;   /* Content-Type */
     const char *policy; /* Content-Security-Policy */
     struct ef_buf body; /* the caller's to end */
-    char policy_text[256];
+    char policy_text[320];
 };
 
 /* Path without query. Always fills ret: 404 for what does not exist, 500 if the body grew too

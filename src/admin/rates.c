@@ -6,7 +6,7 @@
 #include "base/hash.h"
 #include "base/str.h"
 
-enum { LOOK_EVERY_US = 5 * 1000 * 1000 };
+enum { LOOK_EVERY_US = EF_HISTORY_EVERY_S * 1000 * 1000 };
 
 struct sample {
     char *outbox; /* owned: a reload frees the config's */
@@ -15,6 +15,7 @@ struct sample {
     bool known;
     struct ef_rate rate;
     bool seen; /* in the running look */
+    struct ef_history history;
     UT_hash_handle hh;
 };
 
@@ -55,6 +56,10 @@ static void take(struct ef_rates *rates, const struct ef_relay_status *status)
         sample->outbox = ef_xstrdup(status->name);
         HASH_ADD_KEYPTR(hh, rates->samples, sample->outbox, strlen(sample->outbox), sample);
     }
+    if (sample->known)
+        ef_history_look(&sample->history, rates->view->metrics, status->name,
+                        sample->rate.delivered,
+                        status->lag_known && status->lease_held ? status->lag.backlog_rows : -1);
     sample->at = now;
     sample->fetched = status->fetched;
     sample->delivered = status->delivered;
@@ -109,4 +114,11 @@ bool ef_rates_get(const struct ef_rates *rates, const char *outbox, struct ef_ra
         return false;
     *ret = sample->rate;
     return true;
+}
+
+const struct ef_history *ef_rates_history(const struct ef_rates *rates, const char *outbox)
+{
+    struct sample *sample;
+    HASH_FIND_STR(rates->samples, outbox, sample);
+    return sample ? &sample->history : NULL;
 }

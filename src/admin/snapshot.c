@@ -7,6 +7,16 @@
 #include "admin/words.h"
 #include "base/str.h"
 
+static void by_class(const struct ef_metrics *metrics, const char *family, const char *outbox,
+                     int64_t ret[EF_CLASS_COUNT])
+{
+    for (int class = EF_CLASS_TRANSIENT; class < EF_CLASS_COUNT; class ++) {
+        const struct ef_metric *metric = ef_metrics_find(
+            metrics, family, "outbox", outbox, "class", ef_class_name((enum ef_class) class), NULL);
+        ret[class] = metric ? (int64_t)metric->value : 0;
+    }
+}
+
 void ef_snapshot_take(struct ef_snapshot *ret, const struct ef_view *view,
                       const struct ef_rates *rates)
 {
@@ -21,6 +31,9 @@ void ef_snapshot_take(struct ef_snapshot *ret, const struct ef_view *view,
     for (int i = 0; i < ret->count; i++) {
         struct ef_snapshot_outbox *outbox = &ret->outboxes[i];
         ef_relay_status(view->relay_at(view->arg, i), &outbox->status);
+        outbox->history = rates ? ef_rates_history(rates, outbox->status.name) : NULL;
+        by_class(view->metrics, "rows_retried_total", outbox->status.name, outbox->retried);
+        by_class(view->metrics, "rows_dead_total", outbox->status.name, outbox->dead);
         outbox->rate_known = rates && ef_rates_get(rates, outbox->status.name, &outbox->rate);
     }
 }
@@ -28,6 +41,7 @@ void ef_snapshot_take(struct ef_snapshot *ret, const struct ef_view *view,
 void ef_snapshot_done(struct ef_snapshot *snapshot)
 {
     free(snapshot->outboxes);
+    free(snapshot->happenings);
     *snapshot = (struct ef_snapshot){0};
 }
 

@@ -3,14 +3,15 @@
  * One picture of everything the endpoints show. Fetching it (ef_snapshot_take) is apart from
  * showing it, so that what renders is pure and needs no relay.
  *
- * Owns: the outboxes' copies. Strings marked borrowed live until the loop's next turn.
- * Thread: the loop's. Life: ef_snapshot_take .. ef_snapshot_done.
+ * Owns: copies of the outboxes and the happenings. Strings marked borrowed live until the loop's
+ * next turn. Thread: the loop's. Life: ef_snapshot_take .. ef_snapshot_done.
  */
 #pragma once
 
 #include <stdbool.h>
 #include <stddef.h>
 
+#include "admin/happenings.h"
 #include "admin/process.h"
 #include "admin/rates.h"
 #include "admin/view.h"
@@ -19,15 +20,21 @@ struct ef_snapshot_outbox {
     struct ef_relay_status status;
     bool rate_known;
     struct ef_rate rate;
+    const struct ef_history *history; /* borrowed; may be NULL */
+    /* rows since the start, by the class of what went wrong */
+    int64_t retried[EF_CLASS_COUNT], dead[EF_CLASS_COUNT];
 };
 
 struct ef_snapshot {
     const char *instance; /* borrowed */
+    const char *run; /* borrowed; names this start of the program, NULL from ef_snapshot_take */
     ef_wall taken_at;
     struct ef_process process;
     struct ef_view_kafka kafka;
     struct ef_snapshot_outbox *outboxes;
     int count;
+    struct ef_happening *happenings; /* newest first; ef_snapshot_take leaves them out */
+    int happening_count;
 };
 
 void ef_snapshot_take(struct ef_snapshot *ret, const struct ef_view *view,

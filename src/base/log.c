@@ -36,6 +36,8 @@ static struct {
     bool broken; /* the last write failed: a line about dropped lines would only be one more */
     uint64_t dropped;
     uint64_t dropped_told; /* how many of them a line already told of */
+    ef_log_observer *observer;
+    void *observer_arg;
 } logger = {.mutex = PTHREAD_MUTEX_INITIALIZER, .level = EF_LOG_INFO, .format = EF_LOG_LOGFMT};
 
 static const char *const level_names[] = {"debug", "info", "warn", "error"};
@@ -357,6 +359,16 @@ void ef_log_write(enum ef_log_level level, const char *room, const char *msg,
     }
     write_locked(level, room, msg, fields);
     flush_locked();
+    if (logger.observer)
+        logger.observer(logger.observer_arg, level, msg, fields);
+    pthread_mutex_unlock(&logger.mutex);
+}
+
+void ef_log_observe(ef_log_observer *fn, void *arg)
+{
+    pthread_mutex_lock(&logger.mutex);
+    logger.observer = fn;
+    logger.observer_arg = arg;
     pthread_mutex_unlock(&logger.mutex);
 }
 

@@ -62,6 +62,15 @@ bool ef_log_identifiers(void);
 void ef_log_write(enum ef_log_level level, const char *room, const char *msg,
                   const struct ef_field *fields);
 
+/*
+ * Called for every line that is written, with its parts; NULL ends it. One observer at a time,
+ * which is called on whatever thread writes and under the log's mutex: it copies what it wants, is
+ * quick, and does not log. Once ef_log_observe has returned, the former observer runs no more.
+ */
+typedef void ef_log_observer(void *arg, enum ef_log_level level, const char *msg,
+                             const struct ef_field *fields);
+void ef_log_observe(ef_log_observer *fn, void *arg);
+
 /* Write what waits in the ring, as far as stderr takes it without blocking. Called by the loop. */
 void ef_log_flush(void);
 /* True if lines wait that stderr did not take yet. */

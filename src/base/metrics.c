@@ -12,11 +12,11 @@
 #include "base/hash.h"
 #include "base/utf8.h"
 
-static const double bucket_bounds[] = {.001, .0025, .005, .01, .025, .05, .1, .25,
-                                       .5,   1,     2.5,  5,   10,   30,  60};
+const double ef_metric_bounds[] = {.001, .0025, .005, .01, .025, .05, .1, .25,
+                                   .5,   1,     2.5,  5,   10,   30,  60};
 enum {
-    BOUND_COUNT = sizeof(bucket_bounds) / sizeof(bucket_bounds[0]),
-    BUCKET_COUNT = BOUND_COUNT + 1, /* and +Inf */
+    BUCKET_COUNT = EF_METRIC_BUCKETS,
+    BOUND_COUNT = BUCKET_COUNT - 1, /* all but +Inf */
     VALUE_MAX_BYTES = 512,          /* a longer label value is cut */
     LABELS_MAX_BYTES = 16384,       /* of one series, escaped: room for ten of the longest values */
 };
@@ -79,16 +79,22 @@ void ef_metrics_free(struct ef_metrics *metrics)
     free(metrics);
 }
 
+static size_t full_name(const char *name, char *out, size_t size)
+{
+    bool standard = strncmp(name, "process_", 8) == 0;
+    int len = snprintf(out, size, "%s%s", standard ? "" : "eventferry_", name);
+    assert(len > 0 && (size_t)len < size);
+    return (size_t)len;
+}
+
 static struct family *family_get(struct ef_metrics *metrics, enum ef_metric_type type,
                                  const char *name, const char *help)
 {
     char full[128];
     struct family *family;
-    bool standard = strncmp(name, "process_", 8) == 0;
-    int len = snprintf(full, sizeof(full), "%s%s", standard ? "" : "eventferry_", name);
+    size_t len = full_name(name, full, sizeof(full));
 
-    assert(len > 0 && (size_t)len < sizeof(full));
-    HASH_FIND(hh, metrics->by_name, full, (size_t)len, family);
+    HASH_FIND(hh, metrics->by_name, full, len, family);
     if (family) {
         assert(family->type == type);
         return family;
@@ -97,7 +103,7 @@ static struct family *family_get(struct ef_metrics *metrics, enum ef_metric_type
     family->name = ef_xstrdup(full);
     family->help = ef_xstrdup(help);
     family->type = type;
-    HASH_ADD_KEYPTR(hh, metrics->by_name, family->name, (size_t)len, family);
+    HASH_ADD_KEYPTR(hh, metrics->by_name, family->name, len, family);
     if (metrics->last)
         metrics->last->next = family;
     else
@@ -183,6 +189,30 @@ struct ef_metric *ef_metrics_get(struct ef_metrics *metrics, enum ef_metric_type
     return &series->metric;
 }
 
+const struct ef_metric *ef_metrics_find(const struct ef_metrics *metrics, const char *name, ...)
+{
+    char full[128];
+    struct ef_buf labels;
+    const char *label;
+    struct family *family;
+    struct series *series = NULL;
+    va_list ap;
+
+    ef_buf_init(&labels, LABELS_MAX_BYTES);
+    va_start(ap, name);
+    while ((label = va_arg(ap, const char *))) {
+        const char *value = va_arg(ap, const char *);
+        add_label(&labels, label, value ? value : "");
+    }
+    va_end(ap);
+    full_name(name, full, sizeof(full));
+    HASH_FIND_STR(metrics->by_name, full, family);
+    if (family)
+        HASH_FIND(hh, family->by_labels, labels.len ? labels.data : "", labels.len, series);
+    ef_buf_done(&labels);
+    return series && !series->removed ? &series->metric : NULL;
+}
+
 /* Inside a value a quote always follows a backslash, so `name="` can only be the beginning of a
  * label. */
 static bool has_label(const struct series *series, const struct ef_buf *label)
@@ -216,7 +246,7 @@ void ef_metric_hide(struct ef_metric *m)
 void ef_metric_observe(struct ef_metric *m, double seconds)
 {
     int i = 0;
-    while (i < BOUND_COUNT && seconds > bucket_bounds[i])
+    while (i < BOUND_COUNT && seconds > ef_metric_bounds[i])
         i++;
     m->buckets[i]++;
     m->sum += seconds;
@@ -266,7 +296,7 @@ static void add_histogram(struct ef_buf *out, const struct family *family,
     for (int i = 0; i < BUCKET_COUNT; i++) {
         count += series->metric.buckets[i];
         ef_buf_printf(out, "%s_bucket{%s%sle=\"", family->name, series->labels, comma);
-        add_number(out, i < BOUND_COUNT ? bucket_bounds[i] : INFINITY);
+        add_number(out, i < BOUND_COUNT ? ef_metric_bounds[i] : INFINITY);
         ef_buf_printf(out, "\"} %" PRIu64 "\n", count);
     }
     add_sample(out, family->name, "_sum", series->labels, series->metric.sum);

@@ -39,6 +39,10 @@ struct ef_metric *ef_metrics_get(struct ef_metrics *metrics, enum ef_metric_type
 /* Remove every series that has this label value (label "outbox" = "orders"). */
 void ef_metrics_remove(struct ef_metrics *metrics, const char *label, const char *value);
 
+/* The same series if it is there and shown, else NULL: for those who only read. */
+const struct ef_metric *ef_metrics_find(const struct ef_metrics *metrics, const char *name, ...)
+    __attribute__((sentinel));
+
 /* Leave the page until the series is asked for again (then from 0): its value is not known now. */
 void ef_metric_hide(struct ef_metric *m);
 
@@ -50,6 +54,9 @@ static inline void ef_metric_set(struct ef_metric *m, double v)
 {
     m->value = v;
 }
+/* Upper bounds of a histogram's buckets in seconds; the last bucket, +Inf, has none. */
+enum { EF_METRIC_BUCKETS = 16 };
+extern const double ef_metric_bounds[EF_METRIC_BUCKETS - 1];
 /* Seconds; buckets .001 .0025 .005 .01 .025 .05 .1 .25 .5 1 2.5 5 10 30 60 +Inf. */
 void ef_metric_observe(struct ef_metric *m, double seconds);
 

@@ -252,10 +252,13 @@ static const char *render(void)
 START_TEST(page_shows_state_lag_and_lease)
 {
     const char *page = render();
-    ck_assert_ptr_nonnull(strstr(page, "<title>ready - relay-1"));
-    ck_assert_ptr_nonnull(strstr(page, "<article class=ok>"));
-    ck_assert_ptr_nonnull(strstr(page, "20 rows, oldest 1.5 s"));
-    ck_assert_ptr_nonnull(strstr(page, "held here, epoch 7, 8.0 s left"));
+    ck_assert_ptr_nonnull(strstr(page, "<title id=\"title\">ready - relay-1"));
+    ck_assert_ptr_nonnull(strstr(page, "<article id=o0 class=\"card warn\">"));
+    ck_assert_ptr_nonnull(strstr(page, "<b>20</b><span>waiting</span><small>oldest 1.5 s<"));
+    ck_assert_ptr_nonnull(strstr(page, "<b>12</b><span>in flight</span>"));
+    ck_assert_ptr_nonnull(strstr(page, "<b>110</b><span>delivered</span>"));
+    ck_assert_ptr_nonnull(strstr(page, "<b>1</b><span>dead</span>"));
+    ck_assert_ptr_nonnull(strstr(page, "relay-1 (this relay), epoch 7, lease runs 8.0 s"));
     ck_assert_ptr_nonnull(strstr(page, "kafka-1:9092"));
     ck_assert_ptr_null(strstr(page, "embedded broker"));
 }
@@ -274,11 +277,12 @@ START_TEST(page_shows_trouble)
     fake.kafka.embedded = true;
     fake.kafka.up = false;
     const char *page = render();
-    ck_assert_ptr_nonnull(strstr(page, "<title>NOT READY - relay-1"));
-    ck_assert_ptr_nonnull(strstr(page, "<article class=bad>"));
-    ck_assert_ptr_nonnull(strstr(page, "<article class=calm>"));
-    ck_assert_ptr_nonnull(strstr(page, "over 100 000 rows"));
-    ck_assert_ptr_nonnull(strstr(page, "held by relay-2"));
+    ck_assert_ptr_nonnull(strstr(page, "<title id=\"title\">NOT READY - relay-1"));
+    ck_assert_ptr_nonnull(strstr(page, "<article id=o0 class=\"card bad\">"));
+    ck_assert_ptr_nonnull(strstr(page, "<article id=o1 class=\"card calm\">"));
+    ck_assert_ptr_nonnull(strstr(page, "<b>over 100 000</b>"));
+    ck_assert_ptr_nonnull(strstr(page, "<dt>Owner</dt><dd>relay-2"));
+    ck_assert_ptr_nonnull(strstr(page, "1 of 2 outboxes needs a look"));
     ck_assert_ptr_nonnull(strstr(page, "&lt;orders&gt;"));
     ck_assert_ptr_nonnull(strstr(page, "embedded broker"));
 }
