@@ -5,6 +5,7 @@ INSTALL ?= install
 DESTDIR ?=
 confdir = $(sysconfdir)/eventferry
 sqldir = $(datadir)/eventferry/sql
+contribdir = $(datadir)/eventferry/contrib
 sysusersdir = $(prefix)/lib/sysusers.d
 presetdir = $(prefix)/lib/systemd/system-preset
 completionsdir = $(datadir)/bash-completion/completions
@@ -13,6 +14,7 @@ man_pages := $(wildcard man/*.1 man/*.5 man/*.8)
 units := $(wildcard systemd/*.service systemd/*.target)
 programs := eventferryd eventferryctl
 examples := $(filter-out conf/eventferry.yaml,$(wildcard conf/*.yaml))
+contrib := $(wildcard contrib/grafana/*.json contrib/prometheus/*.yml)
 documents := $(wildcard README.md CHANGELOG.md SECURITY.md LICENSE docs/*.md)
 man_target = $(mandir)/man$(patsubst .%,%,$(suffix $(1)))/$(notdir $(1))
 
@@ -29,6 +31,8 @@ install: all
 	    '$(DESTDIR)$(call man_target,$(page))' &&) :
 	$(foreach file,$(sql_sources),$(INSTALL) -D -m 644 $(file) \
 	    '$(DESTDIR)$(sqldir)/$(patsubst sql/%,%,$(file))' &&) :
+	$(foreach file,$(contrib),$(INSTALL) -D -m 644 $(file) \
+	    '$(DESTDIR)$(contribdir)/$(patsubst contrib/%,%,$(file))' &&) :
 	$(foreach file,$(documents),$(INSTALL) -D -m 644 $(file) \
 	    '$(DESTDIR)$(docdir)/$(notdir $(file))' &&) :
 	$(foreach file,$(examples),$(INSTALL) -D -m 644 $(file) \

@@ -45,7 +45,7 @@ struct daemon {
     struct ef_systemd *systemd;
     struct ef_signal on_term, on_int, on_hup;
     struct ef_timer deadline, tell_status;
-    struct ef_metric *reload_ok, *reload_bad, *reload_time;
+    struct ef_metric *reload_ok, *reload_bad, *reload_time, *reload_good;
     bool stopping, gave_up;
     int exit_code;
 };
@@ -209,6 +209,7 @@ static bool reload(void *arg, struct ef_buf *text, struct ef_error *err)
     else
         ef_err("reload refused, the former configuration stays", EF_ERR(err));
     ef_metric_add(ok ? d->reload_ok : d->reload_bad, 1);
+    ef_metric_set(d->reload_good, ok);
     ef_systemd_ready(d->systemd);
     return ok;
 }
@@ -415,6 +416,10 @@ static void make_metrics(struct daemon *d)
         ef_metrics_get(d->metrics, EF_GAUGE, "config_last_reload_success_timestamp_seconds",
                        "When the configuration was last taken over.", NULL);
     ef_metric_set(d->reload_time, whole_seconds(ef_clock_wall().us));
+    d->reload_good =
+        ef_metrics_get(d->metrics, EF_GAUGE, "config_last_reload_successful",
+                       "1 if the last attempt to take the configuration over worked.", NULL);
+    ef_metric_set(d->reload_good, 1);
 }
 
 static int start(struct daemon *d)

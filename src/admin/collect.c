@@ -89,6 +89,8 @@ static void update_state(struct ef_collect *collect, const struct ef_relay_statu
                                      "outbox", s->name, "state",
                                      ef_relay_state_name((enum ef_relay_state)state), NULL),
                       s->state == (enum ef_relay_state)state);
+    gauge(collect, s->name, "outbox_ready", "1 if /readyz has nothing against the outbox.", true,
+          s->ready);
 }
 
 static void update_relay(struct ef_collect *collect, const struct ef_relay_status *s)

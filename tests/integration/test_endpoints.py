@@ -12,7 +12,8 @@ import time
 import pytest
 import requests
 
-from harness.daemon import Daemon
+from harness import promql
+from harness.daemon import REPOSITORY, Daemon
 from harness.outbox import Outbox
 from harness.setup import fresh_database, relay_config, retire
 from harness.timing import wait_for
@@ -29,14 +30,14 @@ INTERFACES = {  # family -> labels, of the metrics table in interfaces.md
     "backlog_rows": {"outbox"}, "waiting_rows": {"outbox"}, "dead_rows": {"outbox"},
     "blocked_aggregates": {"outbox"}, "oldest_unfinished_age_seconds": {"outbox"},
     "in_flight_rows": {"outbox"}, "in_flight_bytes": {"outbox"}, "window_limit_bytes": {"outbox"},
-    "outbox_state": {"outbox", "state"}, "lease_held": {"outbox"}, "lease_epoch": {"outbox"},
+    "outbox_state": {"outbox", "state"}, "outbox_ready": {"outbox"}, "lease_held": {"outbox"}, "lease_epoch": {"outbox"},
     "lease_acquired_total": {"outbox"}, "lease_lost_total": {"outbox"},
     "lease_renewal_age_seconds": {"outbox"}, "wakeups_total": {"outbox", "reason"},
     "database_up": {"database"}, "database_reconnects_total": {"database"},
     "kafka_up": {"cluster"}, "kafka_brokers_up": {"cluster"}, "kafka_queue_messages": {"cluster"},
     "kafka_queue_bytes": {"cluster"}, "archive_partitions": {"outbox"},
     "archive_bytes": {"outbox"}, "archive_default_rows": {"outbox"},
-    "log_dropped_total": set(), "config_last_reload_success_timestamp_seconds": set(),
+    "log_dropped_total": set(), "config_last_reload_successful": set(), "config_last_reload_success_timestamp_seconds": set(),
 }
 HISTOGRAMS = ["created_to_seen_seconds", "seen_to_acked_seconds", "acked_to_settled_seconds",
               "created_to_acked_seconds", "fetch_duration_seconds", "settle_duration_seconds"]
@@ -90,6 +91,41 @@ def test_metrics_page_passes_promtool(busy):
     done = subprocess.run([tool, "check", "metrics"], input=text, capture_output=True, text=True,
                           check=False)
     assert done.returncode == 0, done.stdout + done.stderr
+
+
+# Exported once something went wrong, so not by a relay that is well.
+SELDOM = {"eventferry_topic_paused": {"outbox", "topic"},
+          "eventferry_loop_slow_callbacks_total": {"room"},
+          "eventferry_kafka_producer_recreations_total": {"cluster", "reason"}}
+
+
+@pytest.mark.parametrize("path,read", [("contrib/grafana/eventferry.json", promql.of_dashboard),
+                                       ("contrib/prometheus/alerts.yml", promql.of_rules)])
+def test_dashboard_and_alerts_ask_for_what_is_exported(busy, path, read):
+    exported = {name: set(labels) for name, labels in SELDOM.items()}
+    for sample in busy.metrics().samples:
+        exported.setdefault(sample.name, set()).update(sample.labels)
+    exported["up"] = set()
+    expressions = read(os.path.join(REPOSITORY, path))
+    assert len(expressions) > 25
+    for expression in expressions:
+        known = set()
+        found = promql.metrics(expression)
+        assert found, expression
+        for name, labels in found:
+            assert name in exported, f"{name}: {expression}"
+            assert labels <= exported[name], f"{name}: {expression}"
+            known |= exported[name]
+        assert promql.grouped_by(expression) <= known, expression
+
+
+def test_every_metric_is_on_the_dashboard(busy):
+    shown = {name for expression in promql.of_dashboard(
+        os.path.join(REPOSITORY, "contrib/grafana/eventferry.json"))
+        for name, _ in promql.metrics(expression)}
+    left_out = {"eventferry_backlog_saturated", "eventferry_config_last_reload_success_timestamp_seconds"}
+    for name in busy.metrics().types:
+        assert {name, name + "_bucket"} & shown or name in left_out, name
 
 
 def test_counters_agree_with_what_happened(busy):

@@ -325,6 +325,7 @@ START_TEST(gauges_of_an_outbox)
     static const char *const lines[] = {
         "eventferry_outbox_state{outbox=\"orders\",state=\"running\"} 1",
         "eventferry_outbox_state{outbox=\"orders\",state=\"standby\"} 0",
+        "eventferry_outbox_ready{outbox=\"orders\"} 1",
         "eventferry_lease_held{outbox=\"orders\"} 1",
         "eventferry_lease_epoch{outbox=\"orders\"} 7",
         "eventferry_lease_renewal_age_seconds{outbox=\"orders\"} 1.5",
