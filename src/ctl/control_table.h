@@ -12,6 +12,3 @@
 
 /* status: the object of the verb "status". colors: with the escape codes of a terminal. */
 void ef_ctl_table(const json_t *status, bool colors, struct ef_buf *out);
-
-/* Append text for a terminal: control characters become '?', line feeds stay. */
-void ef_ctl_plain(const char *text, struct ef_buf *out);
