@@ -184,8 +184,10 @@ static bool take_over(struct daemon *d, struct ef_config **fresh, struct ef_buf 
         d->config = *fresh;
         *fresh = NULL;
     }
-    if (ok)
+    if (ok) {
+        ef_log_restore(NULL); /* what the file says goes, also where it has not changed */
         log_changes(&changed, text);
+    }
     ef_strings_free(&changed);
     ef_strings_free(&restart);
     return ok;

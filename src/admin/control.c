@@ -134,12 +134,14 @@ static void client_request(struct client *client, const char *line, size_t len)
     struct ef_control_request request;
     struct ef_error err;
     if (!ef_control_parse(line, len, &request, &err)) {
+        ef_control_request_done(&request);
         client_refuse(client, &err);
         return;
     }
     client->errand = ef_xmalloc(sizeof(*client->errand));
     client->errand->client = client;
     ef_control_do(client->control->admin, &request, client->user, on_answer, client->errand);
+    ef_control_request_done(&request);
 }
 
 static void client_consume(struct client *client, size_t len)

@@ -5,6 +5,8 @@
  *
  *   {"verb": "status"|"pause"|"resume"|"drain"|"reload"|"livez"|"readyz"|"metrics",
  *    "outbox": "name or *", "reason": "..."}
+ *   {"verb": "log-level", "level": "debug"|"info"|"warn"|"error"|"reset", "room": "...", "for_ms":
+ * N}
  *   {"ok": true, ...}  or  {"ok": false, "class": "...", "error": "..."}
  *
  * pause, resume and drain are answered when every relay meant is done, with "outboxes": [{"outbox",

@@ -5,11 +5,14 @@
 #include <stdio.h>
 #include <string.h>
 
+enum { LOG_LEVEL_DEFAULT_MS = 15 * 60 * 1000, LOG_LEVEL_MAX_MS = 24 * 60 * 60 * 1000 };
+
 static const char *const verb_names[EF_CONTROL_VERB_COUNT] = {
-    [EF_CONTROL_STATUS] = "status", [EF_CONTROL_PAUSE] = "pause",
-    [EF_CONTROL_RESUME] = "resume", [EF_CONTROL_DRAIN] = "drain",
-    [EF_CONTROL_RELOAD] = "reload", [EF_CONTROL_LIVEZ] = "livez",
-    [EF_CONTROL_READYZ] = "readyz", [EF_CONTROL_METRICS] = "metrics",
+    [EF_CONTROL_STATUS] = "status",       [EF_CONTROL_PAUSE] = "pause",
+    [EF_CONTROL_RESUME] = "resume",       [EF_CONTROL_DRAIN] = "drain",
+    [EF_CONTROL_RELOAD] = "reload",       [EF_CONTROL_LIVEZ] = "livez",
+    [EF_CONTROL_READYZ] = "readyz",       [EF_CONTROL_METRICS] = "metrics",
+    [EF_CONTROL_LOG_LEVEL] = "log-level",
 };
 
 const char *ef_control_verb_name(enum ef_control_verb verb)
@@ -47,6 +50,50 @@ static bool take_text(const char *name, const json_t *value, char *out, size_t s
     return true;
 }
 
+static bool take_level(const json_t *value, struct ef_control_request *ret, struct ef_error *err)
+{
+    char level[16];
+    if (!take_text("level", value, level, sizeof(level), err))
+        return false;
+    ret->restore = strcmp(level, "reset") == 0;
+    ret->level_given = ret->restore || ef_log_level_parse(level, &ret->level);
+    return ret->level_given || ef_error_set(err, EF_CLASS_CONFIG,
+                                            "\"level\" is none of debug, info, warn, error, reset");
+}
+
+static bool take_room(const json_t *value, struct ef_control_request *ret, struct ef_error *err)
+{
+    if (!take_text("room", value, ret->room, sizeof(ret->room), err))
+        return false;
+    return !ret->room[0] || ef_log_room_known(ret->room) ||
+           ef_error_set(err, EF_CLASS_CONFIG, "no room is named \"%s\"; there are: %s", ret->room,
+                        ef_log_rooms());
+}
+
+static bool take_for(const json_t *value, struct ef_control_request *ret, struct ef_error *err)
+{
+    json_int_t ms = json_integer_value(value);
+    ret->for_ms = (int64_t)ms;
+    return (ms >= 1 && ms <= LOG_LEVEL_MAX_MS) ||
+           ef_error_set(err, EF_CLASS_CONFIG, "\"for_ms\" must be 1 to %d", LOG_LEVEL_MAX_MS);
+}
+
+static bool take_member(const char *name, const json_t *value, struct ef_control_request *ret,
+                        struct ef_error *err)
+{
+    if (strcmp(name, "outbox") == 0)
+        return take_text(name, value, ret->outbox, sizeof(ret->outbox), err);
+    if (strcmp(name, "reason") == 0)
+        return take_text(name, value, ret->reason, sizeof(ret->reason), err);
+    if (strcmp(name, "level") == 0)
+        return take_level(value, ret, err);
+    if (strcmp(name, "room") == 0)
+        return take_room(value, ret, err);
+    if (strcmp(name, "for_ms") == 0)
+        return take_for(value, ret, err);
+    return ef_error_set(err, EF_CLASS_CONFIG, "unknown member \"%.64s\"", name);
+}
+
 static bool take_members(json_t *object, struct ef_control_request *ret, struct ef_error *err)
 {
     const char *name;
@@ -58,12 +105,8 @@ static bool take_members(json_t *object, struct ef_control_request *ret, struct 
         bool ok;
         if (strcmp(name, "verb") == 0)
             ok = take_text(name, value, verb, sizeof(verb), err);
-        else if (strcmp(name, "outbox") == 0)
-            ok = take_text(name, value, ret->outbox, sizeof(ret->outbox), err);
-        else if (strcmp(name, "reason") == 0)
-            ok = take_text(name, value, ret->reason, sizeof(ret->reason), err);
         else
-            ok = ef_error_set(err, EF_CLASS_CONFIG, "unknown member \"%.64s\"", name);
+            ok = take_member(name, value, ret, err);
         if (!ok)
             return false;
     }
@@ -87,6 +130,14 @@ static bool check(struct ef_control_request *ret, struct ef_error *err)
         return ef_error_set(err, EF_CLASS_CONFIG, "\"%s\" takes no outbox", verb_names[ret->verb]);
     if (ret->reason[0] && ret->verb != EF_CONTROL_PAUSE)
         return ef_error_set(err, EF_CLASS_CONFIG, "\"%s\" takes no reason", verb_names[ret->verb]);
+    bool about_log = ret->level_given || ret->room[0] || ret->for_ms;
+    if (about_log && ret->verb != EF_CONTROL_LOG_LEVEL)
+        return ef_error_set(err, EF_CLASS_CONFIG, "\"%s\" takes no level, room or duration",
+                            verb_names[ret->verb]);
+    if (ret->verb == EF_CONTROL_LOG_LEVEL && !ret->level_given)
+        return ef_error_set(err, EF_CLASS_CONFIG, "\"level\" is missing");
+    if (!ret->for_ms)
+        ret->for_ms = LOG_LEVEL_DEFAULT_MS;
     return true;
 }
 
@@ -99,11 +150,16 @@ bool ef_control_parse(const char *line, size_t len, struct ef_control_request *r
         return ef_error_set(err, EF_CLASS_CONFIG, "the request is longer than %d bytes",
                             EF_CONTROL_LINE_MAX_BYTES);
     json_t *object = json_loadb(line, len, JSON_REJECT_DUPLICATES, &error);
+    ret->document = object;
     if (!object)
         return ef_error_set(err, EF_CLASS_CONFIG, "the request is not JSON: %s", error.text);
     bool ok = json_is_object(object) ||
               ef_error_set(err, EF_CLASS_CONFIG, "the request is not a JSON object");
-    ok = ok && take_members(object, ret, err) && check(ret, err);
-    json_decref(object);
-    return ok;
+    return ok && take_members(object, ret, err) && check(ret, err);
+}
+
+void ef_control_request_done(struct ef_control_request *request)
+{
+    json_decref(request->document);
+    request->document = NULL;
 }

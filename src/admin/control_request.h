@@ -1,13 +1,17 @@
 // SPDX-License-Identifier: MIT
 /*
  * One line of the control socket as a request. Pure: bytes in, values out; the bytes come from
- * whoever may open the socket. Thread: any.
+ * whoever may open the socket. A request owns the document it came as. Thread: any. Life:
+ * ef_control_parse .. ef_control_request_done.
  */
 #pragma once
 
+#include <jansson.h>
 #include <stddef.h>
+#include <stdint.h>
 
 #include "base/error.h"
+#include "base/log.h"
 
 enum { EF_CONTROL_LINE_MAX_BYTES = 64 * 1024 };
 
@@ -20,6 +24,7 @@ enum ef_control_verb {
     EF_CONTROL_LIVEZ,
     EF_CONTROL_READYZ,
     EF_CONTROL_METRICS,
+    EF_CONTROL_LOG_LEVEL,
     EF_CONTROL_VERB_COUNT,
 };
 
@@ -27,6 +32,12 @@ struct ef_control_request {
     enum ef_control_verb verb;
     char outbox[256]; /* "*" all; status: "*" when absent; pause, resume, drain: never empty */
     char reason[256]; /* pause only; "" if none */
+    /* log-level: of this room, "" all */
+    char room[EF_LOG_ROOM_MAX_BYTES + 1];
+    bool level_given, restore; /* restore: level "reset" */
+    enum ef_log_level level;
+    int64_t for_ms;   /* default 15 min */
+    json_t *document; /* owned */
 };
 
 const char *ef_control_verb_name(enum ef_control_verb verb);
@@ -34,3 +45,5 @@ const char *ef_control_verb_name(enum ef_control_verb verb);
 /* line: without its line feed, at most EF_CONTROL_LINE_MAX_BYTES. */
 EF_MUST_CHECK bool ef_control_parse(const char *line, size_t len, struct ef_control_request *ret,
                                     struct ef_error *err);
+/* Also after a refusal. */
+void ef_control_request_done(struct ef_control_request *request);

@@ -187,6 +187,20 @@ static json_t *do_readyz(struct ef_admin *admin)
     return answer;
 }
 
+/* The level of the log for a while; it goes back by itself, and with a reload. */
+static json_t *do_log_level(const struct ef_control_request *request, const char *actor)
+{
+    const char *room = request->room[0] ? request->room : NULL;
+    if (request->restore)
+        ef_log_restore(room);
+    else
+        ef_log_override(room, request->level, request->for_ms * EF_MS_US);
+    ef_info("operator's verb", EF_STR("verb", "log-level"), EF_STR("room", room ? room : "*"),
+            EF_STR("level", request->restore ? "reset" : ef_log_level_name(request->level)),
+            EF_INT("for_ms", request->restore ? 0 : request->for_ms), EF_STR("actor", actor));
+    return json_pack("{s:b, s:o}", "ok", 1, "log", ef_log_json());
+}
+
 void ef_control_do(struct ef_admin *admin, const struct ef_control_request *request,
                    const char *actor, void (*done)(void *arg, json_t *answer), void *arg)
 {
@@ -207,6 +221,9 @@ void ef_control_do(struct ef_admin *admin, const struct ef_control_request *requ
         break;
     case EF_CONTROL_METRICS:
         done(arg, do_metrics(admin));
+        break;
+    case EF_CONTROL_LOG_LEVEL:
+        done(arg, do_log_level(request, actor));
         break;
     case EF_CONTROL_PAUSE:
     case EF_CONTROL_RESUME:

@@ -3,6 +3,7 @@
 
 #include <string.h>
 
+#include "base/log.h"
 #include "base/utf8.h"
 #include "version.h"
 
@@ -143,6 +144,21 @@ static json_t *kafka_json(const struct ef_view_kafka *kafka)
                      "reason", ef_json_text(kafka->reason));
 }
 
+json_t *ef_log_json(void)
+{
+    struct ef_log_override overrides[EF_LOG_OVERRIDES_MAX];
+    int count = ef_log_overrides(overrides);
+    json_t *list = json_array();
+    for (int i = 0; i < count; i++)
+        json_array_append_new(list,
+                              json_pack("{s:s, s:s, s:I}", "room",
+                                        overrides[i].room[0] ? overrides[i].room : "*", "level",
+                                        ef_log_level_name(overrides[i].level), "ends_in_ms",
+                                        (json_int_t)(overrides[i].left_us / EF_MS_US)));
+    return json_pack("{s:s, s:o}", "level", ef_log_level_name(ef_log_configured()), "overrides",
+                     list);
+}
+
 json_t *ef_status_json(const struct ef_snapshot *snapshot, const char *outbox)
 {
     char taken_at[32], started_at[32];
@@ -156,12 +172,12 @@ json_t *ef_status_json(const struct ef_snapshot *snapshot, const char *outbox)
         if (!outbox || strcmp(outbox, "*") == 0 ||
             strcmp(outbox, snapshot->outboxes[i].status.name) == 0)
             json_array_append_new(list, outbox_json(&snapshot->outboxes[i]));
-    return json_pack("{s:s, s:s, s:o, s:i, s:s, s:s, s:f, s:I, s:b, s:o, s:o}", "version",
+    return json_pack("{s:s, s:s, s:o, s:i, s:s, s:s, s:f, s:I, s:b, s:o, s:o, s:o}", "version",
                      EF_VERSION, "build", EF_BUILD_ID, "instance", ef_json_text(snapshot->instance),
                      "pid", process->pid, "at", taken_at, "started_at", started_at,
                      "uptime_seconds", (double)process->uptime_ms / 1e3, "resident_bytes",
                      (json_int_t)process->resident_bytes, "ready", ef_snapshot_ready(snapshot),
-                     "kafka", kafka_json(&snapshot->kafka), "outboxes", list);
+                     "kafka", kafka_json(&snapshot->kafka), "log", ef_log_json(), "outboxes", list);
 }
 
 json_t *ef_readyz_json(const struct ef_snapshot *snapshot)

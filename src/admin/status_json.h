@@ -20,3 +20,6 @@ json_t *ef_json_text(const char *s);
 
 /* Append; flags are jansson's. False: the buffer's maximum was passed. */
 bool ef_json_write(const json_t *json, size_t flags, struct ef_buf *out);
+
+/* {"level", "overrides": [{"room", "level", "ends_in_ms"}]}: what is logged now. */
+json_t *ef_log_json(void);

@@ -6,6 +6,7 @@
 #include <math.h>
 #include <poll.h>
 #include <pthread.h>
+#include <stdatomic.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -63,10 +64,136 @@ void ef_log_setup(enum ef_log_level level, enum ef_log_format format, bool ident
     pthread_mutex_unlock(&logger.mutex);
 }
 
+/* --- another level for a while --- */
+
+static const char *const rooms[] = {"admin", "base", "daemon", "kafka",
+                                    "loop",  "main", "relay",  "store"};
+
+static struct {
+    atomic_int count; /* read without the mutex: most of the time there is none */
+    struct {
+        char room[EF_LOG_ROOM_MAX_BYTES + 1];
+        enum ef_log_level level;
+        int64_t until_us; /* ef_clock_mono */
+    } items[EF_LOG_OVERRIDES_MAX];
+} overrides;
+
+const char *ef_log_level_name(enum ef_log_level level)
+{
+    return level_names[level];
+}
+
+bool ef_log_level_parse(const char *name, enum ef_log_level *ret)
+{
+    for (size_t i = 0; i < sizeof(level_names) / sizeof(level_names[0]); i++) {
+        if (strcmp(level_names[i], name) == 0) {
+            *ret = (enum ef_log_level)i;
+            return true;
+        }
+    }
+    return false;
+}
+
+bool ef_log_room_known(const char *room)
+{
+    for (size_t i = 0; i < sizeof(rooms) / sizeof(rooms[0]); i++)
+        if (strcmp(rooms[i], room) == 0)
+            return true;
+    return false;
+}
+
+const char *ef_log_rooms(void)
+{
+    return "admin, base, daemon, kafka, loop, main, relay, store";
+}
+
+static void drop_override(int i)
+{
+    int last = atomic_load(&overrides.count) - 1;
+    overrides.items[i] = overrides.items[last];
+    atomic_store(&overrides.count, last);
+}
+
+/* The one of exactly this room; -1: none. With the mutex. */
+static int find_override(const char *room)
+{
+    for (int i = 0; i < atomic_load(&overrides.count); i++)
+        if (strcmp(overrides.items[i].room, room) == 0)
+            return i;
+    return -1;
+}
+
+static void expire_locked(void)
+{
+    int64_t now = ef_clock_mono().us;
+    for (int i = atomic_load(&overrides.count); i-- > 0;)
+        if (overrides.items[i].until_us <= now)
+            drop_override(i);
+}
+
+void ef_log_override(const char *room, enum ef_log_level level, int64_t for_us)
+{
+    pthread_mutex_lock(&logger.mutex);
+    expire_locked();
+    int i = find_override(room ? room : "");
+    if (i < 0 && atomic_load(&overrides.count) < EF_LOG_OVERRIDES_MAX)
+        i = atomic_fetch_add(&overrides.count, 1);
+    if (i >= 0) {
+        snprintf(overrides.items[i].room, sizeof(overrides.items[i].room), "%s", room ? room : "");
+        overrides.items[i].level = level;
+        overrides.items[i].until_us = ef_clock_mono().us + for_us;
+    }
+    pthread_mutex_unlock(&logger.mutex);
+}
+
+void ef_log_restore(const char *room)
+{
+    pthread_mutex_lock(&logger.mutex);
+    int i = room ? find_override(room) : -1;
+    if (i >= 0)
+        drop_override(i);
+    if (!room)
+        atomic_store(&overrides.count, 0);
+    pthread_mutex_unlock(&logger.mutex);
+}
+
+int ef_log_overrides(struct ef_log_override *ret)
+{
+    pthread_mutex_lock(&logger.mutex);
+    expire_locked();
+    int count = atomic_load(&overrides.count);
+    int64_t now = ef_clock_mono().us;
+    for (int i = 0; i < count; i++) {
+        snprintf(ret[i].room, sizeof(ret[i].room), "%s", overrides.items[i].room);
+        ret[i].level = overrides.items[i].level;
+        ret[i].left_us = overrides.items[i].until_us - now;
+    }
+    pthread_mutex_unlock(&logger.mutex);
+    return count;
+}
+
+enum ef_log_level ef_log_configured(void)
+{
+    return logger.level;
+}
+
+static enum ef_log_level overridden(const char *room)
+{
+    pthread_mutex_lock(&logger.mutex);
+    expire_locked();
+    int i = find_override(room);
+    if (i < 0)
+        i = find_override("");
+    enum ef_log_level level = i < 0 ? logger.level : overrides.items[i].level;
+    pthread_mutex_unlock(&logger.mutex);
+    return level;
+}
+
 bool ef_log_wanted(enum ef_log_level level, const char *room)
 {
-    (void)room;
-    return level >= logger.level;
+    if (atomic_load_explicit(&overrides.count, memory_order_relaxed) == 0)
+        return level >= logger.level;
+    return level >= overridden(room);
 }
 
 bool ef_log_identifiers(void)

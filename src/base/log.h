@@ -58,6 +58,31 @@ struct ef_field {
 
 void ef_log_setup(enum ef_log_level level, enum ef_log_format format, bool identifiers);
 bool ef_log_wanted(enum ef_log_level level, const char *room);
+/* NULL if there is no such level. */
+const char *ef_log_level_name(enum ef_log_level level);
+bool ef_log_level_parse(const char *name, enum ef_log_level *ret);
+
+/*
+ * Another level for one room, or for all ("" or NULL), for a while: it ends by itself. A room's own
+ * goes before that of all. Rooms are the values of EF_LOG_ROOM.
+ */
+enum { EF_LOG_OVERRIDES_MAX = 16, EF_LOG_ROOM_MAX_BYTES = 15 };
+
+struct ef_log_override {
+    char room[EF_LOG_ROOM_MAX_BYTES + 1]; /* "": all */
+    enum ef_log_level level;
+    int64_t left_us;
+};
+
+bool ef_log_room_known(const char *room);
+/* "admin, base, ..." for people. */
+const char *ef_log_rooms(void);
+void ef_log_override(const char *room, enum ef_log_level level, int64_t for_us);
+/* Back to the configured level: of this room, or of everything (NULL). */
+void ef_log_restore(const char *room);
+/* Those in force; ret has EF_LOG_OVERRIDES_MAX elements. */
+int ef_log_overrides(struct ef_log_override *ret);
+enum ef_log_level ef_log_configured(void);
 bool ef_log_identifiers(void);
 void ef_log_write(enum ef_log_level level, const char *room, const char *msg,
                   const struct ef_field *fields);

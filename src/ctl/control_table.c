@@ -121,6 +121,24 @@ static void add_outboxes(struct ef_buf *out, const json_t *outboxes, bool colors
     ef_table_done(&table);
 }
 
+/* Rooms whose log is at another level for a while. */
+static void add_log(struct ef_buf *out, const json_t *log)
+{
+    size_t i;
+    json_t *item;
+    char left[32];
+    json_array_foreach(json_object_get(log, "overrides"), i, item)
+    {
+        bool all = strcmp(ef_ctl_text(item, "room"), "*") == 0;
+        ef_buf_puts(out, "log of ");
+        ef_ctl_plain(all ? "all rooms" : ef_ctl_text(item, "room"), out);
+        ef_buf_puts(out, " at ");
+        ef_ctl_plain(ef_ctl_text(item, "level"), out);
+        ef_buf_printf(out, " for another %s\n",
+                      ef_words_duration(ef_ctl_number(item, "ends_in_ms"), left, sizeof(left)));
+    }
+}
+
 static void add_summary(struct ef_buf *out, const json_t *status)
 {
     char uptime[32];
@@ -145,7 +163,9 @@ static void add_summary(struct ef_buf *out, const json_t *status)
         ef_buf_puts(out, ": ");
         ef_ctl_plain(ef_ctl_text(kafka, "reason"), out);
     }
-    ef_buf_puts(out, "\n\n");
+    ef_buf_puts(out, "\n");
+    add_log(out, json_object_get(status, "log"));
+    ef_buf_puts(out, "\n");
 }
 
 void ef_ctl_table(const json_t *status, bool colors, struct ef_buf *out)

@@ -4,9 +4,18 @@
 #include <stdarg.h>
 #include <stdio.h>
 
+static void (*before_complaint)(void);
+
+void ef_ctl_before_complaint(void (*fn)(void))
+{
+    before_complaint = fn;
+}
+
 void ef_ctl_complain(const char *fmt, ...)
 {
     va_list ap;
+    if (before_complaint)
+        before_complaint();
     fflush(stdout);
     fputs("eventferryctl: ", stderr);
     va_start(ap, fmt);

@@ -43,6 +43,9 @@ int ef_ctl_pause(struct ef_ctl *ctl, int argc, char **argv);
 int ef_ctl_resume(struct ef_ctl *ctl, int argc, char **argv);
 int ef_ctl_drain(struct ef_ctl *ctl, int argc, char **argv);
 int ef_ctl_reload(struct ef_ctl *ctl, int argc, char **argv);
+int ef_ctl_lag(struct ef_ctl *ctl, int argc, char **argv);
+int ef_ctl_top(struct ef_ctl *ctl, int argc, char **argv);
+int ef_ctl_log_level(struct ef_ctl *ctl, int argc, char **argv);
 
 /*
  * Loads the configuration (caller frees), or says on stderr what is wrong, line by line, and sets
@@ -52,6 +55,8 @@ struct ef_config *ef_ctl_load_config(const struct ef_ctl *ctl, bool secrets, int
 
 /* "eventferryctl: ..." on stderr. */
 void ef_ctl_complain(const char *fmt, ...) __attribute__((format(printf, 1, 2)));
+/* Called before each complaint: who has taken the screen gives it back. NULL: nobody. */
+void ef_ctl_before_complaint(void (*fn)(void));
 
 /* The exit code for an error that ended a verb. */
 int ef_ctl_code(const struct ef_error *err);

@@ -18,6 +18,9 @@ static const struct ef_ctl_verb verbs[] = {
     {"resume", "OUTBOX|--all", "end a pause or a drain", ef_ctl_resume},
     {"drain", "OUTBOX|--all", "stop reading and wait until nothing is in flight", ef_ctl_drain},
     {"reload", "", "make the daemon read its configuration again", ef_ctl_reload},
+    {"lag", "[OUTBOX]", "show how far the outboxes are behind", ef_ctl_lag},
+    {"top", "[OUTBOX]", "watch the outboxes at work", ef_ctl_top},
+    {"log-level", "[ROOM] [LEVEL]", "log more or less for a while", ef_ctl_log_level},
 };
 
 enum { VERB_COUNT = sizeof(verbs) / sizeof(verbs[0]) };

@@ -25,14 +25,9 @@ static void require_plain(const char *text, size_t size)
         require((unsigned char)text[i] >= 0x20 && text[i] != 0x7f);
 }
 
-int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
+static void require_request(const struct ef_control_request *taken, size_t size)
 {
-    struct ef_control_request request;
-    struct ef_error err = {0};
-    if (!ef_control_parse((const char *)data, size, &request, &err)) {
-        require(err.class == EF_CLASS_CONFIG && err.text[0] != '\0');
-        return 0;
-    }
+    const struct ef_control_request request = *taken;
     require(size <= EF_CONTROL_LINE_MAX_BYTES);
     require((unsigned)request.verb < EF_CONTROL_VERB_COUNT);
     require_plain(request.outbox, sizeof(request.outbox));
@@ -41,5 +36,17 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
                         request.verb == EF_CONTROL_RESUME || request.verb == EF_CONTROL_DRAIN;
     require(about_outbox == (request.outbox[0] != '\0'));
     require(request.reason[0] == '\0' || request.verb == EF_CONTROL_PAUSE);
+    require(request.for_ms > 0);
+}
+
+int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
+{
+    struct ef_control_request request;
+    struct ef_error err = {0};
+    if (ef_control_parse((const char *)data, size, &request, &err))
+        require_request(&request, size);
+    else
+        require(err.class == EF_CLASS_CONFIG && err.text[0] != '\0');
+    ef_control_request_done(&request);
     return 0;
 }

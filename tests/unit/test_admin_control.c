@@ -130,6 +130,22 @@ START_TEST(status_of_all_and_of_one)
 }
 END_TEST
 
+START_TEST(level_of_the_log_for_a_while)
+{
+    json_t *json =
+        ask("{\"verb\":\"log-level\",\"level\":\"debug\",\"room\":\"relay\",\"for_ms\":60000}");
+    ck_assert(ok(json));
+    ck_assert(ef_log_wanted(EF_LOG_DEBUG, "relay") && !ef_log_wanted(EF_LOG_DEBUG, "store"));
+    json = json_object_get(ask("{\"verb\":\"status\"}"), "status");
+    json_t *list = json_object_get(json_object_get(json, "log"), "overrides");
+    ck_assert_uint_eq(json_array_size(list), 1);
+    ck_assert_str_eq(text_of(json_array_get(list, 0), "room"), "relay");
+    ck_assert_str_eq(text_of(json_array_get(list, 0), "level"), "debug");
+    ck_assert(ok(ask("{\"verb\":\"log-level\",\"level\":\"reset\",\"room\":\"relay\"}")));
+    ck_assert(!ef_log_wanted(EF_LOG_DEBUG, "relay"));
+}
+END_TEST
+
 START_TEST(health_verbs)
 {
     ck_assert(ok(ask("{\"verb\":\"livez\"}")));
@@ -420,9 +436,12 @@ END_TEST
 
 /* --- the parser --- */
 
+/* The values stay readable, but for what they borrow from the document. */
 static bool parse(const char *line, struct ef_control_request *ret, struct ef_error *err)
 {
-    return ef_control_parse(line, strlen(line), ret, err);
+    bool good = ef_control_parse(line, strlen(line), ret, err);
+    ef_control_request_done(ret);
+    return good;
 }
 
 START_TEST(requests)
@@ -440,7 +459,9 @@ START_TEST(requests)
             verb == EF_CONTROL_PAUSE || verb == EF_CONTROL_RESUME || verb == EF_CONTROL_DRAIN;
         snprintf(line, sizeof(line), "{\"verb\":\"%s\"%s}",
                  ef_control_verb_name((enum ef_control_verb)verb),
-                 outbox ? ",\"outbox\":\"*\"" : "");
+                 outbox                         ? ",\"outbox\":\"*\""
+                 : verb == EF_CONTROL_LOG_LEVEL ? ",\"level\":\"debug\""
+                                                : "");
         ck_assert_msg(parse(line, &request, &err), "%s: %s", line, err.text);
         ck_assert_int_eq((int)request.verb, verb);
     }
@@ -474,6 +495,11 @@ START_TEST(refused_requests)
         {"{\"verb\":\"reload\",\"outbox\":\"o\"}", "takes no outbox"},
         {"{\"verb\":\"pause\",\"outbox\":\"o\\u0000\"}", "not JSON"},
         {"{\"verb\":\"pau\xff\"}", "not JSON"},
+        {"{\"verb\":\"log-level\"}", "\"level\" is missing"},
+        {"{\"verb\":\"log-level\",\"level\":\"loud\"}", "none of debug, info"},
+        {"{\"verb\":\"log-level\",\"level\":\"debug\",\"room\":\"attic\"}", "no room is named"},
+        {"{\"verb\":\"log-level\",\"level\":\"debug\",\"for_ms\":0}", "\"for_ms\" must be"},
+        {"{\"verb\":\"livez\",\"level\":\"debug\"}", "takes no level"},
     };
     for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
         struct ef_control_request request;
@@ -510,6 +536,7 @@ int main(void)
     tcase_add_checked_fixture(tc, setup, teardown);
     tcase_add_test(tc, status_of_all_and_of_one);
     tcase_add_test(tc, health_verbs);
+    tcase_add_test(tc, level_of_the_log_for_a_while);
     tcase_add_test(tc, pause_one_with_actor_and_reason);
     tcase_add_test(tc, resume_and_drain_all);
     tcase_add_test(tc, one_failure_among_several_is_told);

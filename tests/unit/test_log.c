@@ -508,6 +508,62 @@ START_TEST(rate_limit)
 }
 END_TEST
 
+static int64_t fake_now_us;
+
+static ef_mono moved_mono(void *ctx)
+{
+    (void)ctx;
+    return (ef_mono){fake_now_us};
+}
+
+static ef_wall moved_wall(void *ctx)
+{
+    (void)ctx;
+    return (ef_wall){fake_now_us};
+}
+
+START_TEST(levels_of_rooms_end_by_themselves)
+{
+    const struct ef_clock_source source = {moved_mono, moved_wall, NULL};
+    struct ef_log_override list[EF_LOG_OVERRIDES_MAX];
+    ef_clock_use(&source);
+    ef_log_setup(EF_LOG_INFO, EF_LOG_LOGFMT, false);
+    ef_log_override("relay", EF_LOG_DEBUG, 10 * EF_S_US);
+    ef_log_override(NULL, EF_LOG_ERROR, 20 * EF_S_US);
+    ck_assert(ef_log_wanted(EF_LOG_DEBUG, "relay"));
+    ck_assert(!ef_log_wanted(EF_LOG_WARN, "store")); /* of all */
+    ck_assert_int_eq(ef_log_overrides(list), 2);
+    ck_assert_int_eq(list[0].left_us, 10 * EF_S_US);
+    fake_now_us = 10 * EF_S_US;
+    ck_assert(!ef_log_wanted(EF_LOG_WARN, "relay"));
+    ck_assert_int_eq(ef_log_overrides(list), 1);
+    fake_now_us = 20 * EF_S_US;
+    ck_assert(ef_log_wanted(EF_LOG_INFO, "relay") && !ef_log_wanted(EF_LOG_DEBUG, "relay"));
+    ck_assert_int_eq(ef_log_overrides(list), 0);
+    ef_log_override("kafka", EF_LOG_DEBUG, EF_S_US);
+    ef_log_override("kafka", EF_LOG_ERROR, EF_S_US); /* replaces it */
+    ck_assert(!ef_log_wanted(EF_LOG_WARN, "kafka"));
+    ef_log_restore("kafka");
+    ck_assert(ef_log_wanted(EF_LOG_WARN, "kafka"));
+    ef_log_override("kafka", EF_LOG_DEBUG, EF_S_US);
+    ef_log_restore(NULL);
+    ck_assert_int_eq(ef_log_overrides(list), 0);
+    ef_clock_use(NULL);
+}
+END_TEST
+
+/* Who adds a room adds it to the list of those whose level may be set. */
+START_TEST(rooms_are_known_by_name)
+{
+    enum ef_log_level level;
+    ck_assert(ef_log_room_known("relay") && !ef_log_room_known("attic"));
+    ck_assert_ptr_nonnull(strstr(ef_log_rooms(), "store"));
+    ck_assert(ef_log_level_parse("warn", &level) && level == EF_LOG_WARN);
+    ck_assert(!ef_log_level_parse("loud", &level));
+    ck_assert_str_eq(ef_log_level_name(EF_LOG_ERROR), "error");
+}
+END_TEST
+
 int main(void)
 {
     Suite *suite = suite_create("log");
@@ -527,6 +583,8 @@ int main(void)
     tcase_add_test(tc, a_closed_descriptor_is_counted);
     tcase_add_test(tc, a_nonblocking_stderr_loses_no_part_of_a_line);
     tcase_add_test(tc, rate_limit);
+    tcase_add_test(tc, levels_of_rooms_end_by_themselves);
+    tcase_add_test(tc, rooms_are_known_by_name);
     suite_add_tcase(suite, tc);
     SRunner *runner = srunner_create(suite);
     srunner_run_all(runner, CK_NORMAL);
