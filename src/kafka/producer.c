@@ -167,6 +167,7 @@ static void on_tick(void *arg)
     /* should a wake-up have been lost: look at the queues as if one had come */
     static const uint64_t one = 1;
     ssize_t written = write(p->main.eventfd, &one, sizeof(one));
+    (void)written;
     written = write(p->aside.eventfd, &one, sizeof(one));
     (void)written;
     ef_timer_start(&p->tick, p->state == INSTANCE_RESETTING ? 50 * EF_MS_US : EF_S_US);

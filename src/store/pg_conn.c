@@ -574,7 +574,7 @@ static void on_timer(void *arg)
         return;
     case EF_PG_READY:
         ef_error_set(&err, EF_CLASS_OUTAGE, "statement got no answer within %lld ms",
-                     (long long)(conn->database->statement_timeout_ms + STATEMENT_GRACE_MS));
+                     (long long)conn->database->statement_timeout_ms + STATEMENT_GRACE_MS);
         break;
     default:
         ef_error_set(&err, EF_CLASS_OUTAGE, "could not connect within %lld ms",
