@@ -8,7 +8,8 @@ lib_sources := $(wildcard $(foreach room,$(ROOMS),src/$(room)/*.c) src/daemon.c)
 ctl_sources := $(filter-out src/ctl/main.c,$(wildcard src/ctl/*.c))
 lib_objects := $(lib_sources:%.c=$(BUILD)/%.o) $(GEN)/page_files.o
 ctl_objects := $(ctl_sources:%.c=$(BUILD)/%.o) $(GEN)/sql_files.o
-generated_headers := $(GEN)/version.h $(GEN)/sql_files.h $(GEN)/page_files.h
+generated_headers := $(GEN)/version.h $(GEN)/sql_files.h $(GEN)/page_files.h \
+    $(GEN)/log_table.h
 lib := $(BUILD)/libeventferry.a
 ctl_lib := $(BUILD)/libeventferryctl.a
 
@@ -82,6 +83,9 @@ $(GEN)/page_files.c $(GEN)/page_files.h &: scripts/embed $(page_sources) $(BUILD
 	@scripts/embed $(GEN)/page_files $(page_sources)
 $(BUILD)/page.txt: FORCE
 	$(call write_if_changed,$(page_sources))
+$(GEN)/log_table.h: src/log-messages.in scripts/log-table
+	@mkdir -p $(GEN)
+	@scripts/log-table $< $@
 $(GEN)/version.h: FORCE
 	@mkdir -p $(GEN)
 	@scripts/version '$(VERSION)' '$(ALLOCATOR)' $@

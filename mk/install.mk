@@ -7,6 +7,7 @@ confdir = $(sysconfdir)/eventferry
 sqldir = $(datadir)/eventferry/sql
 contribdir = $(datadir)/eventferry/contrib
 sysusersdir = $(prefix)/lib/sysusers.d
+catalogdir = $(prefix)/lib/systemd/catalog
 presetdir = $(prefix)/lib/systemd/system-preset
 completionsdir = $(datadir)/bash-completion/completions
 
@@ -42,6 +43,7 @@ install: all
 	    >'$(DESTDIR)$(systemdsystemunitdir)/$(notdir $(unit))' && \
 	    chmod 644 '$(DESTDIR)$(systemdsystemunitdir)/$(notdir $(unit))' &&) :
 	$(INSTALL) -D -m 644 systemd/eventferry.sysusers '$(DESTDIR)$(sysusersdir)/eventferry.conf'
+	$(INSTALL) -D -m 644 systemd/eventferry.catalog '$(DESTDIR)$(catalogdir)/eventferry.catalog'
 	$(INSTALL) -D -m 644 systemd/eventferry.preset '$(DESTDIR)$(presetdir)/90-eventferry.preset'
 	$(foreach program,$(programs),$(INSTALL) -D -m 644 completions/eventferry.bash \
 	    '$(DESTDIR)$(completionsdir)/$(program)' &&) :
@@ -56,6 +58,7 @@ uninstall:
 	rm -f $(foreach page,$(man_pages),'$(DESTDIR)$(call man_target,$(page))')
 	rm -f $(foreach unit,$(units),'$(DESTDIR)$(systemdsystemunitdir)/$(notdir $(unit))')
 	rm -f '$(DESTDIR)$(sysusersdir)/eventferry.conf' '$(DESTDIR)$(presetdir)/90-eventferry.preset'
+	rm -f '$(DESTDIR)$(catalogdir)/eventferry.catalog'
 	rm -f $(foreach program,$(programs),'$(DESTDIR)$(completionsdir)/$(program)')
 	rm -rf '$(DESTDIR)$(datadir)/eventferry' '$(DESTDIR)$(docdir)'
 	@echo 'left alone: $(DESTDIR)$(confdir) and $(localstatedir)/lib/eventferryd'

@@ -309,7 +309,7 @@ static bool start_kafka(struct daemon *d, struct ef_error *err)
         d->embedded = ef_embedded_new((int)d->config->kafka.embedded_partitions, err);
         if (!d->embedded)
             return false;
-        ef_warn("embedded Kafka broker: " EF_EMBEDDED_NOTICE,
+        ef_warn("embedded Kafka broker in use", EF_STR("notice", EF_EMBEDDED_NOTICE),
                 EF_STR("brokers", ef_embedded_bootstrap(d->embedded)));
         params.embedded = d->embedded;
     }

@@ -17,6 +17,7 @@
 #include <unistd.h>
 
 #include "base/clock.h"
+#include "base/log_events.h"
 #include "base/str.h"
 #include "base/utf8.h"
 
@@ -357,7 +358,7 @@ static void add_journal(struct ef_buf *b, const char *key, const char *value)
         name[i] = (char)(key[i] >= 'a' && key[i] <= 'z' ? key[i] - 32 : key[i]);
     name[len] = '\0';
     bool standard = strcmp(name, "MESSAGE") == 0 || strcmp(name, "PRIORITY") == 0 ||
-                    strcmp(name, "SYSLOG_IDENTIFIER") == 0;
+                    strcmp(name, "SYSLOG_IDENTIFIER") == 0 || strcmp(name, "MESSAGE_ID") == 0;
     ef_buf_printf(b, "%s%s=", standard ? "" : "EVENTFERRY_", name);
     for (const char *p = value; *p; p++)
         ef_buf_add(b, *p == '\n' ? " " : p, 1);
@@ -424,12 +425,17 @@ static void format_line(struct ef_buf *b, enum ef_log_level level, const char *r
                         const char *msg, const struct ef_field *fields)
 {
     static const char *const priorities[] = {"7", "6", "4", "3"}; /* syslog(3) */
-    char stamp[32];
+    const char *event = ef_log_event(msg);
+    char stamp[32], uuid[EF_LOG_UUID_BYTES];
     logger.cut = false;
     if (logger.format == EF_LOG_JOURNAL) {
         add_journal(b, "PRIORITY", priorities[level]);
         add_journal(b, "SYSLOG_IDENTIFIER", "eventferryd");
         journal_message(b, msg, fields);
+        if (event) {
+            ef_log_event_uuid(event, uuid);
+            add_journal(b, "MESSAGE_ID", uuid);
+        }
     } else {
         if (logger.format == EF_LOG_JSON)
             ef_buf_puts(b, "{");
@@ -438,6 +444,8 @@ static void format_line(struct ef_buf *b, enum ef_log_level level, const char *r
         add(b, "level", level_names[level], false);
     }
     add(b, "room", room, false);
+    if (event)
+        add(b, "event", event, false);
     if (logger.format != EF_LOG_JOURNAL)
         add(b, "msg", msg, false);
     for (const struct ef_field *f = fields; f->type != EF_FIELD_END; f++)

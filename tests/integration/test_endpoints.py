@@ -251,6 +251,14 @@ def test_log_carries_no_identifiers_or_payloads_unless_told_to(outbox, relay, co
     assert "secret-" not in process.log_text()
 
 
+def test_every_line_of_the_log_has_an_id_that_is_explained(busy):
+    page = open(os.path.join(REPOSITORY, "docs/log-messages.md"), encoding="utf-8").read()
+    explained = set(re.findall(r"^### (\w+)$", page, re.M))
+    lines = busy.log()
+    assert lines and [line for line in lines if line.get("event") not in explained] == []
+    assert {"starting", "lease_acquired", "relaying", "row_dead"} <= {line["event"] for line in lines}
+
+
 def test_control_socket_is_for_its_owner_and_group_only(outbox, relay):
     process = relay(outbox)
     mode = os.stat(process.config["control"]["socket"])

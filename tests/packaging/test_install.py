@@ -3,6 +3,7 @@
 
 import os
 import re
+import shutil
 import stat
 import subprocess
 import tarfile
@@ -55,6 +56,7 @@ def test_every_file_is_there_with_its_mode(installed):
         "usr/lib/systemd/system/eventferryd@.service": 0o644,
         "usr/lib/systemd/system/eventferryd.target": 0o644,
         "usr/lib/systemd/system-preset/90-eventferry.preset": 0o644,
+        "usr/lib/systemd/catalog/eventferry.catalog": 0o644,
         "usr/lib/sysusers.d/eventferry.conf": 0o644,
         "usr/share/bash-completion/completions/eventferryd": 0o644,
         "usr/share/bash-completion/completions/eventferryctl": 0o644,
@@ -99,6 +101,17 @@ def test_programs_are_hardened(installed):
         assert "GNU_RELRO" in headers
         assert re.search(r"FLAGS.*BIND_NOW|FLAGS_1.*NOW", headers), "lazy binding"
         assert re.search(r"GNU_STACK .* RW +0x", headers), "executable stack"
+
+
+def test_the_journal_takes_the_catalogue_of_messages(installed):
+    """journalctl makes its binary form of it below another root, and lists what it has then."""
+    os.makedirs(installed / "var/lib/systemd/catalog", exist_ok=True)
+    run("journalctl", f"--root={installed}", "--update-catalog")
+    listed = run("journalctl", f"--root={installed}", "--list-catalog").stdout.splitlines()
+    entries = open(os.path.join(TOP, "src/log-messages.in"), encoding="ascii").read()
+    shutil.rmtree(installed / "var")
+    assert len(listed) == len(re.findall(r"^\[", entries, re.M))
+    assert [line for line in listed if line.endswith("eventferryd: topic paused; its rows wait, others go on")]
 
 
 def test_second_install_keeps_an_edited_configuration(tmp_path):

@@ -105,6 +105,29 @@ def test_a_fault_is_found_and_named(house, name, path, text, complaint):
     assert complaint in done.stdout
 
 
+@pytest.mark.parametrize("source,complaint", [
+    ('ef_warn("new words", EF_INT("n", 1));', 'a.c:3: src/log-messages.in has no entry for the message "new words"'),
+    ('ef_warn(text);', "a.c:3: the message of a log line must be constant"),
+    ('ef_info("known");', "a page"),
+    ('', "log-messages.in:1: nothing logs the message of known_one any more"),
+])
+def test_log_messages_and_their_catalogue_agree(house, source, complaint):
+    house.put("src/log-messages.in", "[known_one]\nmessage: known\nmeans: A test,\n  no more.\ndo: Nothing.\n")
+    house.put("src/relay/a.c", f'#define EF_LOG_ROOM "relay"\nvoid f(void) {{\n{source}\n}}\n')
+    (house.root / "docs").mkdir()
+    (house.root / "systemd").mkdir()
+    done = house.check("log-messages")
+    assert done.returncode == 1
+    if complaint != "a page":
+        assert complaint in done.stdout
+        return
+    assert "docs/log-messages.md:1: " in done.stdout and "systemd/eventferry.catalog:1: " in done.stdout
+    assert house.run("scripts/update-log-catalogue").returncode == 0
+    assert house.check("log-messages").returncode == 0
+    page = (house.root / "docs/log-messages.md").read_text(encoding="utf-8")
+    assert "## relay\n\n### known_one\n\n*known* (info)\n\nA test, no more.\n\n**Do:** Nothing.\n" in page
+
+
 def test_other_formatters_are_refused(house):
     house.put("formatter", "#!/bin/sh\necho clang-format version 19.1.7\n")
     os.chmod(house.root / "formatter", 0o755)

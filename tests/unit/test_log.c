@@ -21,6 +21,7 @@
 #include <unistd.h>
 
 #include "base/clock.h"
+#include "base/log_events.h"
 #include "base/str.h"
 
 /* A child that blocks is ended by SIGALRM after this long; the longest test takes well under a
@@ -366,7 +367,8 @@ static int count_lines(long long *told)
             last = atoi(n + 12);
             lines++;
         } else {
-            ck_assert_ptr_nonnull(strstr(at, "level=warn room=base msg=\"log lines dropped\""));
+            ck_assert_ptr_nonnull(strstr(
+                at, "level=warn room=base event=log_lines_dropped msg=\"log lines dropped\""));
             *told += atoll(count + 7);
         }
     }
@@ -564,6 +566,32 @@ START_TEST(rooms_are_known_by_name)
 }
 END_TEST
 
+static void one_known_message(void)
+{
+    ef_log_setup(EF_LOG_INFO, EF_LOG_LOGFMT, false);
+    ef_warn("topic paused; its rows wait, others go on", EF_STR("topic", "orders"));
+    ef_warn("a message of nobody");
+}
+
+START_TEST(known_messages_carry_their_id)
+{
+    run(one_known_message);
+    ck_assert(strstr(output.data,
+                     " event=topic_paused msg=\"topic paused; its rows wait, others go "
+                     "on\" topic=orders\n") != NULL);
+    ck_assert(strstr(output.data, "room=main msg=\"a message of nobody\"\n") != NULL);
+}
+END_TEST
+
+/* The value that scripts/update-log-catalogue writes into the journal's catalogue. */
+START_TEST(message_ids_are_those_of_the_catalogue)
+{
+    char uuid[EF_LOG_UUID_BYTES];
+    ef_log_event_uuid("topic_paused", uuid);
+    ck_assert_str_eq(uuid, "a5aaa2b99da82c30bdbe7f46aab7178c");
+}
+END_TEST
+
 int main(void)
 {
     Suite *suite = suite_create("log");
@@ -585,6 +613,8 @@ int main(void)
     tcase_add_test(tc, rate_limit);
     tcase_add_test(tc, levels_of_rooms_end_by_themselves);
     tcase_add_test(tc, rooms_are_known_by_name);
+    tcase_add_test(tc, known_messages_carry_their_id);
+    tcase_add_test(tc, message_ids_are_those_of_the_catalogue);
     suite_add_tcase(suite, tc);
     SRunner *runner = srunner_create(suite);
     srunner_run_all(runner, CK_NORMAL);
