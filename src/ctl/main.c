@@ -20,6 +20,7 @@ static const struct ef_ctl_verb verbs[] = {
     {"reload", "", "make the daemon read its configuration again", ef_ctl_reload},
     {"lag", "[OUTBOX]", "show how far the outboxes are behind", ef_ctl_lag},
     {"top", "[OUTBOX]", "watch the outboxes at work", ef_ctl_top},
+    {"topics", "VERB [OUTBOX]", "describe, validate or make topics in Kafka", ef_ctl_topics},
     {"log-level", "[ROOM] [LEVEL]", "log more or less for a while", ef_ctl_log_level},
 };
 

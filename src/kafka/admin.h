@@ -98,3 +98,28 @@ void ef_kafka_admin_settings_done(struct ef_kafka_admin_settings *settings);
 /* NULL: not among them, or no value. Borrowed. */
 const char *ef_kafka_admin_setting_value(const struct ef_kafka_admin_settings *settings,
                                          const char *name);
+
+/* --- changes; only_try: the brokers check it and change nothing --- */
+
+struct ef_kafka_admin_pair {
+    const char *name, *value;
+};
+
+struct ef_kafka_admin_new_topic {
+    const char *name;
+    int partitions, replicas; /* -1: as the brokers do by default (Kafka 2.4 and later) */
+    const struct ef_kafka_admin_pair *settings;
+    size_t setting_count;
+};
+
+EF_MUST_CHECK bool ef_kafka_admin_create(struct ef_kafka_admin *admin,
+                                         const struct ef_kafka_admin_new_topic *wanted,
+                                         bool only_try, int timeout_ms, struct ef_error *err);
+/* partitions: how many there shall be then, more than now. */
+EF_MUST_CHECK bool ef_kafka_admin_grow(struct ef_kafka_admin *admin, const char *name,
+                                       int partitions, bool only_try, int timeout_ms,
+                                       struct ef_error *err);
+/* These settings of a topic; its others stay. */
+EF_MUST_CHECK bool ef_kafka_admin_set(struct ef_kafka_admin *admin, const char *name,
+                                      const struct ef_kafka_admin_pair *wanted, size_t count,
+                                      bool only_try, int timeout_ms, struct ef_error *err);

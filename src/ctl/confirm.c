@@ -1,0 +1,31 @@
+// SPDX-License-Identifier: MIT
+#include "ctl/confirm.h"
+
+#include <stdio.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "ctl/ctl.h"
+
+bool ef_ctl_confirm(bool dry_run, bool yes, int *ret_code)
+{
+    char answer[16] = "";
+    fflush(stdout);
+    *ret_code = EF_CTL_DONE;
+    if (dry_run) {
+        puts("nothing was changed (--dry-run)");
+        return false;
+    }
+    if (yes)
+        return true;
+    *ret_code = EF_CTL_REFUSED;
+    if (!isatty(STDIN_FILENO) || !isatty(STDERR_FILENO)) {
+        ef_ctl_complain("nothing was changed: --yes does it, --dry-run only shows it");
+        return false;
+    }
+    fputs("do it? [y/N] ", stderr);
+    if (fgets(answer, sizeof(answer), stdin) && (answer[0] == 'y' || answer[0] == 'Y'))
+        return true;
+    ef_ctl_complain("nothing was changed");
+    return false;
+}

@@ -1,0 +1,60 @@
+// SPDX-License-Identifier: MIT
+/*
+ * What the verbs `topics describe`, `validate` and `ensure` share: what is known of a topic, what
+ * is wrong with it, what would have to be done. Judging is pure; asking and doing is topics.c's.
+ *
+ * Owns: the settings in the facts. Thread: the program's only one. Life: ef_topic_look ..
+ * ef_topic_facts_done.
+ */
+#pragma once
+
+#include <jansson.h>
+
+#include "ctl/ctl.h"
+#include "ctl/topic_names.h"
+#include "kafka/admin.h"
+
+enum { EF_TOPICS_TIMEOUT_MS = 15000 };
+
+struct ef_topic_facts {
+    const struct ef_topic_name *topic; /* borrowed */
+    struct ef_kafka_admin_topic look;
+    struct ef_kafka_admin_settings settings;
+    int64_t min_in_sync;                     /* -1: not known */
+    int64_t max_message_bytes, retention_ms; /* INT64_MIN: not known */
+    const char *cleanup;                     /* borrowed from settings; "" not known */
+};
+
+/* Fills facts; false ends the verb. A topic that is missing is no error. */
+EF_MUST_CHECK bool ef_topic_look(struct ef_kafka_admin *admin, const struct ef_topic_name *topic,
+                                 struct ef_topic_facts *ret, struct ef_error *err);
+void ef_topic_facts_done(struct ef_topic_facts *facts);
+
+enum ef_topic_level { EF_TOPIC_OK, EF_TOPIC_WARN, EF_TOPIC_FAIL };
+
+/* Calls found for each thing that stops delivery, or may; once with OK where there is none. */
+void ef_topic_judge(const struct ef_topic_facts *facts,
+                    void (*found)(void *arg, enum ef_topic_level level, const char *text),
+                    void *arg);
+
+/* What the operator wants of topics. */
+struct ef_topic_wish {
+    int64_t partitions, replicas; /* 0: the brokers' defaults */
+    const struct ef_kafka_admin_pair *settings;
+    size_t setting_count;
+    bool grow;
+};
+
+struct ef_topic_plan {
+    bool create, grow, set;
+    char text[512];    /* what will be done, or why nothing is; "" it is as wished */
+    char warning[512]; /* "" none */
+    bool refused;      /* it is not as wished, and stays so */
+};
+
+void ef_topic_plan(const struct ef_topic_facts *facts, const struct ef_topic_wish *wish,
+                   struct ef_topic_plan *ret);
+/* Carries a plan out; only_try asks the brokers whether they would. */
+EF_MUST_CHECK bool ef_topic_act(struct ef_kafka_admin *admin, const struct ef_topic_facts *facts,
+                                const struct ef_topic_wish *wish, const struct ef_topic_plan *plan,
+                                bool only_try, struct ef_error *err);
