@@ -195,16 +195,74 @@ static bool is_partition(const char *text)
     return ef_value_parse_int(text, &number, &err) && number >= 0 && number <= INT32_MAX;
 }
 
-static void check_layout(const struct place *place, const struct ef_config_outbox *outbox)
+/* What a table made for Debezium's Outbox Event Router has (its documentation, "Basic outbox
+ * table"), with the columns that `eventferryctl migrate` adds under their usual names. */
+static void use_debezium_columns(struct ef_config_outbox *outbox)
+{
+    static const struct {
+        enum ef_column column;
+        const char *name; /* NULL: none */
+    } defaults[] = {{EF_COL_ID, "seq"},
+                    {EF_COL_MESSAGE_ID, "id"},
+                    {EF_COL_AGGREGATE_TYPE, "aggregatetype"},
+                    {EF_COL_AGGREGATE_ID, "aggregateid"},
+                    {EF_COL_KEY, NULL},
+                    {EF_COL_HEADERS, NULL},
+                    {EF_COL_TRACE_ID, NULL},
+                    {EF_COL_PARTITION, NULL},
+                    {EF_COL_CLAIMED_AT, NULL},
+                    {EF_COL_PROCESSED_AT, NULL}};
+    struct ef_column_map *columns = outbox->columns;
+    for (size_t i = 0; i < sizeof(defaults) / sizeof(defaults[0]); i++) {
+        struct ef_column_map *map = &columns[defaults[i].column];
+        if (map->named)
+            continue;
+        free(map->column);
+        map->column = defaults[i].name ? ef_xstrdup(defaults[i].name) : NULL;
+        map->named = !defaults[i].name;
+    }
+    if (columns[EF_COL_TOPIC].named)
+        return;
+    free(columns[EF_COL_TOPIC].column);
+    columns[EF_COL_TOPIC].column = NULL;
+    columns[EF_COL_TOPIC].value = ef_xstrdup("outbox.event." EF_AGGREGATE_TYPE_WORD);
+}
+
+/* The layout's own defaults, where the file says nothing else. */
+static void use_layout(const struct place *place, struct ef_config_outbox *outbox)
+{
+    if (outbox->layout != EF_LAYOUT_DEBEZIUM)
+        return;
+    use_debezium_columns(outbox);
+    if (!written(place, "headers"))
+        outbox->headers = EF_HEADER_ID;
+    if (!written(place, "timestamp"))
+        outbox->timestamp = EF_TIMESTAMP_SEND;
+}
+
+static void check_headers(const struct place *place, const struct ef_config_outbox *outbox)
+{
+    const struct ef_column_map *headers = &outbox->columns[EF_COL_HEADERS];
+    if (outbox->header_columns.count > EF_HEADER_COLUMNS_MAX)
+        problem(place, "header_columns", "has %zu entries; at most %d are accepted",
+                outbox->header_columns.count, EF_HEADER_COLUMNS_MAX);
+    if (outbox->header_columns.count && (headers->column || headers->value))
+        problem(place, "header_columns",
+                "cannot be had together with a column of headers; set columns: {headers: ~}");
+}
+
+static void check_layout(const struct place *place, struct ef_config_outbox *outbox)
 {
     const struct ef_column_map *columns = outbox->columns;
-    if (outbox->layout != EF_LAYOUT_CUSTOM) {
-        static const char *const custom_only[] = {"columns", "order_column"};
-        for (size_t i = 0; i < 2; i++)
-            if (written(place, custom_only[i]))
-                problem(place, custom_only[i], "is only for layout: custom");
+    if (outbox->layout == EF_LAYOUT_EVENTFERRY) {
+        static const char *const others_only[] = {"columns", "order_column", "header_columns"};
+        for (size_t i = 0; i < sizeof(others_only) / sizeof(others_only[0]); i++)
+            if (written(place, others_only[i]))
+                problem(place, others_only[i], "is only for layout: custom or debezium");
         return;
     }
+    use_layout(place, outbox);
+    check_headers(place, outbox);
     static const char message[] = "without it there is no message";
     static const char books[] = "the relay keeps its books by it";
     static const struct {
@@ -225,6 +283,10 @@ static void check_layout(const struct place *place, const struct ef_config_outbo
     const char *partition = columns[EF_COL_PARTITION].value;
     if (partition && !is_partition(partition))
         problem(place, "columns.kafka_partition", "the constant is not a partition's number");
+    const char *topic = columns[EF_COL_TOPIC].value;
+    const struct ef_column_map *type = &columns[EF_COL_AGGREGATE_TYPE];
+    if (topic && strstr(topic, EF_AGGREGATE_TYPE_WORD) && !type->column && !type->value)
+        problem(place, "columns.topic", "needs an aggregate_type for " EF_AGGREGATE_TYPE_WORD);
 }
 
 static void check_delivered(const struct place *place, struct ef_config_outbox *outbox)

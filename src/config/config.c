@@ -43,6 +43,13 @@ const struct ef_config_outbox *ef_config_outbox(const struct ef_config *config, 
     return NULL;
 }
 
+char *ef_config_header_column(const char *entry, const char **ret_header)
+{
+    const char *colon = strchr(entry, ':');
+    *ret_header = colon ? colon + 1 : entry;
+    return ef_xstrndup(entry, colon ? (size_t)(colon - entry) : strlen(entry));
+}
+
 bool ef_config_password(const struct ef_config_database *database, char **ret, struct ef_error *err)
 {
     struct ef_buf text;

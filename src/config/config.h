@@ -67,7 +67,7 @@ struct ef_config_database {
 
 enum ef_wake { EF_WAKE_POLL, EF_WAKE_NOTIFY };
 enum ef_on_delivered { EF_ON_DELIVERED_ARCHIVE, EF_ON_DELIVERED_DELETE, EF_ON_DELIVERED_MARK };
-enum ef_layout { EF_LAYOUT_EVENTFERRY, EF_LAYOUT_CUSTOM };
+enum ef_layout { EF_LAYOUT_EVENTFERRY, EF_LAYOUT_CUSTOM, EF_LAYOUT_DEBEZIUM };
 enum ef_timestamp { EF_TIMESTAMP_CREATED_AT, EF_TIMESTAMP_SEND };
 enum ef_order_by { EF_ORDER_AGGREGATE_ID, EF_ORDER_AGGREGATE_TYPE_AND_ID };
 
@@ -98,9 +98,15 @@ extern const char *const ef_column_names[EF_COL_COUNT];
 
 struct ef_column_map {
     char *column; /* NULL: no column */
-    char *value;  /* constant; NULL: none */
+    char *value;  /* constant; NULL: none. Of the topic: may hold EF_AGGREGATE_TYPE_WORD */
     bool named; /* written in the file (a missing column is then an error, not an absent option) */
 };
+
+/* Of outboxes.*.header_columns. */
+enum { EF_HEADER_COLUMNS_MAX = 32 };
+
+/* Stands for the row's aggregate type in a topic's constant. */
+#define EF_AGGREGATE_TYPE_WORD "${aggregate_type}"
 
 struct ef_retry {
     int max_attempts;          /* 5 */
@@ -115,7 +121,8 @@ enum ef_header_bit { /* outboxes.*.headers: which standard headers are sent */
                      EF_HEADER_AGGREGATE_TYPE = 4,
                      EF_HEADER_AGGREGATE_ID = 8,
                      EF_HEADER_TRACE_ID = 16,
-                     EF_HEADER_ALL = 31,
+                     EF_HEADER_ALL = 31, /* eventferry's */
+                     EF_HEADER_ID = 32,  /* the message id as the Outbox Event Router sends it */
 };
 
 struct ef_topic_override {
@@ -144,7 +151,9 @@ struct ef_config_outbox {
     struct ef_column_map columns[EF_COL_COUNT];
     char *order_column; /* NULL: id */
     enum ef_order_by order_by;
-    unsigned headers; /* EF_HEADER_* */
+    unsigned headers;                 /* EF_HEADER_* */
+    struct ef_strings header_columns; /* "column" or "column:header" */
+    bool tombstone_on_empty;          /* a payload of nothing but white space is sent as null */
     enum ef_timestamp timestamp;
     int64_t timestamp_max_age_ms;
     struct ef_strings topics_allow; /* globs; empty: all but names beginning "__" */
@@ -232,6 +241,9 @@ struct ef_config_driver_checks {
     bool (*url)(enum ef_driver driver, const char *url, struct ef_error *err);
 };
 void ef_config_use_driver_checks(const struct ef_config_driver_checks *checks);
+
+/* An entry of header_columns: its column (owned by the caller) and the header's name within it. */
+char *ef_config_header_column(const char *entry, const char **ret_header);
 
 void ef_config_free(struct ef_config *config);
 void ef_config_problems_free(struct ef_config_problems *problems);

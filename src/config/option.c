@@ -72,6 +72,13 @@ const char *ef_option_word_text(const struct ef_option *option, int value)
     return "?";
 }
 
+const char *ef_option_placeholder(const struct ef_option *option)
+{
+    return option->flags & EF_OPT_TOPIC       ? "${topic}"
+           : option->flags & EF_OPT_TYPE_WORD ? EF_AGGREGATE_TYPE_WORD
+                                              : NULL;
+}
+
 int64_t ef_option_get_int(const struct ef_option *option, const void *base)
 {
     const void *at = ef_option_at(option, base);

@@ -35,8 +35,10 @@ static const struct ef_word deliveries[] = {
     {"mark", EF_ON_DELIVERED_MARK, false},
     {0},
 };
-static const struct ef_word layouts[] = {
-    {"eventferry", EF_LAYOUT_EVENTFERRY, false}, {"custom", EF_LAYOUT_CUSTOM, false}, {0}};
+static const struct ef_word layouts[] = {{"eventferry", EF_LAYOUT_EVENTFERRY, false},
+                                         {"custom", EF_LAYOUT_CUSTOM, false},
+                                         {"debezium", EF_LAYOUT_DEBEZIUM, false},
+                                         {0}};
 static const struct ef_word timestamps[] = {
     {"created_at", EF_TIMESTAMP_CREATED_AT, false}, {"send", EF_TIMESTAMP_SEND, false}, {0}};
 static const struct ef_word orders[] = {
@@ -56,6 +58,7 @@ static const struct ef_word header_names[] = {
     {"aggregate-type", EF_HEADER_AGGREGATE_TYPE, false},
     {"aggregate-id", EF_HEADER_AGGREGATE_ID, false},
     {"trace-id", EF_HEADER_TRACE_ID, false},
+    {"id", EF_HEADER_ID, false},
     {0},
 };
 static const struct ef_word log_levels[] = {
@@ -508,20 +511,22 @@ const struct ef_option ef_options[] = {
      OUTBOX(layout),
      .def = "eventferry",
      .words = layouts,
-     .help = "eventferry for a table with the usual column names, custom for one described under "
-             "columns."},
+     .help = "eventferry for a table with the usual column names, debezium for one made for "
+             "Debezium's Outbox Event Router, custom for one described under columns."},
     {.path = "outboxes[].columns",
      .type = EF_OPT_MAP,
-     .help = "With layout: custom, which column holds what. A name alone is a column; {value: "
-             "text} is a "
-             "constant for all rows; ~ means there is none. What is not given has its usual name."},
+     .help = "With layout: custom or debezium, which column holds what. A name alone is a column; "
+             "{value: text} is a constant for all rows; ~ means there is none. What is not given "
+             "has its usual name; with layout: debezium these are seq (as id), id (as message_id), "
+             "aggregatetype and aggregateid, and the topic is outbox.event.${aggregate_type}."},
     COLUMN(EF_COL_ID, "id", 0, "Number of the row; rises with each insert."),
     COLUMN(EF_COL_MESSAGE_ID, "message_id", 0, "Identifier that consumers recognise repeats by."),
     COLUMN(EF_COL_AGGREGATE_TYPE, "aggregate_type", EF_OPT_CONSTANT,
            "Kind of thing the event is about."),
     COLUMN(EF_COL_AGGREGATE_ID, "aggregate_id", EF_OPT_CONSTANT,
            "Thing the event is about: the unit of order."),
-    COLUMN(EF_COL_TOPIC, "topic", EF_OPT_CONSTANT, "Topic the message goes to."),
+    COLUMN(EF_COL_TOPIC, "topic", EF_OPT_CONSTANT | EF_OPT_TYPE_WORD,
+           "Topic the message goes to; in a constant ${aggregate_type} stands for the row's own."),
     COLUMN(EF_COL_KEY, "key", EF_OPT_CONSTANT,
            "Key of the message; aggregate_id where it is null."),
     COLUMN(EF_COL_PAYLOAD, "payload", 0,
@@ -543,7 +548,8 @@ const struct ef_option ef_options[] = {
      .default_note = "the id column",
      .check = ef_syntax_nonempty,
      .example = "seq",
-     .help = "With layout: custom, the column that rises with each insert, where id does not."},
+     .help = "With layout: custom or debezium, the column that rises with each insert, where id "
+             "does not."},
     {.path = "outboxes[].order_by",
      .type = EF_OPT_ENUM,
      OUTBOX(order_by),
@@ -558,14 +564,31 @@ const struct ef_option ef_options[] = {
      OUTBOX(headers),
      .def = "[content-type, message-id, aggregate-type, aggregate-id, trace-id]",
      .words = header_names,
-     .help = "Standard headers to send beside the row's own; each costs a little time."},
+     .help = "Standard headers to send beside the row's own; each costs a little time. With "
+             "layout: debezium the default is [id], the message id under that router's name."},
+    {.path = "outboxes[].header_columns",
+     .type = EF_OPT_STRINGS,
+     OUTBOX(header_columns),
+     .default_note = "none",
+     .check = ef_syntax_header_column,
+     .example = "[\"type:eventType\"]",
+     .help =
+         "With layout: custom or debezium, further columns to send as headers: a column's name, "
+         "which is then the header's too, or column:header."},
+    {.path = "outboxes[].tombstone_on_empty",
+     .type = EF_OPT_BOOL,
+     .flags = EF_OPT_RELOAD,
+     OUTBOX(tombstone_on_empty),
+     .def = "false",
+     .help = "Send a payload that is empty or only white space as a tombstone, as a null one "
+             "always is."},
     {.path = "outboxes[].timestamp",
      .type = EF_OPT_ENUM,
      .flags = EF_OPT_RELOAD,
      OUTBOX(timestamp),
      .def = "created_at",
      .words = timestamps,
-     .help = "Timestamp of the messages."},
+     .help = "Timestamp of the messages. With layout: debezium the default is send."},
     {.path = "outboxes[].timestamp_max_age",
      .type = EF_OPT_DURATION,
      .flags = EF_OPT_RELOAD,

@@ -35,11 +35,12 @@ enum ef_option_type {
 enum ef_option_flags {
     EF_OPT_RELOAD = 1, /* a reload applies a change; without it: restart */
     EF_OPT_REQUIRED = 2,
-    EF_OPT_SECRET = 4,    /* printed as ********, never quoted in a message */
-    EF_OPT_URL = 8,       /* the same for its password only; never quoted in a message */
-    EF_OPT_PATH = 16,     /* a relative path starts at the configuration file's directory */
-    EF_OPT_TOPIC = 32,    /* ${topic} is accepted */
-    EF_OPT_CONSTANT = 64, /* COLUMN: {value: ...} is accepted */
+    EF_OPT_SECRET = 4,      /* printed as ********, never quoted in a message */
+    EF_OPT_URL = 8,         /* the same for its password only; never quoted in a message */
+    EF_OPT_PATH = 16,       /* a relative path starts at the configuration file's directory */
+    EF_OPT_TOPIC = 32,      /* ${topic} is accepted */
+    EF_OPT_CONSTANT = 64,   /* COLUMN: {value: ...} is accepted */
+    EF_OPT_TYPE_WORD = 128, /* and may hold ${aggregate_type} */
 };
 
 struct ef_word {
@@ -88,6 +89,8 @@ bool ef_option_is_child(const struct ef_option *option, const char *prefix);
 const struct ef_option *ef_option_find(const char *prefix, const char *name);
 /* NULL if the text is not among the words. */
 const struct ef_word *ef_option_word(const struct ef_option *option, const char *text);
+/* What stands for a part of each row in this option's text: "${topic}"; NULL: nothing. */
+const char *ef_option_placeholder(const struct ef_option *option);
 /* The word printed for a value. */
 const char *ef_option_word_text(const struct ef_option *option, int value);
 

@@ -72,7 +72,7 @@ static size_t add_quoted(const char *p, size_t left, struct ef_buf *out)
     return len;
 }
 
-void ef_print_string(const char *text, bool topic, struct ef_buf *out)
+void ef_print_string(const char *text, const char *word, struct ef_buf *out)
 {
     if (is_plain(text)) {
         ef_buf_puts(out, text);
@@ -82,7 +82,7 @@ void ef_print_string(const char *text, bool topic, struct ef_buf *out)
     ef_buf_puts(out, "\"");
     for (const char *p = text; p < end;) {
         bool dollar = *p == '$' && p[1] == '{';
-        if (dollar && !(topic && strncmp(p, "${topic}", 8) == 0))
+        if (dollar && !(word && strncmp(p, word, strlen(word)) == 0))
             ef_buf_puts(out, "$");
         p += add_quoted(p, (size_t)(end - p), out);
     }
@@ -102,7 +102,7 @@ static void print_children(const struct printer *printer, const char *prefix, co
 static void begin_line(const struct printer *printer, const char *name)
 {
     ef_buf_printf(printer->out, "%*s", printer->indent, "");
-    ef_print_string(name, false, printer->out);
+    ef_print_string(name, NULL, printer->out);
     ef_buf_puts(printer->out, ":");
 }
 
@@ -116,14 +116,14 @@ static void add_string(const struct ef_option *option, const char *text, struct 
 {
     struct ef_buf masked;
     if (option->flags & EF_OPT_SECRET) {
-        ef_print_string(EF_MASK, false, value);
+        ef_print_string(EF_MASK, NULL, value);
     } else if (option->flags & EF_OPT_URL) {
         ef_buf_init(&masked, PART_MAX_BYTES);
         ef_url_mask(text, &masked);
-        ef_print_string(masked.data, false, value);
+        ef_print_string(masked.data, NULL, value);
         ef_buf_done(&masked);
     } else {
-        ef_print_string(text, option->flags & EF_OPT_TOPIC, value);
+        ef_print_string(text, ef_option_placeholder(option), value);
     }
 }
 
@@ -131,7 +131,7 @@ static void add_list(const struct ef_strings *strings, struct ef_buf *value)
 {
     for (size_t i = 0; i < strings->count; i++) {
         ef_buf_puts(value, i == 0 ? "[" : ", ");
-        ef_print_string(strings->items[i], false, value);
+        ef_print_string(strings->items[i], NULL, value);
     }
     if (strings->count)
         ef_buf_puts(value, "]");
@@ -158,22 +158,23 @@ static void add_brokers(const struct ef_config_kafka *kafka, struct ef_buf *valu
     char *all = ef_xstrdup(kafka->brokers), *rest = all, *one;
     ef_buf_puts(value, "[");
     while ((one = strsep(&rest, ","))) {
-        ef_print_string(one, false, value);
+        ef_print_string(one, NULL, value);
         ef_buf_puts(value, rest ? ", " : "]");
     }
     free(all);
 }
 
-static void add_column(const struct ef_column_map *map, struct ef_buf *value)
+static void add_column(const struct ef_option *option, const struct ef_column_map *map,
+                       struct ef_buf *value)
 {
     if (!map->named)
         return;
     if (map->value) {
         ef_buf_puts(value, "{value: ");
-        ef_print_string(map->value, false, value);
+        ef_print_string(map->value, ef_option_placeholder(option), value);
         ef_buf_puts(value, "}");
     } else if (map->column) {
-        ef_print_string(map->column, false, value);
+        ef_print_string(map->column, NULL, value);
     } else {
         ef_buf_puts(value, "~");
     }
@@ -199,7 +200,7 @@ static void add_value(const struct ef_option *option, const void *base, struct e
         add_brokers(at, value);
         break;
     case EF_OPT_COLUMN:
-        add_column(at, value);
+        add_column(option, at, value);
         break;
     default:
         ef_scalar_format(option, ef_option_get_int(option, base), value);
@@ -214,7 +215,7 @@ static void print_properties(const struct printer *printer, const struct ef_prop
     ef_buf_init(&value, PART_MAX_BYTES);
     for (size_t i = 0; i < properties->count; i++) {
         ef_buf_clear(&value);
-        ef_print_string(properties->items[i].secret ? EF_MASK : properties->items[i].value, false,
+        ef_print_string(properties->items[i].secret ? EF_MASK : properties->items[i].value, NULL,
                         &value);
         print_line(&inner, properties->items[i].name, value.data);
     }
@@ -277,7 +278,7 @@ static bool left_out(const struct printer *printer, const struct ef_option *opti
     if (strcmp(option->path, "kafka.embedded") == 0)
         return !printer->config->kafka.embedded;
     if (strcmp(option->path, "outboxes[].columns") == 0)
-        return ((const struct ef_config_outbox *)base)->layout != EF_LAYOUT_CUSTOM;
+        return ((const struct ef_config_outbox *)base)->layout == EF_LAYOUT_EVENTFERRY;
     if (strcmp(option->path, "outboxes[].retention") != 0)
         return false;
     const struct ef_config_outbox *outbox = base;

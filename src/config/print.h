@@ -10,6 +10,6 @@
 
 /*
  * A string as a YAML scalar, in quotes where it needs them. ${ is escaped, so that it means itself;
- * with topic, ${topic} is left as it is.
+ * word ("${topic}", or NULL) is left as it is.
  */
-void ef_print_string(const char *text, bool topic, struct ef_buf *out);
+void ef_print_string(const char *text, const char *word, struct ef_buf *out);

@@ -49,7 +49,7 @@ bool ef_reading_begin(struct ef_reading *value, struct ef_fill *fill,
         return false;
     }
     value->how.dir = fill->dir;
-    value->how.topic = option->flags & EF_OPT_TOPIC;
+    value->how.word = ef_option_placeholder(option);
     value->how.no_secrets = fill->no_secrets;
     value->how.hide = option->flags & (EF_OPT_SECRET | EF_OPT_URL) ||
                       (option->type == EF_OPT_PROPERTIES && ef_lists_is_secret_property(node->key));

@@ -215,11 +215,14 @@ void ef_scalar_fill(struct ef_fill *fill, const struct ef_option *option, const 
 
 static void default_flags(const struct ef_option *option, void *base)
 {
-    unsigned all = 0;
-    for (const struct ef_word *word = option->words; word->text; word++)
-        if (strstr(option->def, word->text))
-            all |= (unsigned)word->value;
-    ef_option_set_int(option, base, all);
+    unsigned flags = 0;
+    char *list = ef_xstrdup(option->def), *rest = list, *one;
+    while ((one = strsep(&rest, "[], "))) {
+        const struct ef_word *word = one[0] ? ef_option_word(option, one) : NULL;
+        flags |= word ? (unsigned)word->value : 0;
+    }
+    free(list);
+    ef_option_set_int(option, base, flags);
 }
 
 void ef_scalar_default(const struct ef_option *option, void *base)

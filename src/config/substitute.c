@@ -3,12 +3,12 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
-#define ACCEPTED       "use ${env:NAME}, ${file:PATH} or ${credential:NAME}, or $${ for a literal ${"
-#define ACCEPTED_TOPIC "use ${topic}, ${env:NAME}, ${file:PATH} or ${credential:NAME}"
+#define ACCEPTED "use ${env:NAME}, ${file:PATH} or ${credential:NAME}, or $${ for a literal ${"
 
 enum { FILE_MAX_BYTES = 256 * 1024 }; /* a chain of certificates fits many times */
 
@@ -95,26 +95,38 @@ static bool add_credential(struct ef_substitution *how, const char *name, struct
     return ok;
 }
 
-static bool refuse_reference(const struct ef_substitution *how, const char *reference,
-                             const char *accepted, struct ef_error *err)
+enum { ACCEPTED_MAX = 128 };
+
+static const char *accepted_by(const struct ef_substitution *how, char out[ACCEPTED_MAX])
 {
+    if (!how->word)
+        return ACCEPTED;
+    snprintf(out, ACCEPTED_MAX, "use %s, ${env:NAME}, ${file:PATH} or ${credential:NAME}",
+             how->word);
+    return out;
+}
+
+static bool refuse_reference(const struct ef_substitution *how, const char *reference,
+                             struct ef_error *err)
+{
+    char accepted[ACCEPTED_MAX];
     if (how->hide)
         return ef_error_set(err, EF_CLASS_CONFIG, "holds a ${...} that is not accepted; %s",
-                            accepted);
+                            accepted_by(how, accepted));
     return ef_error_set(err, EF_CLASS_CONFIG, "\"${%.64s}\" is not accepted here; %s", reference,
-                        accepted);
+                        accepted_by(how, accepted));
 }
 
 /* What is between ${ and }. */
 static bool add_reference(struct ef_substitution *how, const char *reference, struct ef_buf *out,
                           struct ef_error *err)
 {
-    const char *argument = strchr(reference, ':'),
-               *accepted = how->topic ? ACCEPTED_TOPIC : ACCEPTED;
-    if (how->topic && strcmp(reference, "topic") == 0)
-        return ef_buf_puts(out, "${topic}") || ef_error_set(err, EF_CLASS_CONFIG, "is too long");
+    const char *argument = strchr(reference, ':');
+    size_t len = strlen(reference);
+    if (how->word && strncmp(how->word + 2, reference, len) == 0 && !how->word[len + 3])
+        return ef_buf_puts(out, how->word) || ef_error_set(err, EF_CLASS_CONFIG, "is too long");
     if (!argument || argument[1] == '\0')
-        return refuse_reference(how, reference, accepted, err);
+        return refuse_reference(how, reference, err);
     size_t kind = (size_t)(argument++ - reference);
     how->used = true;
     if (kind == 3 && strncmp(reference, "env", kind) == 0)
@@ -122,7 +134,7 @@ static bool add_reference(struct ef_substitution *how, const char *reference, st
     if (kind == 10 && strncmp(reference, "credential", kind) == 0)
         return add_credential(how, argument, out, err);
     if (kind != 4 || strncmp(reference, "file", kind) != 0)
-        return refuse_reference(how, reference, accepted, err);
+        return refuse_reference(how, reference, err);
     char *path = ef_substitute_path(how->dir, argument);
     bool ok = add_file(how, path, out, err);
     free(path);
@@ -132,6 +144,7 @@ static bool add_reference(struct ef_substitution *how, const char *reference, st
 bool ef_substitute(struct ef_substitution *how, const char *text, struct ef_buf *out,
                    struct ef_error *err)
 {
+    char accepted[ACCEPTED_MAX];
     ef_buf_puts(out, "");
     while (*text) {
         const char *dollar = strstr(text, "${");
@@ -149,7 +162,7 @@ bool ef_substitute(struct ef_substitution *how, const char *text, struct ef_buf 
         const char *end = strchr(dollar, '}');
         if (!end)
             return ef_error_set(err, EF_CLASS_CONFIG, "\"${\" has no closing brace; %s",
-                                how->topic ? ACCEPTED_TOPIC : ACCEPTED);
+                                accepted_by(how, accepted));
         char *reference = ef_xstrndup(dollar + 2, (size_t)(end - dollar) - 2);
         bool ok = add_reference(how, reference, out, err);
         free(reference);

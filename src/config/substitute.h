@@ -10,12 +10,12 @@
 #include "base/str.h"
 
 struct ef_substitution {
-    const char *dir; /* relative paths start here: the directory of the configuration file */
-    bool topic;      /* ${topic} is accepted and stays as it is */
-    bool hide;       /* messages do not quote the text: it may be a secret */
-    bool no_secrets; /* files and credentials are not read: their place stays empty */
-    bool used;       /* out: something was replaced */
-    bool secret;     /* out: a part came from a file or a credential */
+    const char *dir;  /* relative paths start here: the directory of the configuration file */
+    const char *word; /* "${topic}": is accepted and stays as it is; NULL: none */
+    bool hide;        /* messages do not quote the text: it may be a secret */
+    bool no_secrets;  /* files and credentials are not read: their place stays empty */
+    bool used;        /* out: something was replaced */
+    bool secret;      /* out: a part came from a file or a credential */
 };
 
 /*

@@ -163,6 +163,14 @@ bool ef_syntax_topic_glob(const char *text, struct ef_error *err)
     return true;
 }
 
+bool ef_syntax_header_column(const char *text, struct ef_error *err)
+{
+    const char *colon = strchr(text, ':');
+    if (!text[0] || colon == text || (colon && !colon[1]))
+        return refuse(err, "names no column and header; write for example \"type:eventType\"");
+    return true;
+}
+
 bool ef_syntax_url(const char *text, struct ef_error *err)
 {
     static const char *const schemes[] = {"postgresql://", "postgres://", "mysql://", "mariadb://"};

@@ -24,4 +24,6 @@ bool ef_syntax_url(const char *text, struct ef_error *err);
 /* Path of a Unix socket: fits sockaddr_un. "" means off. */
 bool ef_syntax_socket(const char *text, struct ef_error *err);
 bool ef_syntax_host(const char *text, struct ef_error *err);
+/* "column" or "column:header"; the header may hold further colons. */
+bool ef_syntax_header_column(const char *text, struct ef_error *err);
 bool ef_syntax_nonempty(const char *text, struct ef_error *err);

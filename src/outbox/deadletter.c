@@ -133,12 +133,12 @@ static void put_value(const struct ef_deadletter_config *config, const struct ef
                       const struct ef_error *cause, struct ef_arena *scratch,
                       struct ef_message *msg)
 {
-    msg->value = row->payload;
+    msg->value = ef_route_value(&config->route, row);
     if (ef_row_payload_omitted(row)) {
         omit_value(msg, row->payload_bytes, scratch);
         return;
     }
-    if (row->payload.len == 0)
+    if (msg->value.len == 0)
         return;
     /* the broker may have a smaller limit than the producer, and the dead-letter topic the same */
     if (strcmp(cause->name, "MSG_SIZE_TOO_LARGE") == 0 ||

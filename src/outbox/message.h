@@ -10,7 +10,7 @@
 
 #include "base/str.h"
 
-enum { EF_HEADERS_MAX = 64 + 20 }; /* 64 of the row's own (contract.md), 17 of ours at most */
+enum { EF_HEADERS_MAX = 64 + 20 }; /* 64 of the row's own (contract.md), 18 of ours at most */
 
 struct ef_header {
     struct ef_slice name;

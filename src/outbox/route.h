@@ -17,6 +17,7 @@
 
 struct ef_route_config {
     unsigned headers; /* EF_HEADER_* */
+    bool tombstone_on_empty;
     enum ef_timestamp timestamp;
     /* Always the time of sending: a dead row sent again, or after INVALID_TIMESTAMP. Set in a copy
      * of the outbox's config. With timestamp created_at a header `created-at` then carries it. */
@@ -49,6 +50,8 @@ const char *ef_topic_fault(struct ef_slice topic);
 bool ef_topic_matches(const char *pattern, struct ef_slice topic);
 /* True if the row has a payload that is neither loaded nor NULL. */
 bool ef_row_payload_omitted(const struct ef_row *row);
+/* The payload, or NULL where the config makes a tombstone of it. */
+struct ef_slice ef_route_value(const struct ef_route_config *config, const struct ef_row *row);
 /* The headers of contract.md that the config asks for; each replaces one of the same name. */
 void ef_route_standard_headers(const struct ef_route_config *config, const struct ef_row *row,
                                struct ef_message *msg);

@@ -415,7 +415,7 @@ static void warm_topics(struct ef_relay *r)
 {
     const struct ef_strings *allow = &r->outbox->topics_allow;
     const char *constant = r->outbox->columns[EF_COL_TOPIC].value;
-    if (constant)
+    if (constant && !strstr(constant, EF_AGGREGATE_TYPE_WORD))
         ef_publisher_warm(r->publisher, ef_slice_of(constant));
     for (size_t i = 0; i < allow->count; i++)
         if (!strchr(allow->items[i], '*'))

@@ -46,8 +46,8 @@ bool ef_pg_check_no_usage(struct ef_error *err, const char *schema, const char *
 static const char table_sql[] =
     "SELECT c.relkind, c.relpersistence, row_security_active(c.oid), current_user, c.oid, "
     "pg_backend_pid(),"
-    " EXISTS (SELECT 1 FROM pg_index i WHERE i.indrelid = c.oid AND i.indisunique AND "
-    "i.indnkeyatts = 1"
+    " EXISTS (SELECT 1 FROM pg_index i WHERE i.indrelid = c.oid AND (i.indisunique OR "
+    "$4::boolean AND i.indpred IS NULL) AND i.indnkeyatts = 1"
     " AND i.indkey[0] = (SELECT attnum FROM pg_attribute WHERE attrelid = c.oid AND attname = $3)),"
     " has_schema_privilege(n.oid, 'USAGE'), quote_ident(n.nspname), quote_ident(current_user)"
     " FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace WHERE n.nspname = $1 AND "
@@ -133,6 +133,8 @@ static void ask_table(struct ef_pg_store *s)
     ef_pg_param_text(req, s->layout.schema_name);
     ef_pg_param_text(req, s->layout.table_name);
     ef_pg_param_text(req, column_name(s, EF_COL_ID));
+    /* rows from before seq was added share one number, so its index cannot be unique */
+    ef_pg_param_text(req, s->outbox->layout == EF_LAYOUT_DEBEZIUM ? "t" : "f");
     ef_pg_conn_submit(&s->lease, req);
 }
 
@@ -207,6 +209,43 @@ static const char *column_ddl(enum ef_column col)
     }
 }
 
+/* What `eventferryctl migrate` adds to such a table cannot be added by a plain ALTER TABLE. */
+static bool debezium_missing(const struct ef_pg_store *s, const char *name, struct ef_error *err)
+{
+    if (s->outbox->layout != EF_LAYOUT_DEBEZIUM)
+        return true;
+    return ef_error_set(err, EF_CLASS_CONFIG,
+                        "column %s is missing in %s; run `eventferryctl migrate`, which adds what "
+                        "the relay needs, or map another under `columns`",
+                        name, s->layout.table);
+}
+
+static bool header_columns_ok(const struct ef_pg_store *s, const PGresult *res,
+                              struct ef_error *err)
+{
+    for (size_t i = 0; i < s->outbox->header_columns.count; i++) {
+        const char *header, *entry = s->outbox->header_columns.items[i];
+        char *column = ef_config_header_column(entry, &header);
+        bool found = type_of(res, column) != NULL;
+        free(column);
+        if (!found)
+            return ef_error_set(err, EF_CLASS_CONFIG, "%s has no column for '%s' of header_columns",
+                                s->layout.table, entry);
+    }
+    return true;
+}
+
+static bool topic_ok(const struct ef_pg_store *s, struct ef_error *err)
+{
+    const char *topic = s->outbox->columns[EF_COL_TOPIC].value;
+    if (!topic || !strstr(topic, EF_AGGREGATE_TYPE_WORD) || s->layout.has[EF_COL_AGGREGATE_TYPE] ||
+        s->outbox->columns[EF_COL_AGGREGATE_TYPE].value)
+        return true;
+    return ef_error_set(err, EF_CLASS_CONFIG,
+                        "the topic '%s' needs an aggregate_type, and %s has no column %s", topic,
+                        s->layout.table, s->layout.column[EF_COL_AGGREGATE_TYPE]);
+}
+
 static bool column_ok(struct ef_pg_store *s, const PGresult *res, enum ef_column col,
                       struct ef_error *err)
 {
@@ -219,12 +258,13 @@ static bool column_ok(struct ef_pg_store *s, const PGresult *res, enum ef_column
     if (type)
         return true;
     if (name && (required(col) || s->outbox->columns[col].named))
-        return ef_error_set(
-            err, EF_CLASS_CONFIG,
-            "column %s (%s) is missing in %s; run ALTER TABLE %s ADD COLUMN %s %s, or map another "
-            "under `columns`",
-            l->column[col], ef_column_names[col], l->table, l->table, l->column[col],
-            column_ddl(col));
+        return debezium_missing(s, name, err) &&
+               ef_error_set(err, EF_CLASS_CONFIG,
+                            "column %s (%s) is missing in %s; run ALTER TABLE %s ADD COLUMN %s %s, "
+                            "or map another "
+                            "under `columns`",
+                            l->column[col], ef_column_names[col], l->table, l->table,
+                            l->column[col], column_ddl(col));
     if (!name && required(col))
         return ef_error_set(err, EF_CLASS_CONFIG, "columns.%s cannot be a constant; name a column",
                             ef_column_names[col]);
@@ -243,6 +283,8 @@ static bool columns_ok(struct ef_pg_store *s, const PGresult *res, struct ef_err
     for (int col = 0; col < EF_COL_COUNT; col++)
         if (!column_ok(s, res, (enum ef_column)col, err))
             return false;
+    if (!topic_ok(s, err) || !header_columns_ok(s, res, err))
+        return false;
     const char *payload = known_type(s, res, EF_COL_PAYLOAD);
     static const char *const accepted[] = {
         "json", "jsonb", "text", "bytea", "character varying", "character"};

@@ -14,7 +14,7 @@
 #include "outbox/headers.h"
 #include "store/pg_session.h"
 
-enum { SQL_MAX = 16384 };
+enum { SQL_MAX = 65536 };
 
 static char *finish(struct ef_buf *b)
 {
@@ -45,15 +45,35 @@ static void put_literal(struct ef_buf *b, const char *s)
     ef_buf_puts(b, "'");
 }
 
+static void put_text(struct ef_buf *b, const struct ef_pg_store *s, enum ef_column col);
+
+/* A constant, in which a topic's pattern may speak of the row's aggregate type. */
+static void put_constant(struct ef_buf *b, const struct ef_pg_store *s, const char *text)
+{
+    enum { WORD_BYTES = sizeof(EF_AGGREGATE_TYPE_WORD) - 1 };
+    const char *word = strstr(text, EF_AGGREGATE_TYPE_WORD);
+    char *before = ef_xstrndup(text, word ? (size_t)(word - text) : strlen(text));
+    ef_buf_puts(b, word ? "(" : "");
+    put_literal(b, before);
+    ef_buf_puts(b, "::text");
+    free(before);
+    if (!word)
+        return;
+    ef_buf_puts(b, " || ");
+    put_text(b, s, EF_COL_AGGREGATE_TYPE);
+    ef_buf_puts(b, " || ");
+    put_constant(b, s, word + WORD_BYTES);
+    ef_buf_puts(b, ")");
+}
+
 /* A text value of the row: its column, its constant, or NULL. */
 static void put_text(struct ef_buf *b, const struct ef_pg_store *s, enum ef_column col)
 {
     if (s->layout.has[col])
         ef_buf_printf(b, "o.%s::text", s->layout.column[col]);
-    else if (s->outbox->columns[col].value) {
-        put_literal(b, s->outbox->columns[col].value);
-        ef_buf_puts(b, "::text");
-    } else
+    else if (s->outbox->columns[col].value)
+        put_constant(b, s, s->outbox->columns[col].value);
+    else
         ef_buf_puts(b, "NULL::text");
 }
 
@@ -80,12 +100,35 @@ static void put_payload(struct ef_buf *b, const struct ef_pg_store *s)
         p, max / 256, p, cast, max, p, p, max / 256, p, cast, max, p, cast);
 }
 
+/* header_columns as a JSON object, in their order. */
+static void put_header_columns(struct ef_buf *b, const struct ef_pg_store *s)
+{
+    const struct ef_strings *list = &s->outbox->header_columns;
+    enum { MAX = 8 * EF_ROW_HEADERS_MAX_BYTES };
+    ef_buf_puts(b, "left(json_build_object(");
+    for (size_t i = 0; i < list->count; i++) {
+        char quoted[EF_PG_IDENT_MAX];
+        const char *header;
+        char *column = ef_config_header_column(list->items[i], &header);
+        ef_pg_quote_ident(quoted, sizeof(quoted), column);
+        free(column);
+        ef_buf_puts(b, i ? ", " : "");
+        put_literal(b, header);
+        ef_buf_printf(b, "::text, o.%s::text", quoted);
+    }
+    ef_buf_printf(b, ")::text, %d)", MAX + 1);
+}
+
 /* Headers of more than 64 KiB are refused (headers.h), and JSON writes a byte with six at most: of
  * a longer text only what shows that is loaded. */
 static void put_headers(struct ef_buf *b, const struct ef_pg_store *s)
 {
     const char *h = s->layout.column[EF_COL_HEADERS];
     enum { MAX = 8 * EF_ROW_HEADERS_MAX_BYTES };
+    if (s->outbox->header_columns.count) {
+        put_header_columns(b, s);
+        return;
+    }
     if (!s->layout.has[EF_COL_HEADERS]) {
         put_text(b, s, EF_COL_HEADERS);
         return;
@@ -376,7 +419,8 @@ static char *lag_sql(const struct ef_pg_store *s)
     return finish(&b);
 }
 
-/* One small batch of done rows that are older than the retention. $4 limit */
+/* One small batch of done rows that are older than the retention. Those that were there before seq
+ * was added share the number 0 and are not ours. $4 limit */
 static char *purge_sql(const struct ef_pg_store *s)
 {
     const struct ef_pg_layout *l = &s->layout;
@@ -389,10 +433,12 @@ static char *purge_sql(const struct ef_pg_store *s)
         "WITH l AS MATERIALIZED (SELECT set_config('synchronous_commit','off',true) FROM %s.lease"
         " WHERE " LEASE_MATCH " FOR KEY SHARE)"
         " DELETE FROM %s t WHERE EXISTS (SELECT 1 FROM l) AND t.%s IN (SELECT o.%s FROM %s o"
-        " WHERE o.%s = 2 AND o.%s < now() - %lld * interval '1 millisecond' ORDER BY o.%s LIMIT "
+        " WHERE o.%s > 0 AND o.%s = 2 AND o.%s < now() - %lld * interval '1 millisecond' ORDER BY "
+        "o.%s LIMIT "
         "$4::int)",
         l->ours, l->table, l->column[EF_COL_ID], l->column[EF_COL_ID], l->table,
-        l->column[EF_COL_STATUS], when, (long long)s->outbox->retention_ms, l->column[EF_COL_ID]);
+        l->column[EF_COL_ID], l->column[EF_COL_STATUS], when, (long long)s->outbox->retention_ms,
+        l->column[EF_COL_ID]);
     return finish(&b);
 }
 

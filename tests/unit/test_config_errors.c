@@ -157,7 +157,7 @@ static const struct error_case outbox_cases[] = {
      "f:4:68: outboxes[0].retry.max_attempts: \"5x\" is not a whole number\n"},
     {"headers: [content-type, message_id]",
      "f:4:70: outboxes[0].headers[1]: \"message_id\" is not accepted; use content-type, "
-     "message-id, aggregate-type, aggregate-id or trace-id\n"},
+     "message-id, aggregate-type, aggregate-id, trace-id or id\n"},
     {"headers: all",
      "f:4:55: outboxes[0].headers: a list is needed, for example [content-type, message-id, "
      "aggregate-type, aggregate-id, trace-id]\n"},
@@ -205,10 +205,23 @@ static const struct error_case outbox_cases[] = {
      "f:4:65: warning: outboxes[0].archive_max_bytes: has no effect without on_delivered: "
      "archive\n"},
     {"channel: bell", "f:4:55: warning: outboxes[0].channel: has no effect with wake: poll\n"},
-    {"columns: {id: seq}", "f:4:55: outboxes[0].columns: is only for layout: custom\n"},
-    {"order_column: seq", "f:4:60: outboxes[0].order_column: is only for layout: custom\n"},
+    {"columns: {id: seq}", "f:4:55: outboxes[0].columns: is only for layout: custom or debezium\n"},
+    {"order_column: seq", "f:4:60: outboxes[0].order_column: is only for layout: custom or debezium\n"},
     {"layout: custom, columns: {id: {value: 1}}",
      "f:4:76: outboxes[0].columns.id: a column's name is needed; a constant makes no sense here\n"},
+    {"header_columns: [type]",
+     "f:4:62: outboxes[0].header_columns: is only for layout: custom or debezium\n"},
+    {"layout: custom, header_columns: [type]",
+     "f:4:78: outboxes[0].header_columns: cannot be had together with a column of headers; set "
+     "columns: {headers: ~}\n"},
+    {"layout: debezium, header_columns: [\":x\"]",
+     "f:4:81: outboxes[0].header_columns[0]: \":x\" names no column and header; write for example "
+     "\"type:eventType\"\n"},
+    {"layout: custom, columns: {topic: {value: \"a.${topic}\"}}",
+     "f:4:87: outboxes[0].columns.topic: \"${topic}\" is not accepted here; use ${aggregate_type}, "
+     "${env:NAME}, ${file:PATH} or ${credential:NAME}\n"},
+    {"layout: debezium, columns: {aggregate_type: ~}",
+     "f:4:73: outboxes[0].columns.topic: needs an aggregate_type for ${aggregate_type}\n"},
     {"layout: custom, columns: {topic: {valu: x}}",
      "f:4:79: outboxes[0].columns.topic: a column's name or {value: text} is needed\n"},
     {"layout: custom, columns: {topic: [x]}",

@@ -653,6 +653,44 @@ static bool refuse_url(enum ef_driver driver, const char *url, struct ef_error *
            ef_error_set(err, EF_CLASS_CONFIG, "it names no user");
 }
 
+START_TEST(debezium_has_its_own_defaults)
+{
+    struct ef_config *config = test_config_good(
+        TEST_KAFKA TEST_DATABASES
+        "outboxes:\n"
+        "  - {name: a, database: shop, table: t, layout: debezium}\n"
+        "  - {name: b, database: shop, table: u, layout: debezium, headers: [message-id],\n"
+        "     timestamp: created_at, header_columns: [\"type:eventType\"],\n"
+        "     columns: {id: nr, aggregate_type: kind,\n"
+        "               topic: {value: \"shop.${aggregate_type}.v1\"}}}\n");
+    const struct ef_config_outbox *a = &config->outboxes[0], *b = &config->outboxes[1];
+    ck_assert_str_eq(a->columns[EF_COL_ID].column, "seq");
+    ck_assert_str_eq(a->columns[EF_COL_MESSAGE_ID].column, "id");
+    ck_assert_str_eq(a->columns[EF_COL_AGGREGATE_TYPE].column, "aggregatetype");
+    ck_assert_str_eq(a->columns[EF_COL_AGGREGATE_ID].column, "aggregateid");
+    ck_assert_str_eq(a->columns[EF_COL_PAYLOAD].column, "payload");
+    ck_assert_str_eq(a->columns[EF_COL_TOPIC].value, "outbox.event.${aggregate_type}");
+    ck_assert_ptr_null(a->columns[EF_COL_HEADERS].column);
+    ck_assert_ptr_null(a->columns[EF_COL_KEY].column);
+    ck_assert_uint_eq(a->headers, EF_HEADER_ID);
+    ck_assert_int_eq(a->timestamp, EF_TIMESTAMP_SEND);
+    ck_assert_str_eq(b->columns[EF_COL_ID].column, "nr");
+    ck_assert_str_eq(b->columns[EF_COL_AGGREGATE_TYPE].column, "kind");
+    ck_assert_str_eq(b->columns[EF_COL_TOPIC].value, "shop.${aggregate_type}.v1");
+    ck_assert_uint_eq(b->headers, EF_HEADER_MESSAGE_ID);
+    ck_assert_int_eq(b->timestamp, EF_TIMESTAMP_CREATED_AT);
+    ck_assert_str_eq(b->header_columns.items[0], "type:eventType");
+    char *printed = test_config_printed(config);
+    struct ef_config *again = test_config_good(printed);
+    char *twice = test_config_printed(again);
+    ck_assert_str_eq(printed, twice);
+    free(twice);
+    free(printed);
+    ef_config_free(again);
+    ef_config_free(config);
+}
+END_TEST
+
 START_TEST(tables_are_checked_where_they_stand)
 {
     static const struct ef_config_driver_checks checks = {.table = refuse_table, .url = refuse_url};
@@ -674,6 +712,7 @@ int main(void)
     Suite *suite = suite_create("config load");
     TCase *files = tcase_create("files");
     tcase_add_test(files, three_lines_are_enough);
+    tcase_add_test(files, debezium_has_its_own_defaults);
     tcase_add_test(files, every_option_reaches_its_place);
     tcase_add_test(files, a_batch_nobody_wrote_follows_a_smaller_window);
     tcase_add_test(files, empty_sections_count_as_absent);

@@ -142,11 +142,13 @@ static char *file_with(const struct ef_option *option, const char *value)
         text = ef_xprintf(
             TEST_KAFKA "databases: {shop: {url: \"postgresql://db/s\", %s}}\n" TEST_OUTBOXES, set);
     } else if (strncmp(option->path, "outboxes[].", 11) == 0) {
-        bool custom = strstr(option->path, "column") != NULL;
+        const char *layout = strstr(option->path, "header_columns") ? "layout: debezium, "
+                             : strstr(option->path, "column")       ? "layout: custom, "
+                                                                    : "";
         set = nest(option->path + 11, value);
         text = ef_xprintf(TEST_KAFKA TEST_DATABASES
                           "outboxes: [{name: orders, database: shop, table: t, %s%s}]\n",
-                          custom ? "layout: custom, " : "", set);
+                          layout, set);
     } else {
         set = nest(option->path, value);
         text = ef_xprintf(TEST_MINIMAL "%s\n", set);

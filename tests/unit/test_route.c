@@ -275,6 +275,41 @@ START_TEST(standard_headers_replace_own_ones)
 }
 END_TEST
 
+START_TEST(id_stands_before_all_others)
+{
+    config.headers = EF_HEADER_ID;
+    row.headers = ef_slice_of("{\"eventType\": \"Created\", \"id\": \"forged\", \"z\": null}");
+    accept();
+    test_header_names(&msg, "id eventType z");
+    test_header_is(&msg, "id", "5f3c");
+    row.headers = ef_slice_of("{\"a\": 1}");
+    accept();
+    test_header_names(&msg, "id a");
+    row.message_id = (struct ef_slice){NULL, 0};
+    accept();
+    test_header_names(&msg, "a");
+}
+END_TEST
+
+START_TEST(empty_payloads_are_tombstones_where_asked_for)
+{
+    static const char *const blanks[] = {"", " ", "\r\n\t "};
+    for (size_t i = 0; i < sizeof(blanks) / sizeof(*blanks); i++) {
+        row.payload = ef_slice_of(blanks[i]);
+        config.tombstone_on_empty = false;
+        accept();
+        equals(msg.value, blanks[i]);
+        config.tombstone_on_empty = true;
+        accept();
+        ck_assert_ptr_null(msg.value.p);
+        test_header_names(&msg, "message-id aggregate-type aggregate-id trace-id");
+    }
+    row.payload = ef_slice_of(" {}");
+    accept();
+    equals(msg.value, " {}");
+}
+END_TEST
+
 START_TEST(only_configured_headers)
 {
     static const struct {
@@ -450,6 +485,8 @@ int main(void)
     tcase_add_test(tc, send_time_for_a_row_sent_again);
     tcase_add_test(tc, payload_that_was_not_loaded);
     tcase_add_test(tc, size_is_counted_whole);
+    tcase_add_test(tc, id_stands_before_all_others);
+    tcase_add_test(tc, empty_payloads_are_tombstones_where_asked_for);
     suite_add_tcase(suite, tc);
     SRunner *runner = srunner_create(suite);
     srunner_run_all(runner, CK_NORMAL);
