@@ -40,6 +40,10 @@ _eventferryctl()
             compopt -o filenames
             return
             ;;
+        --existing)
+            mapfile -t COMPREPLY < <(compgen -W 'sent pending' -- "$word")
+            return
+            ;;
         --reason | --timeout | --wait | --url | --table | --outbox | --grant-to | --app-role)
             return
             ;;
@@ -52,7 +56,7 @@ _eventferryctl()
         resume) words='--all --socket --help' ;;
         drain) words='--timeout --all --socket --help' ;;
         reload) words='--socket --help' ;;
-        migrate) words='--outbox --table --url --print --grant-to --app-role --doorbell
+        migrate) words='--outbox --table --url --print --grant-to --app-role --existing --doorbell
             --no-doorbell --remove-doorbell --wait --help' ;;
         *) return ;;
     esac

@@ -5,7 +5,7 @@
 -- kafka_partition and last_error besides, and a payload that may be null (a tombstone).
 -- Rows come and go, so vacuum goes by a number of dead rows, whatever the size.
 --@ step: table :"table_schema".:"table"
---@ if: new_table
+--@ if: new_table own_layout
 CREATE TABLE :"table_schema".:"table" (
     id              bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY,
     message_id      uuid NOT NULL DEFAULT gen_random_uuid(),

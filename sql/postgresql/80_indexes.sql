@@ -44,3 +44,33 @@ CREATE INDEX CONCURRENTLY :"index_waiting" ON :"table_schema".:"table" (:"aggreg
 --@             AND i.indisvalid AND i.indisunique AND i.indnkeyatts = 1
 --@             AND i.indkey[0] = a.attnum AND i.indpred IS NULL)
 CREATE UNIQUE INDEX CONCURRENTLY :"index_message_id" ON :"table_schema".:"table" (message_id);
+
+-- layout: debezium: rows by number, for settling. Rows from before there were numbers share the 0,
+-- so that it cannot be unique; the identity column sees to that.
+--@ step: index of :"table_schema".:"table" by :"id"
+--@ if: old_table can_index debezium
+--@ index: :'index_id'
+--@ unless: SELECT EXISTS (SELECT FROM pg_index i
+--@             JOIN pg_attribute a ON a.attrelid = i.indrelid AND a.attname = :'id'
+--@           WHERE i.indrelid = to_regclass(format('%I.%I', :'table_schema', :'table'))
+--@             AND i.indisvalid AND i.indnkeyatts = 1 AND i.indkey[0] = a.attnum
+--@             AND i.indpred IS NULL)
+CREATE INDEX CONCURRENTLY :"index_id" ON :"table_schema".:"table" (:"id");
+
+-- --existing pending: numbers for the rows that were there before, in the order of created_at and
+-- then of their place in the table, and with its number each becomes pending. Ten thousand at a
+-- time; the same statement again and again until none has the number 0.
+--@ step: numbers of the rows that were in :"table_schema".:"table" before
+--@ if: old_table debezium existing_pending
+--@ verb: given
+--@ repeat
+--@ unless: SELECT NOT EXISTS (SELECT FROM :"table_schema".:"table" WHERE :"id" = 0)
+UPDATE :"table_schema".:"table" o SET :"id" = n.number, :"status" = 0
+    FROM (SELECT e.ctid AS place, row_number() OVER (ORDER BY e.:"created_at", e.ctid)
+            + (SELECT coalesce(max(:"id"), 0) FROM :"table_schema".:"table"
+                WHERE :"id" < (SELECT seqstart FROM pg_sequence WHERE seqrelid
+                    = pg_get_serial_sequence(format('%I.%I', :'table_schema', :'table'),
+                                             :'id')::regclass)) AS number
+        FROM :"table_schema".:"table" e WHERE e.:"id" = 0
+        ORDER BY e.:"created_at", e.ctid LIMIT 10000) n
+    WHERE o.ctid = n.place AND o.:"id" = 0;

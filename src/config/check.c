@@ -213,6 +213,11 @@ static void use_debezium_columns(struct ef_config_outbox *outbox)
                     {EF_COL_CLAIMED_AT, NULL},
                     {EF_COL_PROCESSED_AT, NULL}};
     struct ef_column_map *columns = outbox->columns;
+    if (outbox->order_column) {
+        free(columns[EF_COL_ID].column);
+        columns[EF_COL_ID] =
+            (struct ef_column_map){.column = ef_xstrdup(outbox->order_column), .named = true};
+    }
     for (size_t i = 0; i < sizeof(defaults) / sizeof(defaults[0]); i++) {
         struct ef_column_map *map = &columns[defaults[i].column];
         if (map->named)

@@ -53,7 +53,7 @@ static bool try_transaction(struct ef_run *run, struct ef_error *err)
               ef_run_plan(run, NULL, err);
     for (size_t i = 0; ok && i < run->script->count; i++) {
         const struct ef_step *step = &run->script->steps[i];
-        if (!step->index && ef_step_wanted(step, &run->vars))
+        if (!step->index && !step->repeat && ef_step_wanted(step, &run->vars))
             ok = ef_run_step(run, step, err);
     }
     if (ok)
@@ -132,11 +132,34 @@ static bool build_index(struct ef_run *run, const struct ef_step *step, struct e
     return true;
 }
 
-static bool indexes(struct ef_run *run, struct ef_error *err)
+static bool repeat(struct ef_run *run, const struct ef_step *step, struct ef_error *err)
+{
+    bool done;
+    int times = 0;
+    for (;; times++) {
+        if (!ef_run_is_done(run, step, &done, err))
+            return false;
+        if (done)
+            break;
+        if (!ef_step_expand(step, &run->vars, step->sql, &run->sql, err) ||
+            !ef_db_run(run->db, run->sql.data, err))
+            return ef_run_step_error(run, step, err);
+    }
+    ef_run_report(run, step, times ? step->verb : "exists");
+    run->result->changes += times > 0;
+    return true;
+}
+
+/* What takes long goes on while others write. */
+static bool slow_steps(struct ef_run *run, struct ef_error *err)
 {
     for (size_t i = 0; i < run->script->count; i++) {
         const struct ef_step *step = &run->script->steps[i];
         struct ef_buf name;
+        if (step->repeat && ef_step_wanted(step, &run->vars) && !repeat(run, step, err)) {
+            run->result->partly = true;
+            return false;
+        }
         if (!step->index || !ef_step_wanted(step, &run->vars))
             continue;
         ef_buf_init(&name, 256);
@@ -162,5 +185,5 @@ static bool indexes(struct ef_run *run, struct ef_error *err)
 bool ef_apply_postgres(struct ef_run *run, struct ef_error *err)
 {
     run->execute = execute;
-    return transaction(run, err) && indexes(run, err);
+    return transaction(run, err) && slow_steps(run, err);
 }

@@ -38,6 +38,10 @@ static void usage(FILE *out)
         "MySQL's\n"
         "                       are accounts, user or user@host\n"
         "  --app-role ROLE      grant the application's role INSERT\n"
+        "  --existing WHAT      with layout: debezium, what becomes of the rows that are in the "
+        "table\n"
+        "                       before it has numbers: sent (the default: they were Debezium's to\n"
+        "                       send and never go again) or pending (they are sent)\n"
         "  --doorbell           make the doorbell for wake: notify (the default; PostgreSQL only)\n"
         "  --no-doorbell        do not\n"
         "  --remove-doorbell    remove the doorbell and do nothing else\n"
@@ -75,6 +79,15 @@ static bool parse_driver(const char *text, bool *ret_mysql)
     return false;
 }
 
+static bool parse_existing(const char *text, bool *ret_pending)
+{
+    *ret_pending = strcmp(text, "pending") == 0;
+    if (*ret_pending || strcmp(text, "sent") == 0)
+        return true;
+    ef_ctl_complain("--existing '%s' is neither sent nor pending", text);
+    return false;
+}
+
 enum {
     OUTBOX = 256,
     TABLE,
@@ -86,7 +99,8 @@ enum {
     NO_DOORBELL,
     REMOVE,
     WAIT,
-    DRIVER
+    DRIVER,
+    EXISTING
 };
 
 static const struct option long_options[] = {
@@ -96,6 +110,7 @@ static const struct option long_options[] = {
     {"url", required_argument, NULL, URL},
     {"print", no_argument, NULL, PRINT},
     {"driver", required_argument, NULL, DRIVER},
+    {"existing", required_argument, NULL, EXISTING},
     {"grant-to", required_argument, NULL, GRANT_TO},
     {"app-role", required_argument, NULL, APP_ROLE},
     {"doorbell", no_argument, NULL, DOORBELL},
@@ -144,6 +159,8 @@ static bool take_option(struct ef_ctl *ctl, struct ef_migrate_arguments *argumen
         return parse_wait(optarg, &arguments->wait_ms);
     case DRIVER:
         return parse_driver(optarg, &arguments->mysql);
+    case EXISTING:
+        return parse_existing(optarg, &arguments->existing_pending);
     case 'h':
         usage(stdout);
         *ret_code = EF_CTL_DONE;

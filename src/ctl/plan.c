@@ -81,6 +81,23 @@ static bool refuse_kind(const struct ef_facts *facts, const char *table, struct 
     return ef_error_set(err, EF_CLASS_CONFIG, "cannot use %s as an outbox: it is %s", table, what);
 }
 
+/* Nothing is mapped but what Debezium's documentation has and what is added to it. */
+static bool is_documented(const struct ef_migration *migration)
+{
+    static const enum ef_column own[] = {EF_COL_TOPIC,       EF_COL_KEY,       EF_COL_HEADERS,
+                                         EF_COL_TRACE_ID,    EF_COL_PARTITION, EF_COL_CLAIMED_AT,
+                                         EF_COL_PROCESSED_AT};
+    static const enum ef_column needed[] = {EF_COL_MESSAGE_ID, EF_COL_AGGREGATE_TYPE,
+                                            EF_COL_AGGREGATE_ID, EF_COL_LAST_ERROR};
+    for (size_t i = 0; i < sizeof(own) / sizeof(own[0]); i++)
+        if (migration->columns[own[i]].column)
+            return false;
+    for (size_t i = 0; i < sizeof(needed) / sizeof(needed[0]); i++)
+        if (!migration->columns[needed[i]].column)
+            return false;
+    return true;
+}
+
 bool ef_plan_refuse(const struct ef_plan *plan, const char *table, struct ef_error *err)
 {
     const struct ef_migration *migration = plan->migration;
@@ -107,6 +124,11 @@ bool ef_plan_refuse(const struct ef_plan *plan, const char *table, struct ef_err
         return ef_error_set(
             err, EF_CLASS_CONFIG,
             "table %s does not exist: with layout 'custom' the application makes it", table);
+    if (!facts->exists && migration->debezium && !is_documented(migration))
+        return ef_error_set(err, EF_CLASS_CONFIG,
+                            "table %s does not exist, and with other columns than Debezium "
+                            "documents the application makes it",
+                            table);
     if (migration->archive && facts->archive_user)
         return ef_error_set(err, EF_CLASS_CONFIG,
                             "cannot make the archive of %s: its name is taken by that of %s", table,
@@ -122,11 +144,20 @@ static const char *mapped_name(const struct ef_migration *migration, enum ef_col
 
 static bool must_exist(const struct ef_migration *migration, enum ef_column which)
 {
+    if (migration->debezium && (which == EF_COL_MESSAGE_ID || which == EF_COL_AGGREGATE_TYPE ||
+                                which == EF_COL_AGGREGATE_ID || which == EF_COL_PAYLOAD))
+        return true;
+    if (migration->debezium)
+        return migration->columns[which].named;
     return migration->custom ? migration->columns[which].named : default_columns[which].required;
 }
 
 static bool added_here(const struct ef_migration *migration, enum ef_column which)
 {
+    if (migration->debezium)
+        return which == EF_COL_ID || which == EF_COL_STATUS || which == EF_COL_ATTEMPTS ||
+               which == EF_COL_NEXT_RETRY_AT || which == EF_COL_LAST_ERROR ||
+               which == EF_COL_CREATED_AT;
     return !migration->custom && (which == EF_COL_PARTITION || which == EF_COL_LAST_ERROR);
 }
 
@@ -160,13 +191,13 @@ static bool resolve_columns(struct ef_plan *plan, struct ef_error *err)
     ef_plan_table_name(migration, table);
     return ef_error_set(err, EF_CLASS_CONFIG, "cannot use %s as an outbox: it has no column %s%s",
                         table, missing,
-                        migration->custom ? "" : " (layout 'custom' maps other names to them)");
+                        migration->columns ? "" : " (layout 'custom' maps other names to them)");
 }
 
 static bool resolve_order(struct ef_plan *plan, struct ef_error *err)
 {
     const char *name = plan->migration->order_column;
-    if (!name)
+    if (!name || plan->migration->debezium) /* there it is the id, and may still be missing */
         return true;
     for (int i = 0; i < EF_COL_COUNT; i++)
         if (plan->columns[i].name && strcmp(plan->columns[i].name, name) == 0)
@@ -187,7 +218,7 @@ bool ef_plan_resolve(struct ef_plan *plan, struct ef_error *err)
 const char *ef_plan_id(const struct ef_plan *plan)
 {
     const char *order = plan->migration->order_column;
-    return order ? order : plan->columns[EF_COL_ID].name;
+    return order && !plan->migration->debezium ? order : plan->columns[EF_COL_ID].name;
 }
 
 static bool archived_before(const struct ef_plan *plan, const char *name)
@@ -284,6 +315,48 @@ void ef_plan_find_payload(const struct ef_plan *plan, const char *remedy,
                     "column '%s' is NOT NULL and stays so: to send tombstones, run ALTER TABLE ... "
                     "%s",
                     payload, remedy);
+}
+
+static const struct ef_fact_column *found(const struct ef_plan *plan, enum ef_column which)
+{
+    const char *name = plan->columns[which].name;
+    return name && plan->facts && plan->facts->exists ? ef_facts_column(plan->facts, name) : NULL;
+}
+
+/* A column of that name from before would say of each old row what it says, and their number 0
+ * would make one row of them. */
+bool ef_plan_check_debezium(const struct ef_plan *plan, struct ef_findings *findings,
+                            struct ef_error *err)
+{
+    const struct ef_migration *migration = plan->migration;
+    if (!migration->debezium || !plan->facts || !plan->facts->exists)
+        return true;
+    if (!found(plan, EF_COL_ID) && found(plan, EF_COL_STATUS))
+        return ef_error_set(err, EF_CLASS_CONFIG,
+                            "the table has a column '%s' but none '%s': map another name to status "
+                            "under `columns`, and migrate adds it",
+                            plan->columns[EF_COL_STATUS].name, ef_plan_id(plan));
+    if (!found(plan, EF_COL_ID) && !migration->existing_pending)
+        ef_plan_say(&findings->notes,
+                    "rows that are in the table by now count as sent and never go again "
+                    "(--existing pending sends them)");
+    return true;
+}
+
+void ef_plan_set_debezium(const struct ef_plan *plan, struct ef_vars *vars)
+{
+    const struct ef_migration *migration = plan->migration;
+    const struct ef_plan_column *columns = plan->columns;
+    bool on = migration->debezium;
+    ef_vars_set(vars, "debezium", on ? "yes" : NULL);
+    ef_vars_set(vars, "existing_pending", on && migration->existing_pending ? "yes" : NULL);
+    ef_vars_set(vars, "event_id", on ? columns[EF_COL_MESSAGE_ID].name : NULL);
+    ef_vars_set(vars, "event_type", on ? columns[EF_COL_AGGREGATE_TYPE].name : NULL);
+    ef_vars_set(vars, "payload", columns[EF_COL_PAYLOAD].name);
+    ef_vars_set(vars, "attempts", columns[EF_COL_ATTEMPTS].name);
+    ef_vars_set(vars, "next_retry_at", columns[EF_COL_NEXT_RETRY_AT].name);
+    ef_vars_set(vars, "last_error", columns[EF_COL_LAST_ERROR].name);
+    ef_vars_set(vars, "created_at", columns[EF_COL_CREATED_AT].name);
 }
 
 bool ef_plan_make(const struct ef_migration *migration, const struct ef_facts *facts,

@@ -26,6 +26,8 @@ struct ef_migration {
     struct ef_table table;
     const char *schema;                  /* of our objects; not on MySQL: the table's database */
     bool custom;                         /* layout: custom; its table is made by the application */
+    bool debezium;                       /* layout: debezium; a table is given what it lacks */
+    bool existing_pending;               /* rows that are there before are to be sent */
     const struct ef_column_map *columns; /* EF_COL_COUNT of them; NULL: the default mapping */
     const char *order_column;            /* NULL: id */
     bool archive;

@@ -58,10 +58,10 @@ static void set_names(const struct ef_plan *plan, struct ef_vars *vars)
     ef_vars_set(vars, "id", ef_plan_id(plan));
     ef_vars_set(vars, "status", plan->columns[EF_COL_STATUS].name);
     ef_vars_set(vars, "message_id",
-                migration->custom ? NULL : plan->columns[EF_COL_MESSAGE_ID].name);
+                migration->columns ? NULL : plan->columns[EF_COL_MESSAGE_ID].name);
     ef_vars_set(vars, "new_table", plan->new_table ? "yes" : NULL);
     ef_vars_set(vars, "old_table", plan->new_table ? NULL : "yes");
-    ef_vars_set(vars, "own_layout", migration->custom ? NULL : "yes");
+    ef_vars_set(vars, "own_layout", migration->columns ? NULL : "yes");
 }
 
 static bool set_accounts(const struct ef_plan *plan, struct ef_vars *vars, struct ef_error *err)

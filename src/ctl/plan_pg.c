@@ -67,7 +67,9 @@ static void set_names(const struct ef_plan *plan, struct ef_vars *vars)
     ef_vars_set(vars, "status", plan->columns[EF_COL_STATUS].name);
     ef_vars_set(vars, "aggregate_id", plan->columns[EF_COL_AGGREGATE_ID].name);
     ef_vars_set(vars, "message_id",
-                migration->custom ? NULL : plan->columns[EF_COL_MESSAGE_ID].name);
+                migration->columns ? NULL : plan->columns[EF_COL_MESSAGE_ID].name);
+    ef_pg_derived_name(name, table, "_id_order", EF_PG_NAME_MAX);
+    ef_vars_set(vars, "index_id", name);
 }
 
 static void set_doorbell(const struct ef_plan *plan, struct ef_vars *vars)
@@ -94,7 +96,7 @@ static void set_conditions(const struct ef_plan *plan, struct ef_vars *vars)
     const struct ef_facts *facts = plan->facts;
     ef_vars_set(vars, "new_table", plan->new_table ? "yes" : NULL);
     ef_vars_set(vars, "old_table", plan->new_table ? NULL : "yes");
-    ef_vars_set(vars, "own_layout", migration->custom ? NULL : "yes");
+    ef_vars_set(vars, "own_layout", migration->columns ? NULL : "yes");
     ef_vars_set(vars, "can_index", facts && facts->kind == 'p' ? NULL : "yes");
     ef_vars_set(vars, "relay_role", migration->relay_role);
     ef_vars_set(vars, "app_role", migration->app_role);
@@ -146,11 +148,19 @@ bool ef_plan_make_postgres(struct ef_plan *plan, struct ef_vars *vars, struct ef
         set_doorbell(plan, vars);
         return true;
     }
-    if (!ef_plan_resolve(plan, err) || !set_archive(plan, vars, err))
+    if (!ef_plan_resolve(plan, err) || !set_archive(plan, vars, err) ||
+        !ef_plan_check_debezium(plan, findings, err))
         return false;
+    if (migration->debezium && plan->facts && plan->facts->kind == 'p')
+        return ef_error_set(err, EF_CLASS_CONFIG,
+                            "cannot number the rows of a partitioned table: identity columns are "
+                            "not supported there");
+    if (migration->debezium && strstr(migration->table.table, "$eventferry$"))
+        return ef_error_set(err, EF_CLASS_CONFIG, "the name of the table cannot be used");
     set_names(plan, vars);
     set_doorbell(plan, vars);
     ef_plan_set_settled(plan, vars);
+    ef_plan_set_debezium(plan, vars);
     set_conditions(plan, vars);
     find(plan, findings);
     return true;

@@ -30,6 +30,10 @@ EF_MUST_CHECK bool ef_plan_set_archive(const struct ef_plan *plan, const char *a
                                        struct ef_error *err);
 /* settle_columns, settle_literals, settle_count. */
 void ef_plan_set_settled(const struct ef_plan *plan, struct ef_vars *vars);
+/* Refuses a table whose rows could not be told apart; a note on what becomes of them. */
+EF_MUST_CHECK bool ef_plan_check_debezium(const struct ef_plan *plan, struct ef_findings *findings,
+                                          struct ef_error *err);
+void ef_plan_set_debezium(const struct ef_plan *plan, struct ef_vars *vars);
 /* The column by which rows are in order. */
 const char *ef_plan_id(const struct ef_plan *plan);
 /* "a warning about NOT NULL payloads" */

@@ -84,6 +84,8 @@ static const char *parse_directives(struct ef_step *step, const char *p)
             append_line(last, (struct ef_slice){line.p + 4, line.len - 4});
         } else if (directive(line, "quiet", &rest)) {
             step->quiet = true;
+        } else if (directive(line, "repeat", &rest)) {
+            step->repeat = true;
         } else {
             last = directive(line, "step", &rest)     ? &step->what
                    : directive(line, "if", &rest)     ? &step->conditions

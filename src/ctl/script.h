@@ -20,6 +20,7 @@ struct ef_step {
     char *unless; /* query with one boolean: true when there is nothing to do; NULL: always do */
     char *verb;   /* "created" if the file does not say */
     char *index;  /* an index made concurrently, outside a transaction: its name; else NULL */
+    bool repeat;  /* outside a transaction, again and again until unless holds */
     bool quiet;   /* corrects what a database has: not a word where there is nothing to correct */
     char *sql;    /* the statements */
 };
@@ -45,7 +46,7 @@ struct ef_var {
     char *value;      /* owned; NULL: the SQL value NULL, and a condition that does not hold */
 };
 
-enum { EF_VARS_MAX = 48 };
+enum { EF_VARS_MAX = 64 };
 
 /* How literals are written. Names are in double quotes everywhere: MySQL's sessions have
  * ANSI_QUOTES, and NO_BACKSLASH_ESCAPES. */

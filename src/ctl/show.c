@@ -101,14 +101,16 @@ static bool put_steps(struct show *show, const struct ef_script *script, bool co
     for (size_t i = 0; i < script->count; i++) {
         const struct ef_step *step = &script->steps[i];
         bool done;
-        if ((step->index != NULL) != concurrent || !ef_step_wanted(step, &show->vars) ||
+        if ((step->index || step->repeat) != concurrent || !ef_step_wanted(step, &show->vars) ||
             (step->quiet && !show->db))
             continue;
         if (!ask(show, step, step->unless, &done, err))
             return false;
         if (done)
             continue;
-        if (!(concurrent ? put_index(show, step, err) : put_step(show, step, &show->body, err)))
+        if (!(step->index  ? put_index(show, step, err)
+              : concurrent ? put_step(show, step, show->out, err)
+                           : put_step(show, step, &show->body, err)))
             return false;
     }
     return true;

@@ -109,7 +109,9 @@ static bool add_outbox(struct ef_targets *targets, const struct ef_migrate_argum
         return false;
     struct ef_migration *migration = &targets->items[targets->count - 1].migration;
     migration->custom = outbox->layout == EF_LAYOUT_CUSTOM;
-    migration->columns = migration->custom ? outbox->columns : NULL;
+    migration->debezium = outbox->layout == EF_LAYOUT_DEBEZIUM;
+    migration->existing_pending = arguments->existing_pending;
+    migration->columns = outbox->layout == EF_LAYOUT_EVENTFERRY ? NULL : outbox->columns;
     migration->order_column = outbox->order_column;
     migration->archive = outbox->on_delivered == EF_ON_DELIVERED_ARCHIVE;
     migration->retention_ms = outbox->retention_ms;

@@ -15,7 +15,8 @@ struct ef_migrate_arguments {
     char *url;          /* owned: the copy on the command line is wiped */
     bool print;
     bool no_doorbell, doorbell, remove_doorbell;
-    bool mysql; /* --driver mysql */
+    bool mysql;            /* --driver mysql */
+    bool existing_pending; /* --existing pending */
     const char *grant_to, *app_role;
     int64_t wait_ms;
 };
