@@ -13,6 +13,7 @@
 #include "admin/admin.h"
 #include "admin/control.h"
 #include "admin/http.h"
+#include "admin/http_access.h"
 #include "base/log.h"
 #include "base/str.h"
 #include "kafka/embedded.h"
@@ -41,6 +42,7 @@ struct daemon {
     struct ef_view view;
     struct ef_admin *admin;
     struct ef_http *http;
+    struct ef_http_access access; /* until d->http takes it */
     struct ef_control *control;
     struct ef_systemd *systemd;
     struct ef_signal on_term, on_int, on_hup;
@@ -151,6 +153,12 @@ static bool refuse_restart(const struct ef_strings *restart, struct ef_buf *text
     return false;
 }
 
+static bool load_access(const struct ef_config *config, struct ef_http_access *ret,
+                        struct ef_error *err)
+{
+    return ef_http_access_load(config->http.token_file, config->http.basic_file, ret, err);
+}
+
 static void apply(struct daemon *d, struct ef_config *fresh)
 {
     ef_log_setup(fresh->log.level, fresh->log.format, fresh->log.identifiers);
@@ -170,10 +178,15 @@ static bool take_over(struct daemon *d, struct ef_config **fresh, struct ef_buf 
                       struct ef_error *err)
 {
     struct ef_strings changed = {0}, restart = {0};
+    struct ef_http_access access = {0};
     ef_config_diff(d->config, *fresh, &changed, &restart);
     bool ok = restart.count == 0;
     if (!ok)
         refuse_restart(&restart, text, err);
+    ok = ok && load_access(*fresh, &access, err);
+    if (ok && d->http)
+        ef_http_take_access(d->http, &access); /* the files may have changed, not their names */
+    ef_http_access_done(&access);
     if (ok && changed.count > 0) {
         apply(d, *fresh);
         /* stores and producer borrow from the first configuration for their whole life */
@@ -337,6 +350,7 @@ static bool start_endpoints(struct daemon *d, struct ef_error *err)
             ef_http_start(d->loop, d->admin, d->config->http.listen, &d->config->http.hosts, err);
         if (!d->http)
             return false;
+        ef_http_take_access(d->http, &d->access);
         ef_info("listening for HTTP", EF_STR("address", ef_http_listening(d->http)));
     }
     if (d->config->control.socket && d->config->control.socket[0]) {
@@ -440,6 +454,10 @@ static int start(struct daemon *d)
         ef_err("could not start the Kafka producer", EF_ERR(&err));
         return EX_CONFIG;
     }
+    if (!load_access(d->config, &d->access, &err)) {
+        ef_err("could not learn who may see the status page", EF_ERR(&err));
+        return err.class == EF_CLASS_CONFIG ? EX_CONFIG : EX_NOPERM;
+    }
     if (!start_endpoints(d, &err)) {
         ef_err("could not open a socket", EF_ERR(&err));
         return EXIT_SOCKET;
@@ -459,6 +477,7 @@ static void finish(struct daemon *d)
         ef_http_stop(d->http);
     if (d->admin)
         ef_admin_free(d->admin);
+    ef_http_access_done(&d->access);
     ef_timer_stop(&d->deadline);
     ef_timer_stop(&d->tell_status);
     /* reports of messages that nobody waits for any more come while the producer ends */

@@ -11,6 +11,8 @@
 #include <unistd.h>
 #include <utlist.h>
 
+#include "admin/events.h"
+#include "admin/http_access.h"
 #include "admin/http_host.h"
 #include "admin/http_routes.h"
 #include "base/log.h"
@@ -22,13 +24,25 @@ enum {
     SILENCE_LIMIT_S = 10,
     REQUEST_LIMIT_US = 30 * 1000 * 1000, /* for clients that send or read a byte at a time */
     SWEEP_EVERY_US = 5 * 1000 * 1000,
+    STREAM_BLOCK_BYTES = 8 * 1024, /* of a connection's memory, see above */
+    LAST_TURNS = 8,
     NAP_MAX_MS = 1000, /* longest one while libmicrohttpd has a timeout of its own */
 };
 
 struct connection {
-    int fd;      /* libmicrohttpd's */
-    ef_mono due; /* a request has to be finished by then */
+    int fd;         /* libmicrohttpd's */
+    ef_mono due;    /* a request has to be finished by then */
+    bool streaming; /* it never is, then */
     struct connection *prev, *next;
+};
+
+/* An answer to /events: libmicrohttpd asks for its bytes, and is suspended while there are none. */
+struct stream {
+    struct ef_http *http;
+    struct MHD_Connection *mhd;
+    struct connection *connection;
+    struct ef_listener *listener; /* NULL: only the headers were asked for */
+    bool suspended;
 };
 
 struct ef_http {
@@ -36,6 +50,9 @@ struct ef_http {
     struct MHD_Daemon *mhd;
     struct ef_http_address listen;
     struct ef_strings hosts; /* owned */
+    struct ef_http_access access;
+    struct ef_events *events;
+    struct ef_log_limit refused; /* lines about wrong credentials */
     char listening[64];
     struct connection *connections;
     struct ef_io io;       /* libmicrohttpd's epoll descriptor */
@@ -113,8 +130,10 @@ static void on_completed(void *arg, struct MHD_Connection *mhd, void **request,
     (void)code;
     struct connection *connection =
         MHD_get_connection_info(mhd, MHD_CONNECTION_INFO_SOCKET_CONTEXT)->socket_context;
-    if (connection)
-        connection->due = due_from_now();
+    if (!connection)
+        return;
+    connection->due = due_from_now();
+    connection->streaming = false;
 }
 
 static void on_sweep(void *arg)
@@ -124,11 +143,76 @@ static void on_sweep(void *arg)
     int64_t now_us = ef_clock_mono().us;
 
     DL_FOREACH (http->connections, connection)
-        if (connection->due.us <= now_us)
+        if (!connection->streaming && connection->due.us <= now_us)
             shutdown(connection->fd, SHUT_RDWR); /* libmicrohttpd sees the end and closes */
     turn(http);
     if (http->connections)
         ef_timer_start(&http->sweeper, SWEEP_EVERY_US);
+}
+
+/* --- streams --- */
+
+static ssize_t read_stream(void *arg, uint64_t at, char *out, size_t size)
+{
+    struct stream *stream = arg;
+    (void)at;
+    ssize_t n = stream->listener ? ef_listener_read(stream->listener, out, size) : -1;
+    if (n < 0)
+        return MHD_CONTENT_READER_END_OF_STREAM;
+    if (n == 0) {
+        MHD_suspend_connection(stream->mhd);
+        stream->suspended = true;
+    }
+    return n;
+}
+
+static void free_stream(void *arg)
+{
+    struct stream *stream = arg;
+    if (stream->listener)
+        ef_events_leave(stream->listener);
+    free(stream);
+}
+
+static void on_ready(void *arg)
+{
+    struct stream *stream = arg;
+    if (!stream->suspended)
+        return;
+    stream->suspended = false;
+    MHD_resume_connection(stream->mhd);
+    ef_timer_start(&stream->http->timer, 0);
+}
+
+static void on_too_slow(void *arg)
+{
+    struct stream *stream = arg;
+    shutdown(stream->connection->fd, SHUT_RDWR);
+    on_ready(stream);
+}
+
+static struct MHD_Response *make_stream(struct ef_http *http, struct MHD_Connection *mhd, bool head,
+                                        struct ef_answer *answer)
+{
+    struct stream *stream = ef_xcalloc(1, sizeof(*stream));
+    stream->http = http;
+    stream->mhd = mhd;
+    stream->connection =
+        MHD_get_connection_info(mhd, MHD_CONNECTION_INFO_SOCKET_CONTEXT)->socket_context;
+    if (!head) {
+        stream->listener = ef_events_join(http->events, stream);
+        if (!stream->listener) {
+            free(stream);
+            ef_http_refuse(503, "too many listen to /events already", answer);
+            return NULL;
+        }
+        stream->connection->streaming = true;
+    }
+    struct MHD_Response *response = MHD_create_response_from_callback(
+        MHD_SIZE_UNKNOWN, STREAM_BLOCK_BYTES, read_stream, stream, free_stream);
+    if (!response)
+        free_stream(stream);
+    return response;
 }
 
 /* --- requests --- */
@@ -144,24 +228,21 @@ static bool add_headers(struct MHD_Response *response, const struct ef_answer *a
         {"Referrer-Policy", "no-referrer"},
         {"Cross-Origin-Resource-Policy", "same-origin"},
         {"Cache-Control", "no-store"},
+        {"X-Accel-Buffering", answer->stream ? "no" : NULL}, /* nginx would hold a stream back */
+        {"WWW-Authenticate", answer->challenge},
         {"Allow", "GET, HEAD"}, /* last: of one status only */
     };
     size_t count = sizeof(headers) / sizeof(headers[0]) - (answer->status != 405);
     for (size_t i = 0; i < count; i++)
-        if (MHD_add_response_header(response, headers[i][0], headers[i][1]) != MHD_YES)
+        if (headers[i][1] &&
+            MHD_add_response_header(response, headers[i][0], headers[i][1]) != MHD_YES)
             return false;
     return true;
 }
 
-static enum MHD_Result reply(struct MHD_Connection *connection, struct ef_answer *answer)
+static enum MHD_Result queue(struct MHD_Connection *connection, struct MHD_Response *response,
+                             const struct ef_answer *answer)
 {
-    /* the response takes the body; for HEAD libmicrohttpd sends its length only */
-    struct MHD_Response *response =
-        MHD_create_response_from_buffer(answer->body.len, answer->body.data, MHD_RESPMEM_MUST_FREE);
-    if (!response) {
-        ef_buf_done(&answer->body);
-        return MHD_NO;
-    }
     enum MHD_Result queued = MHD_NO; /* closes: an answer without its protection is none */
     if (add_headers(response, answer))
         queued = MHD_queue_response(connection, answer->status, response);
@@ -169,19 +250,40 @@ static enum MHD_Result reply(struct MHD_Connection *connection, struct ef_answer
     return queued;
 }
 
-struct host_header {
-    const char *value; /* of the last one */
+static enum MHD_Result reply(struct MHD_Connection *connection, struct ef_answer *answer)
+{
+    /* the response takes the body; for HEAD libmicrohttpd sends its length only */
+    struct MHD_Response *response =
+        MHD_create_response_from_buffer(answer->body.len, answer->body.data, MHD_RESPMEM_MUST_FREE);
+    if (response)
+        return queue(connection, response, answer);
+    ef_buf_done(&answer->body);
+    return MHD_NO;
+}
+
+static enum MHD_Result reply_stream(struct ef_http *http, struct MHD_Connection *connection,
+                                    bool head, struct ef_answer *answer)
+{
+    struct MHD_Response *response = make_stream(http, connection, head, answer);
+    if (response)
+        return queue(connection, response, answer);
+    return answer->stream ? MHD_NO : reply(connection, answer);
+}
+
+struct header {
+    const char *name;
+    const char *value; /* of the last one; NULL: there is none */
     int count;
 };
 
 static enum MHD_Result see_header(void *arg, enum MHD_ValueKind kind, const char *name,
                                   const char *value)
 {
-    struct host_header *host = arg;
+    struct header *header = arg;
     (void)kind;
-    if (strcasecmp(name, "Host") == 0) {
-        host->value = value;
-        host->count++;
+    if (strcasecmp(name, header->name) == 0) {
+        header->value = value ? value : "";
+        header->count++;
     }
     return MHD_YES;
 }
@@ -191,7 +293,7 @@ static enum MHD_Result see_header(void *arg, enum MHD_ValueKind kind, const char
 static bool host_refused(struct ef_http *http, struct MHD_Connection *connection,
                          const char *version, struct ef_answer *ret)
 {
-    struct host_header host = {0};
+    struct header host = {.name = "Host"};
     MHD_get_connection_values(connection, MHD_HEADER_KIND, see_header, &host);
     if (host.count == 0 && strcmp(version, "HTTP/1.0") == 0)
         return false;
@@ -210,6 +312,51 @@ static bool host_refused(struct ef_http *http, struct MHD_Connection *connection
                        ret);
         return true;
     }
+}
+
+static void log_refused(struct ef_http *http, struct MHD_Connection *connection)
+{
+    char peer[64];
+    uint64_t suppressed;
+    const struct sockaddr *addr =
+        MHD_get_connection_info(connection, MHD_CONNECTION_INFO_CLIENT_ADDRESS)->client_addr;
+    if (!ef_log_allow(&http->refused, 5, 60 * EF_S_US, &suppressed))
+        return;
+    ef_http_address_print((const struct sockaddr_storage *)addr, peer, sizeof(peer));
+    ef_warn("HTTP request with wrong credentials refused", EF_STR("peer", peer),
+            EF_INT("suppressed", suppressed));
+}
+
+static bool access_refused(struct ef_http *http, struct MHD_Connection *connection,
+                           const char *path, struct ef_answer *ret)
+{
+    struct header authorization = {.name = "Authorization"};
+    if (!ef_http_route_guarded(path))
+        return false;
+    MHD_get_connection_values(connection, MHD_HEADER_KIND, see_header, &authorization);
+    if (authorization.count > 1) {
+        ef_http_refuse(400, "more than one Authorization header", ret);
+        return true;
+    }
+    switch (ef_http_access_check(&http->access, http->listen.loopback, authorization.value)) {
+    case EF_ACCESS_OK:
+        return false;
+    case EF_ACCESS_CLOSED:
+        ef_http_refuse(403,
+                       "closed on an address that others reach: set http.token_file or "
+                       "http.basic_file, or let http.listen be a loopback address",
+                       ret);
+        return true;
+    case EF_ACCESS_WRONG:
+        log_refused(http, connection);
+        ef_http_refuse(401, "these credentials are not the right ones", ret);
+        break;
+    default:
+        ef_http_refuse(401, "this wants the token of http.token_file or a user of http.basic_file",
+                       ret);
+    }
+    ret->challenge = ef_http_access_challenge(&http->access);
+    return true;
 }
 
 /* Called once with the headers, then for pieces of a body, then at the end. An answer given before
@@ -231,6 +378,8 @@ static enum MHD_Result on_request(void *arg, struct MHD_Connection *connection, 
             ef_http_refuse(405, "only GET and HEAD; verbs go over the control socket", &answer);
             return reply(connection, &answer);
         }
+        if (access_refused(http, connection, url, &answer))
+            return reply(connection, &answer);
         *request = &accepted;
         return MHD_YES;
     }
@@ -239,6 +388,8 @@ static enum MHD_Result on_request(void *arg, struct MHD_Connection *connection, 
         return MHD_YES;
     }
     ef_http_route(http->admin, url, &answer);
+    if (answer.stream)
+        return reply_stream(http, connection, strcmp(method, "HEAD") == 0, &answer);
     return reply(connection, &answer);
 }
 
@@ -277,16 +428,24 @@ void ef_http_set_hosts(struct ef_http *http, const struct ef_strings *hosts)
     free(old.items);
 }
 
+void ef_http_take_access(struct ef_http *http, struct ef_http_access *access)
+{
+    ef_http_access_done(&http->access);
+    http->access = *access;
+    *access = (struct ef_http_access){0};
+}
+
 static struct MHD_Daemon *start_mhd(struct ef_http *http, int fd)
 {
-    return MHD_start_daemon(
-        MHD_USE_EPOLL | MHD_USE_ERROR_LOG, 0, NULL, NULL, on_request, http,
-        MHD_OPTION_EXTERNAL_LOGGER, on_mhd_message, NULL, /* first: it reports on the others */
-        MHD_OPTION_UNESCAPE_CALLBACK, keep_escapes, NULL, MHD_OPTION_LISTEN_SOCKET, fd,
-        MHD_OPTION_CONNECTION_LIMIT, (unsigned)CONNECTION_LIMIT, MHD_OPTION_CONNECTION_MEMORY_LIMIT,
-        (size_t)CONNECTION_MEMORY_BYTES, MHD_OPTION_CONNECTION_TIMEOUT, (unsigned)SILENCE_LIMIT_S,
-        MHD_OPTION_NOTIFY_CONNECTION, on_connection, http, MHD_OPTION_NOTIFY_COMPLETED,
-        on_completed, http, MHD_OPTION_END);
+    return MHD_start_daemon(MHD_USE_EPOLL | MHD_USE_ERROR_LOG | MHD_ALLOW_SUSPEND_RESUME, 0, NULL,
+                            NULL, on_request, http, MHD_OPTION_EXTERNAL_LOGGER, on_mhd_message,
+                            NULL, /* first: it reports on the others */
+                            MHD_OPTION_UNESCAPE_CALLBACK, keep_escapes, NULL,
+                            MHD_OPTION_LISTEN_SOCKET, fd, MHD_OPTION_CONNECTION_LIMIT,
+                            (unsigned)CONNECTION_LIMIT, MHD_OPTION_CONNECTION_MEMORY_LIMIT,
+                            (size_t)CONNECTION_MEMORY_BYTES, MHD_OPTION_CONNECTION_TIMEOUT,
+                            (unsigned)SILENCE_LIMIT_S, MHD_OPTION_NOTIFY_CONNECTION, on_connection,
+                            http, MHD_OPTION_NOTIFY_COMPLETED, on_completed, http, MHD_OPTION_END);
 }
 
 struct ef_http *ef_http_start(struct ef_loop *loop, struct ef_admin *admin, const char *listen,
@@ -303,6 +462,8 @@ struct ef_http *ef_http_start(struct ef_loop *loop, struct ef_admin *admin, cons
     http->admin = admin;
     http->listen = address;
     ef_http_set_hosts(http, hosts);
+    http->events = ef_events_new(loop, admin,
+                                 &(struct ef_events_calls){.ready = on_ready, .drop = on_too_slow});
     ef_io_init(&http->io, loop, "admin", on_event, http);
     ef_timer_init(&http->timer, loop, "admin", on_timer, http);
     ef_timer_init(&http->sweeper, loop, "admin", on_sweep, http);
@@ -328,8 +489,15 @@ void ef_http_stop(struct ef_http *http)
     if (!http)
         return;
     ef_io_stop(&http->io);
-    if (http->mhd)
+    ef_events_end(http->events);
+    if (http->mhd) {
+        /* the ends of streams go out; and it must not be stopped with a suspended connection */
+        for (int i = 0; i < LAST_TURNS && ef_events_count(http->events) > 0; i++)
+            MHD_run(http->mhd);
         MHD_stop_daemon(http->mhd); /* closes the connections and the listening socket */
+    }
+    ef_events_free(http->events);
+    ef_http_access_done(&http->access);
     ef_timer_stop(&http->timer);
     ef_timer_stop(&http->sweeper);
     ef_http_set_hosts(http, NULL);

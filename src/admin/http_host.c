@@ -75,6 +75,7 @@ bool ef_http_address_parse(const char *listen, struct ef_http_address *ret, stru
         v6->sin6_port = port;
         ret->len = sizeof(*v6);
         ret->any = IN6_IS_ADDR_UNSPECIFIED(&v6->sin6_addr);
+        ret->loopback = IN6_IS_ADDR_LOOPBACK(&v6->sin6_addr);
         return true;
     }
     if (!brackets && inet_pton(AF_INET, host, &v4->sin_addr) == 1) {
@@ -82,6 +83,7 @@ bool ef_http_address_parse(const char *listen, struct ef_http_address *ret, stru
         v4->sin_port = port;
         ret->len = sizeof(*v4);
         ret->any = v4->sin_addr.s_addr == htonl(INADDR_ANY);
+        ret->loopback = ntohl(v4->sin_addr.s_addr) >> 24 == IN_LOOPBACKNET;
         return true;
     }
     return ef_error_set(err, EF_CLASS_CONFIG,

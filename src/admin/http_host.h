@@ -17,7 +17,8 @@
 struct ef_http_address {
     struct sockaddr_storage addr;
     socklen_t len;
-    bool any; /* all addresses of the machine: 0.0.0.0, ::, * */
+    bool loopback; /* nobody else can reach it */
+    bool any;      /* all addresses of the machine: 0.0.0.0, ::, * */
 };
 
 /* "host:port" with an address, "localhost", "*" or nothing before the colon; IPv6 in brackets. */

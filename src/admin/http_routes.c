@@ -85,12 +85,30 @@ static void page(struct ef_admin *admin, struct ef_answer *ret)
     ef_snapshot_done(&snapshot);
 }
 
+static void events(struct ef_admin *admin, struct ef_answer *ret)
+{
+    (void)admin;
+    begin(ret, 200, "text/event-stream");
+    ret->stream = true;
+}
+
 static const struct {
     const char *path;
+    bool guarded;
     void (*fill)(struct ef_admin *admin, struct ef_answer *ret);
 } routes[] = {
-    {"/", page}, {"/livez", livez}, {"/readyz", readyz}, {"/metrics", metrics}, {"/status", status},
+    {"/", true, page},          {"/livez", false, livez},
+    {"/readyz", false, readyz}, {"/metrics", false, metrics},
+    {"/status", true, status},  {"/events", true, events},
 };
+
+bool ef_http_route_guarded(const char *path)
+{
+    for (size_t i = 0; i < sizeof(routes) / sizeof(routes[0]); i++)
+        if (strcmp(path, routes[i].path) == 0)
+            return routes[i].guarded;
+    return false;
+}
 
 void ef_http_route(struct ef_admin *admin, const char *path, struct ef_answer *ret)
 {
@@ -104,5 +122,6 @@ void ef_http_route(struct ef_admin *admin, const char *path, struct ef_answer *r
         ef_http_refuse(500, "the answer would be larger than 32 MiB", ret);
         return;
     }
-    ef_http_refuse(404, "not found; there are /, /livez, /readyz, /metrics and /status", ret);
+    ef_http_refuse(404, "not found; there are /, /livez, /readyz, /metrics, /status and /events",
+                   ret);
 }

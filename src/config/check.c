@@ -9,6 +9,7 @@
 #include "config/scalar.h"
 #include "config/secret.h"
 #include "config/suggest.h"
+#include "config/syntax.h"
 #include "config/url.h"
 #include "config/value.h"
 
@@ -452,6 +453,22 @@ static void check_kafka(const struct place *place)
         warning(place, "kafka.embedded", "has no effect unless brokers is embedded");
 }
 
+static void check_http(const struct place *place)
+{
+    const struct ef_config *config = place->fill->config;
+    const char *listen = config->http.listen;
+    bool guarded = config->http.token_file || config->http.basic_file;
+    check_secret_file(place, "http.token_file", config->http.token_file);
+    check_secret_file(place, "http.basic_file", config->http.basic_file);
+    if (!listen && guarded)
+        warning(place, config->http.token_file ? "http.token_file" : "http.basic_file",
+                "has no effect without http.listen");
+    if (listen && sound(place, "http.listen") && !ef_syntax_is_loopback(listen) && !guarded)
+        warning(place, "http.listen",
+                "others reach this address: /, /status and /events stay closed until "
+                "http.token_file or http.basic_file is set");
+}
+
 /* A database that nobody relays from is most likely a name that was changed in one place only. */
 static void check_used(const struct place *place, const struct ef_config_database *database)
 {
@@ -474,6 +491,7 @@ void ef_check(struct ef_fill *fill, const struct ef_node *root)
     const struct ef_node *node = ef_node_get(root, "databases");
     config->kafka.line = kafka ? kafka->key_line : 0;
     check_kafka(&whole);
+    check_http(&whole);
     node = node ? node->children : NULL;
     for (size_t i = 0; node && i < config->database_count; i++, node = node->next) {
         char *shown = ef_xprintf("databases.%s", config->databases[i].name);

@@ -175,6 +175,7 @@ struct ef_config {
     struct {
         char *listen;            /* "127.0.0.1:9464"; NULL: off */
         struct ef_strings hosts; /* further names accepted in the Host header */
+        char *token_file, *basic_file;
     } http;
     struct {
         char *socket; /* default /run/eventferryd/control.sock; "": off */

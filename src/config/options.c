@@ -628,7 +628,7 @@ const struct ef_option ef_options[] = {
      .help = "Topic of dead letters; \"\" parks them in the table instead."},
     {.path = "http",
      .type = EF_OPT_MAP,
-     .help = "The read-only HTTP endpoints: /livez, /readyz, /metrics, /status."},
+     .help = "The read-only HTTP endpoints: /, /livez, /readyz, /metrics, /status, /events."},
     {.path = "http.listen",
      .type = EF_OPT_STRING,
      ROOT(http.listen),
@@ -645,6 +645,27 @@ const struct ef_option ef_options[] = {
      .example = "[relay-1.example]",
      .help = "Names that a request's Host header may carry besides localhost and the address "
              "listened on (any address, where that is all of them)."},
+    {.path = "http.token_file",
+     .type = EF_OPT_STRING,
+     .flags = EF_OPT_PATH | EF_OPT_RELOAD,
+     ROOT(http.token_file),
+     .default_note = "none",
+     .check = ef_syntax_nonempty,
+     .example = "/etc/eventferry/http.token",
+     .help = "File that holds a token of at least 16 characters and nothing else; others must not "
+             "be able to read it. Whoever sends it (Authorization: Bearer) may see /, /status and "
+             "/events, which need this or basic_file on an address that is not a loopback one. A "
+             "reload reads it again."},
+    {.path = "http.basic_file",
+     .type = EF_OPT_STRING,
+     .flags = EF_OPT_PATH | EF_OPT_RELOAD,
+     ROOT(http.basic_file),
+     .default_note = "none",
+     .check = ef_syntax_nonempty,
+     .example = "/etc/eventferry/http.users",
+     .help = "File of user:password lines, for browsers (HTTP Basic authentication: put TLS in "
+             "front); others must not be able to read it. Lines that begin with # do not count. A "
+             "reload reads it again."},
     {.path = "control", .type = EF_OPT_MAP, .help = "What eventferryctl talks to."},
     {.path = "control.socket",
      .type = EF_OPT_STRING,

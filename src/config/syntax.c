@@ -2,6 +2,7 @@
 #include "config/syntax.h"
 
 #include <arpa/inet.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <strings.h>
@@ -113,6 +114,19 @@ bool ef_syntax_listen(const char *text, struct ef_error *err)
         return refuse(err, "is not an address and port; write 127.0.0.1:9464, [::1]:9464 or "
                            "0.0.0.0:9464");
     return true;
+}
+
+bool ef_syntax_is_loopback(const char *listen)
+{
+    char host[INET6_ADDRSTRLEN];
+    struct in6_addr v6;
+    if (strncasecmp(listen, "localhost:", 10) == 0 || strncmp(listen, "127.", 4) == 0)
+        return true;
+    size_t len = strcspn(listen, "]");
+    if (listen[0] != '[' || len > sizeof(host))
+        return false;
+    snprintf(host, sizeof(host), "%.*s", (int)len - 1, listen + 1);
+    return inet_pton(AF_INET6, host, &v6) == 1 && IN6_IS_ADDR_LOOPBACK(&v6);
 }
 
 bool ef_syntax_host(const char *text, struct ef_error *err)

@@ -15,6 +15,8 @@ bool ef_syntax_instance(const char *text, struct ef_error *err);
 /* host, host:port, [v6]:port, perhaps with a protocol in front. */
 bool ef_syntax_broker(const char *text, struct ef_error *err);
 /* host:port, *:port, [v6]:port; port 0: any free one. */
+/* Of what ef_syntax_listen accepts: true if nobody on another machine can reach it. */
+bool ef_syntax_is_loopback(const char *listen);
 bool ef_syntax_listen(const char *text, struct ef_error *err);
 /* Kafka topic name in which ${topic} may stand; "" is left to the caller. */
 bool ef_syntax_topic_pattern(const char *text, struct ef_error *err);

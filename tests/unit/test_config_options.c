@@ -281,8 +281,8 @@ END_TEST
 /* Where an example alone would be refused or warned about: what it depends on. */
 static bool needs_company(const struct ef_option *option)
 {
-    static const char *const paths[] = {"tls.cert",   "tls.key", "password_file",
-                                        "listen_url", "channel", "kafka.brokers"};
+    static const char *const paths[] = {"tls.cert", "tls.key",       "listen_url",
+                                        "channel",  "kafka.brokers", "_file"};
     for (size_t i = 0; i < sizeof(paths) / sizeof(paths[0]); i++)
         if (strstr(option->path, paths[i]))
             return true;

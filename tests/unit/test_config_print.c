@@ -99,7 +99,7 @@ static const char *const files[] = {
     "     order_column: \"s q\", topics: {allow: [\"*\"], overrides: {\"*-x\": {}, y: "
     "{dead_letter:\n"
     "     {topic: \"\"}}, z: {dead_letter: {topic: \"x.${topic}\"}}}}}\n"
-    "http: {listen: \"0.0.0.0:0\", hosts: [a, b.c]}\n"
+    "http: {listen: \"127.0.0.1:0\", hosts: [a, b.c]}\n"
     "control: {socket: \"\"}\n"
     "log: {level: error, format: journal, identifiers: true}\n",
 };
