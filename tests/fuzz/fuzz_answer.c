@@ -8,6 +8,7 @@
 #include <string.h>
 
 #include "ctl/control_table.h"
+#include "ctl/table.h"
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 
