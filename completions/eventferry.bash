@@ -50,12 +50,13 @@ _eventferryctl()
     esac
     verb=$(_eventferryctl_verb)
     case $verb in
-        '') words='--config --version --help status pause resume drain reload migrate' ;;
+        '') words='--config --version --help status pause resume drain reload migrate doctor' ;;
         status) words='--json --socket --help' ;;
         pause) words='--reason --all --socket --help' ;;
         resume) words='--all --socket --help' ;;
         drain) words='--timeout --all --socket --help' ;;
         reload) words='--socket --help' ;;
+        doctor) words='--quiet --json --list --no-kafka --no-database --old-transaction --help' ;;
         migrate) words='--outbox --table --url --print --grant-to --app-role --existing --doorbell
             --no-doorbell --remove-doorbell --wait --help' ;;
         *) return ;;

@@ -46,6 +46,11 @@ bool ef_step_wanted(const struct ef_step *step, const struct ef_vars *vars);
 /* Expand one of a step's texts; text_id is set for it. */
 EF_MUST_CHECK bool ef_step_expand(const struct ef_step *step, struct ef_vars *vars,
                                   const char *text, struct ef_buf *out, struct ef_error *err);
+/* One of a step's questions, by somebody who only looks: what cannot be seen is not there. db and
+ * query may be NULL: false. */
+EF_MUST_CHECK bool ef_step_ask(struct ef_db *db, const struct ef_step *step, struct ef_vars *vars,
+                               const char *query, struct ef_buf *scratch, bool *ret,
+                               struct ef_error *err);
 /* PostgreSQL: query for an index of that name which an interrupted concurrent build left behind
  * unusable. */
 extern const char ef_step_leftover_sql[];

@@ -36,6 +36,7 @@ struct ef_ctl_verb {
     int (*run)(struct ef_ctl *ctl, int argc, char **argv);
 };
 
+int ef_ctl_doctor(struct ef_ctl *ctl, int argc, char **argv);
 int ef_ctl_migrate(struct ef_ctl *ctl, int argc, char **argv);
 /* Over the daemon's control socket. */
 int ef_ctl_status(struct ef_ctl *ctl, int argc, char **argv);

@@ -39,6 +39,7 @@ struct ef_db_options {
     const char *password; /* NULL: as the client library finds it (URL, environment, files) */
     const char *tls_mode, *tls_ca, *tls_cert, *tls_key; /* NULL: as the URL says */
     int connect_timeout_s;
+    bool plain; /* PostgreSQL: nothing is set in the session, which a pooler might share out */
 };
 
 void ef_db_close(struct ef_db *db); /* NULL is fine */

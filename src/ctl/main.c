@@ -13,6 +13,8 @@
 static const struct ef_ctl_verb verbs[] = {
     {"migrate", "[OPTION]...", "make or complete what an outbox needs in its database",
      ef_ctl_migrate},
+    {"doctor", "[OUTBOX]...", "look at everything the daemon needs, and say what mends it",
+     ef_ctl_doctor},
     {"status", "[OUTBOX]", "show how the outboxes of a running daemon are", ef_ctl_status},
     {"pause", "OUTBOX|--all", "stop relaying a table, whichever relay owns it", ef_ctl_pause},
     {"resume", "OUTBOX|--all", "end a pause or a drain", ef_ctl_resume},

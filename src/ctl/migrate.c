@@ -7,18 +7,11 @@
 
 #include "config/value.h"
 #include "ctl/apply.h"
-#include "ctl/my.h"
-#include "ctl/pg.h"
+#include "ctl/missing.h"
+#include "ctl/open.h"
 #include "ctl/targets.h"
-#include "sql_files.h"
 
-enum {
-    DEFAULT_WAIT_MS = 30000,
-    CONNECT_TIMEOUT_S = 10,
-    OLDEST_POSTGRES = 130000, /* gen_random_uuid, pg_current_snapshot */
-    OLDEST_MARIADB = 100600,  /* SKIP LOCKED */
-    OLDEST_MYSQL = 80013,     /* SKIP LOCKED, expressions as defaults */
-};
+enum { DEFAULT_WAIT_MS = 30000 };
 
 static void usage(FILE *out)
 {
@@ -194,59 +187,6 @@ static bool parse_arguments(struct ef_ctl *ctl, int argc, char **argv,
     return true;
 }
 
-static bool load_script(struct ef_script *script, enum ef_dialect dialect, struct ef_error *err)
-{
-    const char *folder = dialect == EF_DIALECT_MYSQL ? "sql/mysql/" : "sql/postgresql/";
-    if (script->count)
-        return true;
-    for (const struct ef_sql_file *file = ef_sql_files; file->path; file++)
-        if (strncmp(file->path, folder, strlen(folder)) == 0 &&
-            !ef_script_parse(script, file->path, file->text, err))
-            return false;
-    return true;
-}
-
-/* The oldest server of each kind that has what the SQL needs. */
-static bool check_version(const struct ef_db *db, bool mysql, struct ef_error *err)
-{
-    if (!mysql)
-        return db->version >= OLDEST_POSTGRES ||
-               ef_error_set(err, EF_CLASS_CONFIG,
-                            "cannot work with PostgreSQL %d: 13 or later is needed",
-                            db->version / 10000);
-    return db->version >= (db->mariadb ? OLDEST_MARIADB : OLDEST_MYSQL) ||
-           ef_error_set(err, EF_CLASS_CONFIG, "cannot work with %s: %s or later is needed",
-                        db->where, db->mariadb ? "10.6" : "8.0.13");
-}
-
-static struct ef_db *connect_to(const struct ef_target *target, const char *url,
-                                struct ef_error *err)
-{
-    const struct ef_config_database *database = target->database;
-    struct ef_db_options options = {.url = url, .connect_timeout_s = CONNECT_TIMEOUT_S};
-    bool mysql = target->migration.dialect == EF_DIALECT_MYSQL;
-    char *password = NULL;
-    if (!url) {
-        if (!ef_config_password(database, &password, err))
-            return NULL;
-        options.url = database->url;
-        options.password = password;
-        options.tls_mode = database->tls.mode;
-        options.tls_ca = database->tls.ca;
-        options.tls_cert = database->tls.cert;
-        options.tls_key = database->tls.key;
-    }
-    struct ef_db *db = mysql ? ef_ctl_my_open(&options, err) : ef_ctl_pg_open(&options, err);
-    if (password)
-        explicit_bzero(password, strlen(password));
-    free(password);
-    if (db && !check_version(db, mysql, err)) {
-        ef_db_close(db);
-        return NULL;
-    }
-    return db;
-}
-
 static void tell(const struct ef_findings *findings, FILE *out, const char *prefix)
 {
     for (size_t i = 0; i < findings->warnings.count; i++)
@@ -346,10 +286,11 @@ static int run_targets(const struct ef_targets *targets,
         const struct ef_target *target = &targets->items[i];
         struct ef_script *script = &scripts[target->migration.dialect];
         bool other = i == 0 || target->database != targets->items[i - 1].database;
-        bool ok = load_script(script, target->migration.dialect, &err);
+        bool ok = ef_script_load(script, target->migration.dialect, &err);
         if (ok && other && (arguments->url || !arguments->print)) {
             ef_db_close(db);
-            db = connect_to(target, arguments->url, &err);
+            db = ef_ctl_open(target->database, arguments->url,
+                             target->migration.dialect == EF_DIALECT_MYSQL, false, &err);
             ok = db != NULL;
         }
         if (!ok) {

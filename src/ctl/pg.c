@@ -149,7 +149,8 @@ struct ef_db *ef_ctl_pg_open(const struct ef_db_options *options, struct ef_erro
                             .user = PQuser(conn),
                             .version = PQserverVersion(conn)};
     PQsetNoticeReceiver(conn, ignore_notice, NULL);
-    if (!ef_db_run(&pg->db,
+    if (!options->plain &&
+        !ef_db_run(&pg->db,
                    "SET search_path = pg_catalog; SET row_security = off;"
                    "SET standard_conforming_strings = on; SET statement_timeout = 0",
                    err)) {

@@ -28,18 +28,24 @@ static bool undefined(const struct ef_error *err)
     return ef_my_is_undefined(err) || ef_my_is_denied(err);
 }
 
-static bool ask(struct show *show, const struct ef_step *step, const char *query, bool *ret,
-                struct ef_error *err)
+bool ef_step_ask(struct ef_db *db, const struct ef_step *step, struct ef_vars *vars,
+                 const char *query, struct ef_buf *scratch, bool *ret, struct ef_error *err)
 {
     *ret = false;
-    if (!show->db || !query)
+    if (!db || !query)
         return true;
-    if (!ef_step_expand(step, &show->vars, query, &show->sql, err))
+    if (!ef_step_expand(step, vars, query, scratch, err))
         return false;
-    if (ef_db_true(show->db, show->sql.data, ret, err))
+    if (ef_db_true(db, scratch->data, ret, err))
         return true;
     *ret = false;
     return undefined(err);
+}
+
+static bool ask(struct show *show, const struct ef_step *step, const char *query, bool *ret,
+                struct ef_error *err)
+{
+    return ef_step_ask(show->db, step, &show->vars, query, &show->sql, ret, err);
 }
 
 static bool shown_before(struct ef_show_memory *memory, const char *text)

@@ -101,8 +101,8 @@ static bool add_target(struct ef_targets *targets, const struct ef_migrate_argum
     return true;
 }
 
-static bool add_outbox(struct ef_targets *targets, const struct ef_migrate_arguments *arguments,
-                       const struct ef_config *config, const struct ef_config_outbox *outbox)
+bool ef_targets_add(struct ef_targets *targets, const struct ef_migrate_arguments *arguments,
+                    const struct ef_config *config, const struct ef_config_outbox *outbox)
 {
     const struct ef_config_database *database = ef_config_database(config, outbox->database);
     if (!add_target(targets, arguments, outbox->table, database))
@@ -128,7 +128,7 @@ static bool choose_from_config(struct ef_targets *targets,
         const struct ef_config_outbox *outbox = &config->outboxes[i];
         if (arguments->outbox && strcmp(arguments->outbox, outbox->name) != 0)
             continue;
-        if (!add_outbox(targets, arguments, config, outbox))
+        if (!ef_targets_add(targets, arguments, config, outbox))
             return false;
     }
     if (targets->count == 0) {

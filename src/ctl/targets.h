@@ -38,3 +38,7 @@ struct ef_targets {
  */
 bool ef_targets_choose(struct ef_ctl *ctl, struct ef_migrate_arguments *arguments,
                        struct ef_config **ret_config, struct ef_targets *targets, int *ret_code);
+
+/* One outbox of the configuration; false after saying why not. */
+bool ef_targets_add(struct ef_targets *targets, const struct ef_migrate_arguments *arguments,
+                    const struct ef_config *config, const struct ef_config_outbox *outbox);

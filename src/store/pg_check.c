@@ -313,8 +313,8 @@ static bool columns_ok(struct ef_pg_store *s, const PGresult *res, struct ef_err
             &s->info,
             "the sequence of column %s (%s) gives ids to sessions in advance: rows of one "
             "aggregate that sessions insert in turn can be relayed out of their order; run "
-            "ALTER SEQUENCE ... CACHE 1",
-            l->column[EF_COL_ID], cache);
+            "ALTER SEQUENCE %.*s CACHE 1",
+            l->column[EF_COL_ID], cache, (int)(strstr(cache, " CACHE ") - cache), cache);
     const char *message_id = l->has[EF_COL_MESSAGE_ID] ? known_type(s, res, EF_COL_MESSAGE_ID) : "";
     l->message_id_is_uuid = strcmp(message_id, "uuid") == 0;
     s->info.has_last_error = l->has[EF_COL_LAST_ERROR];

@@ -1,0 +1,185 @@
+// SPDX-License-Identifier: MIT
+#include "ctl/findings.h"
+
+#include <jansson.h>
+#include <stdarg.h>
+#include <stdlib.h>
+#include <string.h>
+
+const struct ef_finding_kind ef_finding_kinds[] = {
+    {"host.unit", "the systemd unit of the daemon"},
+    {"host.secret", "who may read the files that hold secrets"},
+    {"host.certificate", "when certificates that the configuration names expire"},
+    {"db.connect", "whether the database answers and lets the relay in"},
+    {"db.version", "whether the server is new enough"},
+    {"db.clock", "how far this host's clock is from the database's"},
+    {"db.connections", "whether the server has room for the relay's connections"},
+    {"db.durability", "whether a commit of the application survives a crash"},
+    {"db.transactions", "transactions that have been open for long"},
+    {"table.shape",
+     "the table, its columns and eventferry's own objects, as the relay checks them"},
+    {"table.privileges", "what the relay's role may do"},
+    {"table.migration", "what `eventferryctl migrate` would still make"},
+    {"table.sequence_cache", "ids that sessions take in advance"},
+    {"table.unique_id", "a unique index of the id alone"},
+    {"table.waiting_index", "an index for the look at waiting rows"},
+    {"table.last_error", "a column that keeps why a row failed"},
+    {"table.order", "whether events have an order at all"},
+    {"table.payloads", "the largest unfinished row against max_payload"},
+    {"lease.owner", "which relay owns the outbox"},
+    {"lease.server", "whether the lease was made on the server that answers"},
+    {"outbox.paused", "whether an operator has paused the outbox"},
+    {"pg.standby", "whether the server takes writes"},
+    {"pg.pooler", "a pooler in transaction mode that the configuration does not know of"},
+    {"pg.doorbell", "the trigger that wakes the relay"},
+    {"pg.notify", "whether a notification arrives"},
+    {"pg.plan", "whether a statement of the relay would read the whole table"},
+    {"pg.autovacuum", "whether dead rows are removed from the table"},
+    {"pg.dead_rows", "dead rows that are in the table now"},
+    {"pg.xmin", "what keeps dead rows from being removed"},
+    {"pg.timeouts", "settings of the server that end the relay's sessions"},
+    {"my.binlog_format", "whether the relay's isolation level can write"},
+    {"my.timeouts", "settings of the server that end the relay's sessions"},
+    {"kafka.connect", "whether a broker answers and lets the daemon in"},
+    {"kafka.broker", "each broker of the cluster"},
+    {"kafka.rights", "what the daemon may do there"},
+    {"kafka.topic", "whether the topics that rows name exist"},
+    {"kafka.replicas", "copies of a message when it counts as delivered"},
+    {"kafka.message_size", "whether the topics take messages as large as the rows"},
+    {"kafka.library", "faults of the librdkafka that is in use"},
+    {NULL, NULL},
+};
+
+static const char *const level_words[] = {"OK", "WARN", "FAIL"};
+
+static const struct ef_finding_kind *kind_of(const char *id)
+{
+    for (const struct ef_finding_kind *kind = ef_finding_kinds; kind->id; kind++)
+        if (strcmp(kind->id, id) == 0)
+            return kind;
+    abort(); /* the tests provoke each finding */
+}
+
+void ef_report_init(struct ef_report *report)
+{
+    *report = (struct ef_report){0};
+}
+
+void ef_report_done(struct ef_report *report)
+{
+    for (size_t i = 0; i < report->count; i++) {
+        free(report->items[i].subject);
+        free(report->items[i].text);
+        ef_strings_free(&report->items[i].mends);
+    }
+    free(report->items);
+    *report = (struct ef_report){0};
+}
+
+void ef_report_subject(struct ef_report *report, const char *fmt, ...)
+{
+    va_list ap;
+    va_start(ap, fmt);
+    vsnprintf(report->subject, sizeof(report->subject), fmt, ap);
+    va_end(ap);
+}
+
+void ef_report_add(struct ef_report *report, const char *id, enum ef_level level, const char *fmt,
+                   ...)
+{
+    va_list ap;
+    va_start(ap, fmt);
+    report->items = ef_xrealloc(report->items, (report->count + 1) * sizeof(*report->items));
+    report->items[report->count++] = (struct ef_finding){.kind = kind_of(id),
+                                                         .level = level,
+                                                         .subject = ef_xstrdup(report->subject),
+                                                         .text = ef_xvprintf(fmt, ap)};
+    va_end(ap);
+}
+
+void ef_report_mend(struct ef_report *report, const char *fmt, ...)
+{
+    struct ef_strings *mends = &report->items[report->count - 1].mends;
+    va_list ap;
+    va_start(ap, fmt);
+    mends->items = ef_xrealloc(mends->items, (mends->count + 1) * sizeof(*mends->items));
+    mends->items[mends->count++] = ef_xvprintf(fmt, ap);
+    va_end(ap);
+}
+
+void ef_report_mend_from(struct ef_report *report, const char *sentence)
+{
+    const char *begin = strstr(sentence, "run ");
+    if (begin && begin[4] != '`') {
+        begin += 4;
+        const char *end = strstr(begin, ", or ");
+        int length = end ? (int)(end - begin) : (int)strlen(begin);
+        ef_report_mend(report, "%.*s", length, begin);
+        return;
+    }
+    begin = strchr(sentence, '`');
+    if (begin && strncmp(begin + 1, "eventferryctl", 13) == 0)
+        ef_report_mend(report, "%.*s", (int)strcspn(begin + 1, "`"), begin + 1);
+}
+
+enum ef_level ef_report_worst(const struct ef_report *report)
+{
+    enum ef_level worst = EF_LEVEL_OK;
+    for (size_t i = 0; i < report->count; i++)
+        if (report->items[i].level > worst)
+            worst = report->items[i].level;
+    return worst;
+}
+
+static size_t count_of(const struct ef_report *report, enum ef_level level)
+{
+    size_t count = 0;
+    for (size_t i = 0; i < report->count; i++)
+        count += report->items[i].level == level;
+    return count;
+}
+
+void ef_report_print(const struct ef_report *report, bool all, FILE *out)
+{
+    const char *subject = "";
+    for (size_t i = 0; i < report->count; i++) {
+        const struct ef_finding *finding = &report->items[i];
+        if (finding->level == EF_LEVEL_OK && !all)
+            continue;
+        if (strcmp(finding->subject, subject) != 0)
+            fprintf(out, "%s\n", finding->subject);
+        subject = finding->subject;
+        fprintf(out, "  %-4s  %-22s %s\n", level_words[finding->level], finding->kind->id,
+                finding->text);
+        for (size_t j = 0; j < finding->mends.count; j++)
+            fprintf(out, "        %s %s\n", j ? "   " : "->", finding->mends.items[j]);
+    }
+    fprintf(out, "%zu failed, %zu warned, %zu fine\n", count_of(report, EF_LEVEL_FAIL),
+            count_of(report, EF_LEVEL_WARN), count_of(report, EF_LEVEL_OK));
+}
+
+static json_t *text_json(const char *text)
+{
+    json_t *json = json_string(text);
+    return json ? json : json_string("(not UTF-8)"); /* a server's message in another encoding */
+}
+
+void ef_report_print_json(const struct ef_report *report, FILE *out)
+{
+    json_t *findings = json_array();
+    for (size_t i = 0; i < report->count; i++) {
+        const struct ef_finding *finding = &report->items[i];
+        json_t *mends = json_array();
+        for (size_t j = 0; j < finding->mends.count; j++)
+            json_array_append_new(mends, text_json(finding->mends.items[j]));
+        json_array_append_new(
+            findings, json_pack("{s:s, s:s, s:o, s:o, s:o}", "id", finding->kind->id, "level",
+                                level_words[finding->level], "subject", text_json(finding->subject),
+                                "text", text_json(finding->text), "mend", mends));
+    }
+    json_t *root = json_pack("{s:s, s:o}", "worst", level_words[ef_report_worst(report)],
+                             "findings", findings);
+    json_dumpf(root, out, JSON_INDENT(2));
+    fputc('\n', out);
+    json_decref(root);
+}
