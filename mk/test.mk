@@ -56,7 +56,7 @@ $(BUILD)/tests/memory/failing.o: sanitize_flags :=
 endif
 
 .PHONY: check check-unit check-memory check-integration check-packaging check-packages asan tsan fuzz bench demo
-.PHONY: asan-integration tsan-integration stress soak
+.PHONY: asan-integration tsan-integration stress soak bench-restarts
 .PHONY: tests
 tests: $(test_programs) $(contract_programs) $(fuzz_replays) $(memory_programs)
 
@@ -124,6 +124,9 @@ fuzz:
 
 bench: all
 	@EF_BUILD='$(EF_BUILD_DIR)' bench/run $(BENCH_FLAGS)
+
+bench-restarts: all
+	@EF_BUILD='$(EF_BUILD_DIR)' bench/restarts $(BENCH_FLAGS)
 
 stress: all
 	@EF_BUILD='$(EF_BUILD_DIR)' bench/stress $(STRESS_FLAGS)

@@ -152,7 +152,7 @@ void ef_page_parts_make(const struct ef_snapshot *snapshot, struct ef_page_parts
     static const char *const names[PER_OUTBOX] = {"head", "flow", "charts", "facts"};
     char id[24];
     *ret = (struct ef_page_parts){
-        .items = ef_xcalloc((size_t)(SINGLES + snapshot->count * PER_OUTBOX), sizeof(*ret->items)),
+        .items = ef_xcalloc(SINGLES + (size_t)snapshot->count * PER_OUTBOX, sizeof(*ret->items)),
     };
     for (int i = 0; i < SINGLES; i++)
         singles[i].add(add_part(ret, singles[i].id), snapshot);
