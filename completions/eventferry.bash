@@ -1,18 +1,18 @@
 # SPDX-License-Identifier: MIT
 # bash completion for eventferryd and eventferryctl; installed under both names.
+# Written by scripts/update-completions.
 
 _eventferryd()
 {
     local word=${COMP_WORDS[COMP_CWORD]} before=${COMP_WORDS[COMP_CWORD - 1]}
     case $before in
-        -c | --config | --port-file)
+        --config | --port-file | -c)
             mapfile -t COMPREPLY < <(compgen -f -- "$word")
-            compopt -o filenames
+            compopt -o filenames 2>/dev/null
             return
             ;;
     esac
-    mapfile -t COMPREPLY < <(compgen -W '--config --check-config --print-config
-        --print-options --port-file --core-dumps --version --help' -- "$word")
+    mapfile -t COMPREPLY < <(compgen -W '-c --config --check-config --print-config --print-options --port-file --core-dumps -V --version -h --help' -- "$word")
 }
 
 # The verb is the first word that is neither an option nor the argument of --config.
@@ -31,36 +31,45 @@ _eventferryctl_verb()
     done
 }
 
+# Asked of the daemon; nothing where none answers.
+_eventferryctl_outboxes()
+{
+    eventferryctl status 2>/dev/null </dev/null | awk '/^OUTBOX/ { on = 1; next } on && /^[^ ]/ { print $1 } on && /^$/ { exit }'
+}
+
 _eventferryctl()
 {
-    local word=${COMP_WORDS[COMP_CWORD]} before=${COMP_WORDS[COMP_CWORD - 1]} words verb
+    local word=${COMP_WORDS[COMP_CWORD]} before=${COMP_WORDS[COMP_CWORD - 1]} words outboxes verb
     case $before in
-        -c | --config | --socket)
+        --config | --socket | -c)
             mapfile -t COMPREPLY < <(compgen -f -- "$word")
-            compopt -o filenames
+            compopt -o filenames 2>/dev/null
             return
             ;;
-        --existing)
-            mapfile -t COMPREPLY < <(compgen -W 'sent pending' -- "$word")
+        --app-role | --brokers | --existing | --for | --grant-to | --interval | --outbox | --partitions | --reason | --replication-factor | --setting | --table | --timeout | --topic | --url | --wait)
             return
             ;;
-        --reason | --timeout | --wait | --url | --table | --outbox | --grant-to | --app-role)
+        --driver)
+            mapfile -t COMPREPLY < <(compgen -W 'postgres mysql' -- "$word")
             return
             ;;
     esac
     verb=$(_eventferryctl_verb)
     case $verb in
-        '') words='--config --version --help status pause resume drain reload migrate doctor' ;;
-        status) words='--json --socket --help' ;;
-        pause) words='--reason --all --socket --help' ;;
-        resume) words='--all --socket --help' ;;
-        drain) words='--timeout --all --socket --help' ;;
-        reload) words='--socket --help' ;;
-        doctor) words='--quiet --json --list --no-kafka --no-database --old-transaction --help' ;;
-        migrate) words='--outbox --table --url --print --grant-to --app-role --existing --doorbell
-            --no-doorbell --remove-doorbell --wait --help' ;;
+        '') words='-c --config -V --version -h --help migrate status pause resume drain reload lag top topics log-level' ;;
+        migrate) words='--outbox --table --url --print --driver --grant-to --app-role --existing --doorbell --no-doorbell --remove-doorbell --wait -h --help' ;;
+        status) words='--json --socket -h --help' outboxes=yes ;;
+        pause) words='--all --reason --socket -h --help' outboxes=yes ;;
+        resume) words='--all --socket -h --help' outboxes=yes ;;
+        drain) words='--all --timeout --socket -h --help' outboxes=yes ;;
+        reload) words='--socket -h --help' ;;
+        lag) words='--json --socket -h --help' outboxes=yes ;;
+        top) words='--interval --once --socket -h --help' outboxes=yes ;;
+        topics) words='describe validate ensure --topic --partitions --replication-factor --setting --grow --dry-run --yes --brokers --json --socket -h --help' outboxes=yes ;;
+        log-level) words='admin base daemon kafka loop main relay store debug info warn error reset --for --json --socket -h --help' ;;
         *) return ;;
     esac
+    if [[ -n $outboxes && $word != -* ]]; then words+=" $(_eventferryctl_outboxes)"; fi
     mapfile -t COMPREPLY < <(compgen -W "$words" -- "$word")
 }
 

@@ -9,6 +9,8 @@ contribdir = $(datadir)/eventferry/contrib
 sysusersdir = $(prefix)/lib/sysusers.d
 catalogdir = $(prefix)/lib/systemd/catalog
 presetdir = $(prefix)/lib/systemd/system-preset
+zshdir = $(datadir)/zsh/site-functions
+fishdir = $(datadir)/fish/vendor_completions.d
 completionsdir = $(datadir)/bash-completion/completions
 
 man_pages := $(wildcard man/*.1 man/*.5 man/*.8)
@@ -47,6 +49,9 @@ install: all
 	$(INSTALL) -D -m 644 systemd/eventferry.preset '$(DESTDIR)$(presetdir)/90-eventferry.preset'
 	$(foreach program,$(programs),$(INSTALL) -D -m 644 completions/eventferry.bash \
 	    '$(DESTDIR)$(completionsdir)/$(program)' &&) :
+	$(foreach program,$(programs),$(INSTALL) -D -m 644 completions/eventferry.fish \
+	    '$(DESTDIR)$(fishdir)/$(program).fish' &&) :
+	$(INSTALL) -D -m 644 completions/_eventferry '$(DESTDIR)$(zshdir)/_eventferry'
 	$(INSTALL) -d -m 700 '$(DESTDIR)$(confdir)/credentials'
 	@# Never over a configuration somebody has edited. Readable by all: secrets have their own files.
 	@if [ -e '$(DESTDIR)$(confdir)/eventferry.yaml' ]; then \
@@ -59,6 +64,7 @@ uninstall:
 	rm -f $(foreach unit,$(units),'$(DESTDIR)$(systemdsystemunitdir)/$(notdir $(unit))')
 	rm -f '$(DESTDIR)$(sysusersdir)/eventferry.conf' '$(DESTDIR)$(presetdir)/90-eventferry.preset'
 	rm -f '$(DESTDIR)$(catalogdir)/eventferry.catalog'
-	rm -f $(foreach program,$(programs),'$(DESTDIR)$(completionsdir)/$(program)')
+	rm -f $(foreach program,$(programs),'$(DESTDIR)$(completionsdir)/$(program)' \
+	    '$(DESTDIR)$(fishdir)/$(program).fish') '$(DESTDIR)$(zshdir)/_eventferry'
 	rm -rf '$(DESTDIR)$(datadir)/eventferry' '$(DESTDIR)$(docdir)'
 	@echo 'left alone: $(DESTDIR)$(confdir) and $(localstatedir)/lib/eventferryd'

@@ -1,0 +1,127 @@
+# SPDX-License-Identifier: MIT
+# fish completion for eventferryd and eventferryctl; installed under both names.
+# Written by scripts/update-completions.
+
+function __eventferryctl_verb
+    set -l skip no
+    for word in (commandline -opc)[2..-1]
+        if test $skip = yes
+            set skip no
+            continue
+        end
+        switch $word
+            case -c --config
+                set skip yes
+            case '-*'
+            case '*'
+                echo $word
+                return
+        end
+    end
+end
+
+function __eventferryctl_is
+    contains -- (__eventferryctl_verb) $argv
+end
+
+function __eventferryctl_is_none
+    test (count (__eventferryctl_verb)) -eq 0
+end
+
+function __eventferryctl_outboxes
+    eventferryctl status 2>/dev/null </dev/null | awk '/^OUTBOX/ { on = 1; next } on && /^[^ ]/ { print $1 } on && /^$/ { exit }'
+end
+
+complete -c eventferryd -f
+complete -c eventferryctl -f
+complete -c eventferryd -s c -l config -r -F -d 'configuration (default /etc/eventferry/eventferry.yaml)'
+complete -c eventferryd -l check-config -d 'check the configuration and end'
+complete -c eventferryd -l print-config -d 'print the effective configuration, secrets masked'
+complete -c eventferryd -l print-options -x -a 'text yaml man schema markdown' -d 'print every option as text, yaml, man, schema or markdown'
+complete -c eventferryd -l port-file -r -F -d 'write the addresses chosen at start to FILE'
+complete -c eventferryd -l core-dumps -d 'allow core dumps (they may hold payloads and secrets)'
+complete -c eventferryd -s V -l version -d 'print the versions and end'
+complete -c eventferryd -s h -l help -d 'a short help'
+complete -c eventferryctl -n '__eventferryctl_is_none' -s c -l config -r -F -d 'default /etc/eventferry/eventferry.yaml'
+complete -c eventferryctl -n '__eventferryctl_is_none' -s V -l version -d 'what this program is'
+complete -c eventferryctl -n '__eventferryctl_is_none' -s h -l help -d 'a short help'
+
+complete -c eventferryctl -n __eventferryctl_is_none -a migrate -d 'make or complete what an outbox needs in its database'
+complete -c eventferryctl -n '__eventferryctl_is migrate' -l outbox -x -d 'only this outbox of the configuration, not all of them'
+complete -c eventferryctl -n '__eventferryctl_is migrate' -l table -x -d 'this table, whatever the configuration says'
+complete -c eventferryctl -n '__eventferryctl_is migrate' -l url -x -d 'connect here as the owner, directly and not through a pooler'
+complete -c eventferryctl -n '__eventferryctl_is migrate' -l print -d 'show the SQL and run nothing: for a database with nothing in it'
+complete -c eventferryctl -n '__eventferryctl_is migrate' -l driver -x -a 'postgres mysql' -d 'postgres or mysql, where neither --url nor the configuration says'
+complete -c eventferryctl -n '__eventferryctl_is migrate' -l grant-to -x -d 'grant the role that eventferryd connects as what it needs'
+complete -c eventferryctl -n '__eventferryctl_is migrate' -l app-role -x -d 'grant the application\'s role INSERT'
+complete -c eventferryctl -n '__eventferryctl_is migrate' -l existing -x -d 'with layout: debezium, what becomes of the rows that are in the table'
+complete -c eventferryctl -n '__eventferryctl_is migrate' -l doorbell -d 'make the doorbell for wake: notify'
+complete -c eventferryctl -n '__eventferryctl_is migrate' -l no-doorbell -d 'do not'
+complete -c eventferryctl -n '__eventferryctl_is migrate' -l remove-doorbell -d 'remove the doorbell and do nothing else'
+complete -c eventferryctl -n '__eventferryctl_is migrate' -l wait -x -d 'how long to wait for locks, in all (30s)'
+complete -c eventferryctl -n '__eventferryctl_is migrate' -s h -l help -d 'a short help'
+
+complete -c eventferryctl -n __eventferryctl_is_none -a status -d 'show how the outboxes of a running daemon are'
+complete -c eventferryctl -n '__eventferryctl_is status' -a '(__eventferryctl_outboxes)' -d outbox
+complete -c eventferryctl -n '__eventferryctl_is status' -l json -d 'the whole picture as JSON'
+complete -c eventferryctl -n '__eventferryctl_is status' -l socket -r -F -d 'the daemon\'s control socket (that of the configuration)'
+complete -c eventferryctl -n '__eventferryctl_is status' -s h -l help -d 'a short help'
+
+complete -c eventferryctl -n __eventferryctl_is_none -a pause -d 'stop relaying a table, whichever relay owns it'
+complete -c eventferryctl -n '__eventferryctl_is pause' -a '(__eventferryctl_outboxes)' -d outbox
+complete -c eventferryctl -n '__eventferryctl_is pause' -l all -d 'every outbox of this daemon'
+complete -c eventferryctl -n '__eventferryctl_is pause' -l reason -x -d 'for whoever looks at the status'
+complete -c eventferryctl -n '__eventferryctl_is pause' -l socket -r -F -d 'the daemon\'s control socket (that of the configuration)'
+complete -c eventferryctl -n '__eventferryctl_is pause' -s h -l help -d 'a short help'
+
+complete -c eventferryctl -n __eventferryctl_is_none -a resume -d 'end a pause or a drain'
+complete -c eventferryctl -n '__eventferryctl_is resume' -a '(__eventferryctl_outboxes)' -d outbox
+complete -c eventferryctl -n '__eventferryctl_is resume' -l all -d 'every outbox of this daemon'
+complete -c eventferryctl -n '__eventferryctl_is resume' -l socket -r -F -d 'the daemon\'s control socket (that of the configuration)'
+complete -c eventferryctl -n '__eventferryctl_is resume' -s h -l help -d 'a short help'
+
+complete -c eventferryctl -n __eventferryctl_is_none -a drain -d 'stop reading and wait until nothing is in flight'
+complete -c eventferryctl -n '__eventferryctl_is drain' -a '(__eventferryctl_outboxes)' -d outbox
+complete -c eventferryctl -n '__eventferryctl_is drain' -l all -d 'every outbox of this daemon'
+complete -c eventferryctl -n '__eventferryctl_is drain' -l timeout -x -d 'how long to wait (30s)'
+complete -c eventferryctl -n '__eventferryctl_is drain' -l socket -r -F -d 'the daemon\'s control socket (that of the configuration)'
+complete -c eventferryctl -n '__eventferryctl_is drain' -s h -l help -d 'a short help'
+
+complete -c eventferryctl -n __eventferryctl_is_none -a reload -d 'make the daemon read its configuration again'
+complete -c eventferryctl -n '__eventferryctl_is reload' -l socket -r -F -d 'the daemon\'s control socket (that of the configuration)'
+complete -c eventferryctl -n '__eventferryctl_is reload' -s h -l help -d 'a short help'
+
+complete -c eventferryctl -n __eventferryctl_is_none -a lag -d 'show how far the outboxes are behind'
+complete -c eventferryctl -n '__eventferryctl_is lag' -a '(__eventferryctl_outboxes)' -d outbox
+complete -c eventferryctl -n '__eventferryctl_is lag' -l json -d 'the same as JSON'
+complete -c eventferryctl -n '__eventferryctl_is lag' -l socket -r -F -d 'the daemon\'s control socket (that of the configuration)'
+complete -c eventferryctl -n '__eventferryctl_is lag' -s h -l help -d 'a short help'
+
+complete -c eventferryctl -n __eventferryctl_is_none -a top -d 'watch the outboxes at work'
+complete -c eventferryctl -n '__eventferryctl_is top' -a '(__eventferryctl_outboxes)' -d outbox
+complete -c eventferryctl -n '__eventferryctl_is top' -l interval -x -d 'between two looks (2s)'
+complete -c eventferryctl -n '__eventferryctl_is top' -l once -d 'one look, without the screen'
+complete -c eventferryctl -n '__eventferryctl_is top' -l socket -r -F -d 'the daemon\'s control socket (that of the configuration)'
+complete -c eventferryctl -n '__eventferryctl_is top' -s h -l help -d 'a short help'
+
+complete -c eventferryctl -n __eventferryctl_is_none -a topics -d 'describe, validate or make topics in Kafka'
+complete -c eventferryctl -n '__eventferryctl_is topics' -a 'describe validate ensure'
+complete -c eventferryctl -n '__eventferryctl_is topics' -a '(__eventferryctl_outboxes)' -d outbox
+complete -c eventferryctl -n '__eventferryctl_is topics' -l topic -x -d 'this topic, perhaps more than one'
+complete -c eventferryctl -n '__eventferryctl_is topics' -l partitions -x -d 'of new topics (the brokers\' default)'
+complete -c eventferryctl -n '__eventferryctl_is topics' -l replication-factor -x -d 'the same'
+complete -c eventferryctl -n '__eventferryctl_is topics' -l setting -x -d 'a setting of these topics, perhaps more than one'
+complete -c eventferryctl -n '__eventferryctl_is topics' -l grow -d 'add partitions to topics that have fewer'
+complete -c eventferryctl -n '__eventferryctl_is topics' -l dry-run -d 'ask the brokers whether they would, and change nothing'
+complete -c eventferryctl -n '__eventferryctl_is topics' -l yes -d 'do it without asking'
+complete -c eventferryctl -n '__eventferryctl_is topics' -l brokers -x -d 'not those of the configuration'
+complete -c eventferryctl -n '__eventferryctl_is topics' -l json -d 'the same as JSON'
+complete -c eventferryctl -n '__eventferryctl_is topics' -l socket -r -F -d 'the daemon\'s control socket (that of the configuration)'
+complete -c eventferryctl -n '__eventferryctl_is topics' -s h -l help -d 'a short help'
+
+complete -c eventferryctl -n __eventferryctl_is_none -a log-level -d 'log more or less for a while'
+complete -c eventferryctl -n '__eventferryctl_is log-level' -a 'admin base daemon kafka loop main relay store debug info warn error reset'
+complete -c eventferryctl -n '__eventferryctl_is log-level' -l for -x -d 'until then (15m), at most 24h'
+complete -c eventferryctl -n '__eventferryctl_is log-level' -l json -d 'what is in force, as JSON'
+complete -c eventferryctl -n '__eventferryctl_is log-level' -l socket -r -F -d 'the daemon\'s control socket (that of the configuration)'
+complete -c eventferryctl -n '__eventferryctl_is log-level' -s h -l help -d 'a short help'
