@@ -46,7 +46,7 @@ _eventferryctl()
             compopt -o filenames 2>/dev/null
             return
             ;;
-        --app-role | --brokers | --existing | --for | --grant-to | --interval | --outbox | --partitions | --reason | --replication-factor | --setting | --table | --timeout | --topic | --url | --wait)
+        --app-role | --brokers | --existing | --for | --grant-to | --interval | --old-transaction | --outbox | --partitions | --reason | --replication-factor | --setting | --table | --timeout | --topic | --url | --wait)
             return
             ;;
         --driver)
@@ -56,8 +56,9 @@ _eventferryctl()
     esac
     verb=$(_eventferryctl_verb)
     case $verb in
-        '') words='-c --config -V --version -h --help migrate status pause resume drain reload lag top topics log-level' ;;
+        '') words='-c --config -V --version -h --help migrate doctor status pause resume drain reload lag top topics log-level' ;;
         migrate) words='--outbox --table --url --print --driver --grant-to --app-role --existing --doorbell --no-doorbell --remove-doorbell --wait -h --help' ;;
+        doctor) words='--json -q --quiet --list --no-kafka --no-database --old-transaction -h --help' outboxes=yes ;;
         status) words='--json --socket -h --help' outboxes=yes ;;
         pause) words='--all --reason --socket -h --help' outboxes=yes ;;
         resume) words='--all --socket -h --help' outboxes=yes ;;

@@ -61,6 +61,16 @@ complete -c eventferryctl -n '__eventferryctl_is migrate' -l remove-doorbell -d 
 complete -c eventferryctl -n '__eventferryctl_is migrate' -l wait -x -d 'how long to wait for locks, in all (30s)'
 complete -c eventferryctl -n '__eventferryctl_is migrate' -s h -l help -d 'a short help'
 
+complete -c eventferryctl -n __eventferryctl_is_none -a doctor -d 'look at everything the daemon needs, and say what mends it'
+complete -c eventferryctl -n '__eventferryctl_is doctor' -a '(__eventferryctl_outboxes)' -d outbox
+complete -c eventferryctl -n '__eventferryctl_is doctor' -l json -d 'all findings as JSON'
+complete -c eventferryctl -n '__eventferryctl_is doctor' -s q -l quiet -d 'only what is not well'
+complete -c eventferryctl -n '__eventferryctl_is doctor' -l list -d 'what is looked at, and end'
+complete -c eventferryctl -n '__eventferryctl_is doctor' -l no-kafka -d 'leave the brokers alone'
+complete -c eventferryctl -n '__eventferryctl_is doctor' -l no-database -d 'leave the databases alone'
+complete -c eventferryctl -n '__eventferryctl_is doctor' -l old-transaction -x -d 'a transaction open for longer is a warning (5m)'
+complete -c eventferryctl -n '__eventferryctl_is doctor' -s h -l help -d 'a short help'
+
 complete -c eventferryctl -n __eventferryctl_is_none -a status -d 'show how the outboxes of a running daemon are'
 complete -c eventferryctl -n '__eventferryctl_is status' -a '(__eventferryctl_outboxes)' -d outbox
 complete -c eventferryctl -n '__eventferryctl_is status' -l json -d 'the whole picture as JSON'
