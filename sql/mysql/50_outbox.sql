@@ -7,7 +7,7 @@
 -- is in the server's time zone, since that is what those applications write. Reads take unfinished
 -- rows in the order of their ids, which (status, id) serves.
 --@ step: table :"table_schema".:"table"
---@ if: new_table
+--@ if: new_table own_layout
 --@ unless: SELECT EXISTS (SELECT 1 FROM information_schema.TABLES
 --@           WHERE TABLE_SCHEMA = :'table_schema' AND TABLE_NAME = :'table')
 CREATE TABLE :"table_schema".:"table" (

@@ -177,10 +177,13 @@ bool ef_syntax_topic_glob(const char *text, struct ef_error *err)
     return true;
 }
 
+/* A name of MySQL's (64 characters of four bytes at most) and a header's. */
+enum { COLUMN_MAX_BYTES = 512 };
+
 bool ef_syntax_header_column(const char *text, struct ef_error *err)
 {
     const char *colon = strchr(text, ':');
-    if (!text[0] || colon == text || (colon && !colon[1]))
+    if (!text[0] || colon == text || (colon && !colon[1]) || strlen(text) > COLUMN_MAX_BYTES)
         return refuse(err, "names no column and header; write for example \"type:eventType\"");
     return true;
 }

@@ -9,6 +9,9 @@
 #include "ctl/db.h"
 #include "ctl/plan.h"
 
+/* What a number more or less would not change. */
+enum { EF_FACTS_ROWS_MAX = 10001 };
+
 struct ef_fact_column {
     char *name;
     /* As an archive has it. PostgreSQL: without length or precision, for an archive sets no limits
@@ -42,6 +45,7 @@ struct ef_facts {
 
     /* --- MySQL --- */
     char *engine;          /* of the table */
+    int rows;              /* of a table of layout debezium: at most EF_FACTS_ROWS_MAX */
     bool procedure_exists; /* eventferry_archive_maintain, of whatever text */
 };
 

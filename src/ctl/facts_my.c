@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: MIT
 /* information_schema of MariaDB and MySQL. The look-ups name what they look for as the steps do. */
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -75,6 +76,22 @@ static bool load_own(struct ef_db *db, const struct ef_vars *vars, struct ef_fac
                          &facts->archive_user, err);
 }
 
+/* Adding numbers holds writers up for as long as the table is large. */
+static bool count_rows(struct ef_db *db, const struct ef_migration *migration,
+                       const struct ef_vars *vars, struct ef_facts *facts, struct ef_error *err)
+{
+    char *text = NULL, sql[128];
+    if (!migration->debezium || !facts->exists)
+        return true;
+    snprintf(sql, sizeof(sql),
+             "SELECT COUNT(*) FROM (SELECT 1 FROM :\"table_schema\".:\"table\" LIMIT %d) x",
+             EF_FACTS_ROWS_MAX);
+    bool ok = ef_facts_text(db, vars, sql, &text, err);
+    facts->rows = ok && text ? atoi(text) : 0;
+    free(text);
+    return ok;
+}
+
 /* Who may not read the grant tables learns it from the GRANT. */
 static bool find_account(struct ef_db *db, const char *given, struct ef_facts *facts,
                          struct ef_error *err)
@@ -118,6 +135,7 @@ bool ef_facts_load_mysql(struct ef_db *db, const struct ef_migration *migration,
     for (size_t i = 0; i < sizeof(looks) / sizeof(looks[0]); i++)
         if (!ef_facts_look(db, vars, &looks[i], err))
             return false;
-    return load_own(db, vars, facts, err) && find_account(db, migration->relay_role, facts, err) &&
+    return count_rows(db, migration, vars, facts, err) && load_own(db, vars, facts, err) &&
+           find_account(db, migration->relay_role, facts, err) &&
            find_account(db, migration->app_role, facts, err);
 }

@@ -331,7 +331,10 @@ bool ef_plan_check_debezium(const struct ef_plan *plan, struct ef_findings *find
     const struct ef_migration *migration = plan->migration;
     if (!migration->debezium || !plan->facts || !plan->facts->exists)
         return true;
-    if (!found(plan, EF_COL_ID) && found(plan, EF_COL_STATUS))
+    /* in MySQL a migration may have stopped in its middle; these come before status */
+    bool begun = migration->dialect == EF_DIALECT_MYSQL && found(plan, EF_COL_ATTEMPTS) &&
+                 found(plan, EF_COL_NEXT_RETRY_AT);
+    if (!found(plan, EF_COL_ID) && found(plan, EF_COL_STATUS) && !begun)
         return ef_error_set(err, EF_CLASS_CONFIG,
                             "the table has a column '%s' but none '%s': map another name to status "
                             "under `columns`, and migrate adds it",
@@ -350,6 +353,7 @@ void ef_plan_set_debezium(const struct ef_plan *plan, struct ef_vars *vars)
     bool on = migration->debezium;
     ef_vars_set(vars, "debezium", on ? "yes" : NULL);
     ef_vars_set(vars, "existing_pending", on && migration->existing_pending ? "yes" : NULL);
+    ef_vars_set(vars, "existing_sent", on && !migration->existing_pending ? "yes" : NULL);
     ef_vars_set(vars, "event_id", on ? columns[EF_COL_MESSAGE_ID].name : NULL);
     ef_vars_set(vars, "event_type", on ? columns[EF_COL_AGGREGATE_TYPE].name : NULL);
     ef_vars_set(vars, "payload", columns[EF_COL_PAYLOAD].name);

@@ -55,6 +55,9 @@ static void set_names(const struct ef_plan *plan, struct ef_vars *vars)
     snprintf(unique, sizeof(unique), "uq_%s", migration->table.table);
     ef_my_derived_name(name, unique, "_message_id");
     ef_vars_set(vars, "index_message_id", name);
+    ef_my_derived_name(name, unique, "_seq");
+    ef_vars_set(vars, "index_id", name);
+    ef_vars_set(vars, "aggregate_id", plan->columns[EF_COL_AGGREGATE_ID].name);
     ef_vars_set(vars, "id", ef_plan_id(plan));
     ef_vars_set(vars, "status", plan->columns[EF_COL_STATUS].name);
     ef_vars_set(vars, "message_id",
@@ -62,6 +65,39 @@ static void set_names(const struct ef_plan *plan, struct ef_vars *vars)
     ef_vars_set(vars, "new_table", plan->new_table ? "yes" : NULL);
     ef_vars_set(vars, "old_table", plan->new_table ? NULL : "yes");
     ef_vars_set(vars, "own_layout", migration->columns ? NULL : "yes");
+}
+
+/*
+ * An AUTO_INCREMENT column is added by a rebuild that lets nobody write: 16 000 rows of 300 bytes
+ * took MariaDB 10.11 0.8 s and MySQL 8.0 1.1 s on two cores, eight times as many 2.3 s and 9.3 s.
+ */
+static bool check_rows(const struct ef_plan *plan, struct ef_findings *findings,
+                       struct ef_error *err)
+{
+    const struct ef_facts *facts = plan->facts;
+    const struct ef_migration *migration = plan->migration;
+    char table[EF_PLAN_TABLE_SIZE];
+    if (!migration->debezium || !facts || !facts->exists)
+        return true;
+    bool numbered = ef_facts_column(facts, ef_plan_id(plan)) != NULL;
+    ef_plan_table_name(migration, table);
+    if (!numbered && facts->rows >= EF_FACTS_ROWS_MAX)
+        return ef_error_set(
+            err, EF_CLASS_CONFIG,
+            "%s has more than %d rows, and while the server numbers them nobody can write; put an "
+            "empty table in its place: CREATE TABLE %s_next LIKE %s; RENAME TABLE %s TO %s_before, "
+            "%s_next TO %s; and run migrate again",
+            table, EF_FACTS_ROWS_MAX - 1, table, table, table, table, table, table);
+    if (migration->existing_pending && numbered)
+        ef_plan_say(&findings->warnings,
+                    "--existing pending changed nothing: it counts only when the table is given "
+                    "its column '%s'",
+                    ef_plan_id(plan));
+    else if (migration->existing_pending && facts->rows)
+        ef_plan_say(&findings->warnings,
+                    "rows that are in the table by now go in the order of its primary key: InnoDB "
+                    "does not know in which order they were inserted");
+    return true;
 }
 
 static bool set_accounts(const struct ef_plan *plan, struct ef_vars *vars, struct ef_error *err)
@@ -87,8 +123,11 @@ bool ef_plan_make_mysql(struct ef_plan *plan, struct ef_vars *vars, struct ef_fi
     if ((plan->facts && !check_facts(plan, err)) || !ef_plan_resolve(plan, err) ||
         !set_archive(plan, vars, err) || !set_accounts(plan, vars, err))
         return false;
+    if (!ef_plan_check_debezium(plan, findings, err) || !check_rows(plan, findings, err))
+        return false;
     set_names(plan, vars);
     ef_plan_set_settled(plan, vars);
+    ef_plan_set_debezium(plan, vars);
     if (plan->facts)
         ef_plan_find_payload(plan, "MODIFY ... NULL", findings);
     return true;

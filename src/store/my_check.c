@@ -115,6 +115,42 @@ static const char *column_ddl(enum ef_column col)
     }
 }
 
+static bool debezium_missing(const struct ef_my_store *s, const char *name, struct ef_error *err)
+{
+    if (s->outbox->layout != EF_LAYOUT_DEBEZIUM)
+        return true;
+    return ef_error_set(err, EF_CLASS_CONFIG,
+                        "column %s is missing in %s; run `eventferryctl migrate`, which adds what "
+                        "the relay needs, or map another under `columns`",
+                        name, s->layout.table);
+}
+
+static bool header_columns_ok(const struct ef_my_store *s, const struct ef_my_answer *a,
+                              struct ef_error *err)
+{
+    for (size_t i = 0; i < s->outbox->header_columns.count; i++) {
+        const char *header, *entry = s->outbox->header_columns.items[i];
+        char *column = ef_config_header_column(entry, &header);
+        bool found = row_of(a, column) >= 0;
+        free(column);
+        if (!found)
+            return ef_error_set(err, EF_CLASS_CONFIG, "%s has no column for '%s' of header_columns",
+                                s->layout.table, entry);
+    }
+    return true;
+}
+
+static bool topic_ok(const struct ef_my_store *s, struct ef_error *err)
+{
+    const char *topic = s->outbox->columns[EF_COL_TOPIC].value;
+    if (!topic || !strstr(topic, EF_AGGREGATE_TYPE_WORD) || s->layout.has[EF_COL_AGGREGATE_TYPE] ||
+        s->outbox->columns[EF_COL_AGGREGATE_TYPE].value)
+        return true;
+    return ef_error_set(err, EF_CLASS_CONFIG,
+                        "the topic '%s' needs an aggregate_type, and %s has no column %s", topic,
+                        s->layout.table, s->layout.column[EF_COL_AGGREGATE_TYPE]);
+}
+
 static bool column_ok(struct ef_my_store *s, const struct ef_my_answer *a, enum ef_column col,
                       struct ef_error *err)
 {
@@ -131,12 +167,13 @@ static bool column_ok(struct ef_my_store *s, const struct ef_my_answer *a, enum 
         return true;
     }
     if (name && (ddl || s->outbox->columns[col].named))
-        return ef_error_set(
-            err, EF_CLASS_CONFIG,
-            "column %s (%s) is missing in %s; run ALTER TABLE %s ADD COLUMN %s %s, or map another "
-            "under `columns`",
-            l->column[col], ef_column_names[col], l->table, l->table, l->column[col],
-            ddl ? ddl : "VARCHAR(255)");
+        return debezium_missing(s, name, err) &&
+               ef_error_set(err, EF_CLASS_CONFIG,
+                            "column %s (%s) is missing in %s; run ALTER TABLE %s ADD COLUMN %s %s, "
+                            "or map another "
+                            "under `columns`",
+                            l->column[col], ef_column_names[col], l->table, l->table,
+                            l->column[col], ddl ? ddl : "VARCHAR(255)");
     if (!name && ddl)
         return ef_error_set(err, EF_CLASS_CONFIG, "columns.%s cannot be a constant; name a column",
                             ef_column_names[col]);
@@ -194,7 +231,7 @@ static bool columns_ok(struct ef_my_store *s, const struct ef_my_answer *a, stru
     for (int col = 0; col < EF_COL_COUNT; col++)
         if (!column_ok(s, a, (enum ef_column)col, err))
             return false;
-    if (!types_ok(s, a, err))
+    if (!topic_ok(s, err) || !header_columns_ok(s, a, err) || !types_ok(s, a, err))
         return false;
     s->layout.payload_is_json = strcmp(l->type[EF_COL_PAYLOAD], "json") == 0;
     s->info.has_last_error = l->has[EF_COL_LAST_ERROR];

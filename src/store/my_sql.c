@@ -15,7 +15,7 @@
 
 #include "outbox/headers.h"
 
-enum { PIECE_MAX = 16384 };
+enum { PIECE_MAX = 65536 };
 
 static char *finish(struct ef_buf *b)
 {
@@ -132,12 +132,35 @@ void ef_my_sql_time(const struct ef_my_store *s, int64_t us, struct ef_buf *out)
 
 /* --- rows --- */
 
+/* A constant, in which a topic's pattern may speak of the row's aggregate type. */
+static void put_constant(const struct ef_my_store *s, const char *text, struct ef_buf *out)
+{
+    enum { WORD_BYTES = sizeof(EF_AGGREGATE_TYPE_WORD) - 1 };
+    const char *word = text ? strstr(text, EF_AGGREGATE_TYPE_WORD) : NULL;
+    if (!word) {
+        ef_my_sql_literal(out, text);
+        return;
+    }
+    ef_buf_puts(out, "CONCAT(");
+    for (; word; word = strstr(text, EF_AGGREGATE_TYPE_WORD)) {
+        char *before = ef_xstrndup(text, (size_t)(word - text));
+        ef_my_sql_literal(out, before);
+        free(before);
+        ef_buf_puts(out, ", ");
+        ef_my_sql_text(s, EF_COL_AGGREGATE_TYPE, out);
+        ef_buf_puts(out, ", ");
+        text = word + WORD_BYTES;
+    }
+    ef_my_sql_literal(out, text);
+    ef_buf_puts(out, ")");
+}
+
 void ef_my_sql_text(const struct ef_my_store *s, enum ef_column col, struct ef_buf *out)
 {
     if (s->layout.has[col])
         ef_buf_printf(out, "o.%s", s->layout.column[col]);
     else
-        ef_my_sql_literal(out, s->outbox->columns[col].value);
+        put_constant(s, s->outbox->columns[col].value, out);
 }
 
 /*
@@ -159,11 +182,37 @@ static void put_payload(const struct ef_my_store *s, struct ef_buf *b)
     ef_buf_printf(b, "LENGTH(o.%s) > %lld THEN LENGTH(o.%s) END", p, max, p);
 }
 
+/* header_columns as a JSON object in their order, which JSON_OBJECT of MySQL does not keep. */
+static void put_header_columns(const struct ef_my_store *s, struct ef_buf *b)
+{
+    const struct ef_strings *list = &s->outbox->header_columns;
+    enum { MAX = 8 * EF_ROW_HEADERS_MAX_BYTES };
+    ef_buf_puts(b, "LEFT(CONCAT('{'");
+    for (size_t i = 0; i < list->count; i++) {
+        char quoted[EF_MY_IDENT_MAX];
+        const char *header;
+        char *column = ef_config_header_column(list->items[i], &header);
+        ef_my_quote_ident(quoted, column);
+        free(column);
+        ef_buf_puts(b, i ? ", ',', JSON_QUOTE(" : ", JSON_QUOTE(");
+        ef_my_sql_literal(b, header);
+        ef_buf_printf(b,
+                      "), ':', COALESCE(JSON_QUOTE(CAST(o.%s AS CHAR CHARACTER SET utf8mb4)), "
+                      "'null')",
+                      quoted);
+    }
+    ef_buf_printf(b, ", '}'), %d)", MAX + 1);
+}
+
 /* Headers of more than 64 KiB are refused (headers.h), and JSON writes a byte with six at most: of
  * a longer text only what shows that is loaded. */
 static void put_headers(const struct ef_my_store *s, struct ef_buf *b)
 {
     enum { MAX = 8 * EF_ROW_HEADERS_MAX_BYTES };
+    if (s->outbox->header_columns.count) {
+        put_header_columns(s, b);
+        return;
+    }
     if (!s->layout.has[EF_COL_HEADERS]) {
         ef_my_sql_text(s, EF_COL_HEADERS, b);
         return;
