@@ -91,6 +91,21 @@ CREATE TABLE :"table_schema".eventferry_command (
     KEY eventferry_command_open (outbox_id, done_at)
 ) ENGINE = InnoDB CHARACTER SET utf8mb4 COLLATE utf8mb4_bin;
 
+-- What operators hold back: a topic's or an aggregate's rows wait until they are released. Names are
+-- compared byte by byte.
+--@ step: table :"table_schema".eventferry_hold
+--@ unless: SELECT EXISTS (SELECT 1 FROM information_schema.TABLES
+--@           WHERE TABLE_SCHEMA = :'table_schema' AND TABLE_NAME = 'eventferry_hold')
+CREATE TABLE :"table_schema".eventferry_hold (
+    outbox_id INT NOT NULL,
+    kind      VARCHAR(16) NOT NULL,
+    name      VARBINARY(1024) NOT NULL,
+    actor     VARCHAR(255) NOT NULL,
+    reason    TEXT NOT NULL,
+    at        DATETIME(6) NOT NULL DEFAULT (UTC_TIMESTAMP(6)),
+    PRIMARY KEY (outbox_id, kind, name)
+) ENGINE = InnoDB CHARACTER SET utf8mb4 COLLATE utf8mb4_bin;
+
 -- What was done to rows and by whom; only ever added to. A payload appears as its SHA-256.
 --@ step: table :"table_schema".eventferry_audit
 --@ unless: SELECT EXISTS (SELECT 1 FROM information_schema.TABLES

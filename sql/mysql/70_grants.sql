@@ -45,6 +45,24 @@ GRANT SELECT, UPDATE ON :"table_schema".eventferry_fence TO :{relay_account};
 --@             AND TABLE_NAME = 'eventferry_command' AND PRIVILEGE_TYPE IN ('SELECT', 'UPDATE')
 GRANT SELECT, UPDATE ON :"table_schema".eventferry_command TO :{relay_account};
 
+-- A daemon writes down what operators ask of it; whichever relay owns the table carries it out.
+--@ step: INSERT on :"table_schema".eventferry_command for :'relay_account'
+--@ if: relay_account
+--@ verb: granted
+--@ unless: SELECT EXISTS (SELECT 1 FROM information_schema.TABLE_PRIVILEGES
+--@           WHERE GRANTEE = :'relay_account' AND TABLE_SCHEMA = :'table_schema'
+--@             AND TABLE_NAME = 'eventferry_command' AND PRIVILEGE_TYPE = 'INSERT')
+GRANT INSERT ON :"table_schema".eventferry_command TO :{relay_account};
+
+--@ step: SELECT, INSERT, DELETE on :"table_schema".eventferry_hold for :'relay_account'
+--@ if: relay_account
+--@ verb: granted
+--@ unless: SELECT COUNT(DISTINCT PRIVILEGE_TYPE) = 3 FROM information_schema.TABLE_PRIVILEGES
+--@           WHERE GRANTEE = :'relay_account' AND TABLE_SCHEMA = :'table_schema'
+--@             AND TABLE_NAME = 'eventferry_hold'
+--@             AND PRIVILEGE_TYPE IN ('SELECT', 'INSERT', 'DELETE')
+GRANT SELECT, INSERT, DELETE ON :"table_schema".eventferry_hold TO :{relay_account};
+
 --@ step: SELECT on :"table_schema".eventferry_outbox for :'relay_account'
 --@ if: relay_account
 --@ verb: granted

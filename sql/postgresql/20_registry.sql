@@ -62,6 +62,19 @@ CREATE TABLE :"schema".command (
 );
 CREATE INDEX command_open ON :"schema".command (outbox_id, id) WHERE done_at IS NULL;
 
+-- What operators hold back: a topic's or an aggregate's rows wait until they are released.
+--@ step: table :"schema".hold
+--@ unless: SELECT to_regclass(format('%I.hold', :'schema')) IS NOT NULL
+CREATE TABLE :"schema".hold (
+    outbox_id int NOT NULL REFERENCES :"schema".outbox ON DELETE CASCADE,
+    kind      text NOT NULL CHECK (kind IN ('topic', 'aggregate')),
+    name      text NOT NULL,
+    actor     text NOT NULL,
+    reason    text NOT NULL DEFAULT '',
+    at        timestamptz NOT NULL DEFAULT now(),
+    PRIMARY KEY (outbox_id, kind, name)
+);
+
 -- What was done to rows and by whom; only ever added to. A payload appears as its SHA-256.
 --@ step: table :"schema".audit
 --@ unless: SELECT to_regclass(format('%I.audit', :'schema')) IS NOT NULL

@@ -40,6 +40,22 @@ GRANT UPDATE (:{settle_columns}) ON :"table_schema".:"table" TO :"relay_role";
 --@ verb: granted
 GRANT SELECT, UPDATE ON :"schema".lease, :"schema".command TO :"relay_role";
 
+-- A daemon writes down what operators ask of it; whichever relay owns the table carries it out.
+--@ step: INSERT on :"schema".command for :"relay_role"
+--@ if: relay_role
+--@ unless: SELECT has_table_privilege(:'relay_role',
+--@           CAST(to_regclass(format('%I.command', :'schema')) AS oid), 'INSERT')
+--@ verb: granted
+GRANT INSERT ON :"schema".command TO :"relay_role";
+
+--@ step: SELECT, INSERT, DELETE on :"schema".hold for :"relay_role"
+--@ if: relay_role
+--@ unless: SELECT bool_and(has_table_privilege(:'relay_role', t, p))
+--@           FROM (VALUES ('SELECT'), ('INSERT'), ('DELETE')) r(p),
+--@                CAST(to_regclass(format('%I.hold', :'schema')) AS oid) t
+--@ verb: granted
+GRANT SELECT, INSERT, DELETE ON :"schema".hold TO :"relay_role";
+
 --@ step: SELECT, UPDATE of the pause mark on :"schema".outbox for :"relay_role"
 --@ if: relay_role
 --@ unless: SELECT count(*) = 3 FROM pg_attribute

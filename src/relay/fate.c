@@ -266,7 +266,18 @@ static bool may_write(const struct ef_relay *r)
            ef_clock_mono().us >= r->fate_pause_until_us;
 }
 
-static struct ef_decision decision_of(const struct ef_entry *e)
+/* "record MSG_SIZE_TOO_LARGE: what the broker said": whoever lists rows looks for its beginning. */
+static const char *last_error_of(struct ef_relay *r, const struct ef_error *err)
+{
+    char text[sizeof(err->text) + sizeof(err->name) + 32];
+    if (!err)
+        return NULL;
+    int n = snprintf(text, sizeof(text), "%s%s%s: %s", ef_class_name(err->class),
+                     err->name[0] ? " " : "", err->name, err->text);
+    return ef_arena_copy(&r->scratch, text, (size_t)n + 1);
+}
+
+static struct ef_decision decision_of(struct ef_relay *r, const struct ef_entry *e)
 {
     static const enum ef_decision_kind kinds[] = {[EF_ENTRY_RETRY] = EF_DECIDE_RETRY,
                                                   [EF_ENTRY_DEAD] = EF_DECIDE_DEAD,
@@ -277,7 +288,7 @@ static struct ef_decision decision_of(const struct ef_entry *e)
                                 .kind = kinds[e->fate],
                                 .attempts = e->attempts,
                                 .delay_ms = e->delay_ms,
-                                .error = e->error ? e->error->text : NULL};
+                                .error = last_error_of(r, e->error)};
 }
 
 void ef_relay_barrier_step(struct ef_relay *r)
@@ -289,8 +300,9 @@ void ef_relay_barrier_step(struct ef_relay *r)
     int count = ef_window_decide(r->window, entries, DECIDE_ROWS_MAX);
     if (count == 0)
         return;
+    ef_arena_reset(&r->scratch);
     for (int i = 0; i < count; i++)
-        decisions[i] = decision_of(entries[i]);
+        decisions[i] = decision_of(r, entries[i]);
     r->deciding = true;
     r->barriers++;
     ef_metric_add(r->m.barriers, 1);
@@ -375,7 +387,7 @@ static int64_t settle_below(struct ef_relay *r, int64_t now)
     const struct ef_entry *flying = ef_window_first(r->window, EF_ENTRY_IN_FLIGHT);
     int64_t patience_us = flying ? SETTLE_BUSY_US : SETTLE_QUIET_US;
     int64_t left_us = oldest->acked_at.us + patience_us - now;
-    if (r->state != EF_RELAY_RUNNING || left_us <= 0)
+    if (r->state != EF_RELAY_RUNNING || r->standing_still || left_us <= 0)
         return INT64_MAX;
     if (flying && w->count[EF_ENTRY_DELIVERED] >= SETTLE_ROWS_MIN &&
         flying->id - r->settled_below >= SETTLE_ROWS_MIN)

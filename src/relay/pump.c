@@ -22,6 +22,9 @@
 /* The lease's end is looked for before every 32nd message: at most so many go too late, as those do
  * that the publisher holds already. */
 enum { PRODUCE_PER_TURN = 2048, LEASE_LOOK_EVERY = 32 };
+/* Rows that an operator holds are looked at again after an hour, lest one whose release was lost
+ * waits for ever. */
+enum { HELD_MS = 60 * 60 * 1000 };
 
 static void try_fetch(struct ef_relay *r);
 
@@ -37,7 +40,8 @@ bool ef_relay_is_owner(const struct ef_relay *r)
 
 static bool may_read(const struct ef_relay *r)
 {
-    return r->state == EF_RELAY_RUNNING && ef_store_is_up(r->store) && ef_relay_lease_valid(r);
+    return r->state == EF_RELAY_RUNNING && ef_store_is_up(r->store) && ef_relay_lease_valid(r) &&
+           ef_relay_may_move(r);
 }
 
 static bool has_room(const struct ef_relay *r)
@@ -135,7 +139,7 @@ static void continue_fetch(struct ef_relay *r)
     ef_store_fetch_continue(r->store);
 }
 
-static void cancel_fetch(struct ef_relay *r)
+void ef_relay_cancel_fetch(struct ef_relay *r)
 {
     if (!r->fetching || r->fetch_cancelled)
         return;
@@ -149,7 +153,7 @@ static void on_stall(void *arg)
 {
     struct ef_relay *r = arg;
     ef_debug("read given up: no room for its rows", EF_STR("outbox", r->outbox->name));
-    cancel_fetch(r);
+    ef_relay_cancel_fetch(r);
 }
 
 static void admit(struct ef_relay *r, struct ef_batch *batch, const struct ef_row *row, ef_mono now)
@@ -310,11 +314,27 @@ static void hand_over(struct ef_relay *r, struct ef_entry *e)
     }
 }
 
+/* A row of a held topic or aggregate waits, with its attempts unchanged, until it is released. */
+static bool held_by_operator(struct ef_relay *r, struct ef_entry *e)
+{
+    const struct ef_hold *hold = ef_holds_of(&r->holds, e->row->topic, e->row->aggregate_id);
+    struct ef_error err;
+    if (!hold)
+        return false;
+    ef_error_set(&err, EF_CLASS_DESTINATION, "its %s is held by %s%s%s",
+                 hold->topic ? "topic" : "aggregate", hold->actor, hold->reason[0] ? ": " : "",
+                 hold->reason);
+    ef_relay_hold_for_topic(r, e, HELD_MS, &err);
+    return true;
+}
+
 static void produce_one(struct ef_relay *r, struct ef_entry *e)
 {
     int64_t delay_ms = 0;
     struct ef_error err;
     enum ef_topic_answer answer = EF_TOPIC_OPEN;
+    if (r->holds.count > 0 && held_by_operator(r, e))
+        return;
     if (r->destinations.count > 0)
         answer = ef_destinations_ask(&r->destinations, e->row->topic, ef_clock_mono(), &delay_ms);
     if (answer == EF_TOPIC_WAIT) {
@@ -330,6 +350,8 @@ static void produce(struct ef_relay *r)
 {
     struct ef_entry *e;
     int left = PRODUCE_PER_TURN;
+    if (!ef_relay_may_move(r))
+        return;
     while (!r->full && r->state == EF_RELAY_RUNNING && (e = ef_window_next(r->window))) {
         if (left % LEASE_LOOK_EVERY == 0 && !ef_relay_lease_valid(r))
             return;
@@ -365,7 +387,7 @@ const struct ef_publisher_upcalls ef_relay_publisher_upcalls = {
     .delivery = ef_relay_delivery, .room = on_room, .outage = on_outage};
 
 /* A pause may be long and the rows may change meanwhile: they are read again. */
-static void drop_unsent(struct ef_relay *r)
+void ef_relay_drop_unsent(struct ef_relay *r)
 {
     int64_t lowest = ef_window_drop_unsent(r->window);
     if (lowest != INT64_MAX)
@@ -378,9 +400,10 @@ static void pump(void *arg)
     if (!ef_relay_is_owner(r))
         return;
     if (ef_window_barrier_wanted(r->window) && !r->deciding)
-        cancel_fetch(r);
+        ef_relay_cancel_fetch(r);
+    ef_relay_commands_step(r);
     if (r->state == EF_RELAY_PAUSED || r->state == EF_RELAY_DRAINING)
-        drop_unsent(r); /* also what came back from a replaced producer meanwhile */
+        ef_relay_drop_unsent(r); /* also what came back from a replaced producer meanwhile */
     continue_fetch(r);
     try_fetch(r);
     ef_relay_settle_step(r);
@@ -394,7 +417,7 @@ static void pump(void *arg)
 
 void ef_relay_forget(struct ef_relay *r)
 {
-    cancel_fetch(r);
+    ef_relay_cancel_fetch(r);
     ef_timer_stop(&r->fetch_timer);
     ef_timer_stop(&r->stall_timer);
     ef_timer_stop(&r->full_timer);
@@ -404,6 +427,7 @@ void ef_relay_forget(struct ef_relay *r)
     ef_window_clear(r->window);
     ef_cursor_reset(&r->cursor);
     ef_destinations_clear(&r->destinations);
+    ef_relay_commands_forget(r);
     r->bell_armed = false;
     r->fate_failures = 0;
     r->fate_pause_until_us = 0;
@@ -438,6 +462,7 @@ void ef_relay_do_run(struct ef_relay *r)
     if (r->outbox->wake == EF_WAKE_NOTIFY)
         ef_store_arm_wakeup(r->store, false); /* a former owner may have left it armed */
     warm_topics(r);
+    ef_relay_ask_holds(r);
     ef_relay_look_start(r);
     ef_relay_pump_soon(r);
 }
@@ -446,8 +471,8 @@ void ef_relay_do_pause(struct ef_relay *r)
 {
     ef_relay_set_reason(r, "paused by %s%s%s", r->paused_by[0] ? r->paused_by : "an operator",
                         r->pause_reason[0] ? ": " : "", r->pause_reason);
-    cancel_fetch(r);
-    drop_unsent(r);
+    ef_relay_cancel_fetch(r);
+    ef_relay_drop_unsent(r);
     ef_relay_look_start(r);
     ef_relay_pump_soon(r);
 }
@@ -455,8 +480,8 @@ void ef_relay_do_pause(struct ef_relay *r)
 void ef_relay_do_drain(struct ef_relay *r)
 {
     ef_relay_set_reason(r, "stopping");
-    cancel_fetch(r);
-    drop_unsent(r);
+    ef_relay_cancel_fetch(r);
+    ef_relay_drop_unsent(r);
     ef_relay_pump_soon(r);
 }
 

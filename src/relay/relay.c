@@ -71,6 +71,7 @@ void ef_relay_do_close(struct ef_relay *r)
     ef_relay_look_stop(r);
     ef_relay_forget(r);
     r->epoch = 0;
+    ef_relay_operate_end(r);
     ef_store_close(r->store);
 }
 
@@ -224,12 +225,16 @@ const struct ef_store_user ef_relay_store_upcalls = {
     .lag = ef_relay_lag,
     .maintained = ef_relay_maintained,
     .paused = on_pause_written,
+    .operated = ef_relay_operated,
+    .next_command = ef_relay_next_command,
+    .carried_out = ef_relay_carried_out,
+    .holds = ef_relay_holds,
     .closed = on_closed,
 };
 
 /* --- operators --- */
 
-static bool nothing_under_way(const struct ef_relay *r)
+bool ef_relay_nothing_under_way(const struct ef_relay *r)
 {
     const struct ef_window_stats *w = ef_window_stats(r->window);
     return w->count[EF_ENTRY_IN_FLIGHT] + w->count[EF_ENTRY_ASIDE] + w->count[EF_ENTRY_DELIVERED] +
@@ -250,7 +255,7 @@ static void say_drained(void *arg)
 
 void ef_relay_check_drained(struct ef_relay *r)
 {
-    if (!nothing_under_way(r))
+    if (!ef_relay_nothing_under_way(r))
         return;
     if (r->drain_done && r->state != EF_RELAY_RUNNING)
         ef_defer(&r->drain_later);
@@ -318,6 +323,8 @@ struct ef_relay *ef_relay_new(const struct ef_relay_deps *deps)
     ef_relay_pump_init(r);
     ef_relay_fate_init(r);
     ef_relay_look_init(r);
+    ef_relay_commands_init(r);
+    ef_relay_operate_init(r);
     ef_timer_init(&r->look_again, r->loop, "relay", on_look_again, r);
     ef_deferred_init(&r->drain_later, r->loop, "relay", say_drained, r);
     r->store = deps->make_store(deps->make_store_arg, r->outbox, &ef_relay_store_upcalls, r);

@@ -43,6 +43,13 @@ struct ef_relay_paused_topic {
     int64_t next_probe_ms; /* from now */
 };
 
+struct ef_relay_hold {
+    bool topic; /* else an aggregate */
+    char name[250];
+    char by[128], reason[256];
+    int64_t at_us; /* wall clock of the database */
+};
+
 /* A picture of the moment, for /status, /readyz, the control socket. Strings are copies. */
 struct ef_relay_status {
     const char *name, *database, *table; /* borrowed from the config */
@@ -65,6 +72,9 @@ struct ef_relay_status {
     int64_t oldest_in_flight_ms;
     struct ef_relay_paused_topic topics[16];
     int topic_count; /* all paused topics; the first 16 are above */
+    struct ef_relay_hold holds[16];
+    int hold_count;       /* all of them; the first 16 are above. The owner knows them */
+    int commands_waiting; /* operators' requests that the owner has not carried out yet */
     const char *on_delivered, *wake;
 };
 
@@ -98,6 +108,26 @@ void ef_relay_pause(struct ef_relay *relay, bool pause, const char *actor, const
  * nothing is in flight. */
 void ef_relay_drain(struct ef_relay *relay, void (*done)(void *arg, const struct ef_error *err),
                     void *arg);
+
+enum ef_operation_kind { EF_OPERATION_ROWS, EF_OPERATION_COMMAND };
+
+/* What operators ask of an outbox's rows; borrowed until the call returns. */
+struct ef_operation {
+    enum ef_operation_kind kind;
+    struct ef_row_filter filter;     /* ROWS */
+    const char *verb, *args, *actor; /* COMMAND; args is a JSON object (outbox/command.h) */
+};
+
+/*
+ * ROWS lists them; a COMMAND goes into the command table, where the owner, whichever relay that is,
+ * finds it with its next renewal. done() is called once, never from inside: with the listing, or
+ * the command's result. Errors: CONFIG (it makes no sense, or cannot be done so), OUTAGE (no
+ * database), BUSY (too many at once), UNCERTAIN (nobody carried it out within a minute: it waits
+ * on; the text says for what).
+ */
+void ef_relay_operate(struct ef_relay *relay, const struct ef_operation *operation,
+                      void (*done)(void *arg, const char *json, const struct ef_error *err),
+                      void *arg);
 
 /* Take over reloadable options of another config (the relay keeps borrowing it instead of the old
  * one). */

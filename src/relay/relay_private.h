@@ -2,7 +2,8 @@
 /*
  * The relay's inside, shared by its files: relay.c (life, state machine, operators), lease.c
  * (owning the table), pump.c (rows in, messages out), fate.c (reports, decisions, settling), look.c
- * (lag, upkeep), stats.c (metrics, status). Not for other rooms.
+ * (lag, upkeep), commands.c (operators' acts, carried out by the owner), operate.c (operators'
+ * questions), stats.c (metrics, status). Not for other rooms.
  */
 #pragma once
 
@@ -11,6 +12,7 @@
 #define EF_LOG_ROOM "relay"
 #include "base/log.h"
 #include "base/rng.h"
+#include "outbox/command.h"
 #include "outbox/cursor.h"
 #include "outbox/deadletter.h"
 #include "outbox/destinations.h"
@@ -28,6 +30,8 @@ struct ef_relay_metrics { /* handles, for the hot paths */
     struct ef_metric *fetch_duration, *settle_duration;
     struct ef_metric *wake_poll, *wake_notify, *wake_retry, *wake_full;
 };
+
+struct operation; /* operate.c */
 
 struct topic_metrics; /* produced and delivered by topic, stats.c */
 
@@ -113,6 +117,22 @@ struct ef_relay {
     void (*drain_done)(void *arg, const struct ef_error *err);
     void *drain_arg;
     struct ef_deferred drain_later;
+    struct operation *operations; /* list, oldest first */
+    int operation_count;
+    bool operating; /* one of them is with the store */
+    struct ef_timer operate_timer;
+
+    /* their commands, when we own the table */
+    int commands_waiting; /* in the table, as the last renewal told; 0: none is known */
+    bool asking_command, carrying_out;
+    bool has_command; /* this one is next */
+    struct ef_command command;
+    bool standing_still; /* nothing is read or produced until it is done */
+    int64_t stood_still_us, commands_not_before_us;
+    int64_t last_command, carrying_number;
+    struct ef_timer commands_timer;
+    struct ef_holds holds;
+    bool holds_known, asking_holds, holds_again;
 
     /* numbers */
     struct ef_relay_metrics m;
@@ -159,6 +179,9 @@ void ef_relay_released(void *arg, const struct ef_error *err);
 /* pump.c */
 void ef_relay_pump_init(struct ef_relay *r);
 void ef_relay_pump_soon(struct ef_relay *r);
+void ef_relay_cancel_fetch(struct ef_relay *r);
+/* What was read and not handed over is forgotten, and read again. */
+void ef_relay_drop_unsent(struct ef_relay *r);
 void ef_relay_forget(
     struct ef_relay *r); /* window, cursor, timers: nothing of the table is known any more */
 void ef_relay_rows(void *arg, struct ef_batch *batch, bool paused);
@@ -182,6 +205,26 @@ void ef_relay_decided(void *arg, int64_t rows, const struct ef_error *err);
 void ef_relay_release_all(struct ef_relay *r);
 void ef_relay_topic_released(void *arg, int64_t rows, const struct ef_error *err);
 void ef_relay_send_dead_letters(struct ef_relay *r);
+
+/* commands.c */
+void ef_relay_commands_init(struct ef_relay *r);
+void ef_relay_commands_forget(struct ef_relay *r);
+void ef_relay_commands_told(struct ef_relay *r, int waiting);
+/* False: nothing may be read or produced now, for a command's or the holds' sake. */
+bool ef_relay_may_move(const struct ef_relay *r);
+void ef_relay_commands_step(struct ef_relay *r);
+void ef_relay_ask_holds(struct ef_relay *r);
+void ef_relay_next_command(void *arg, const struct ef_command_row *row, const struct ef_error *err);
+void ef_relay_carried_out(void *arg, int64_t rows, const struct ef_error *err);
+void ef_relay_holds(void *arg, const struct ef_hold *holds, int count, const struct ef_error *err);
+/* Nothing of ours is with the publisher or the store. */
+bool ef_relay_nothing_under_way(const struct ef_relay *r);
+
+/* operate.c */
+void ef_relay_operate_init(struct ef_relay *r);
+/* All that wait are told that there is no database any more. */
+void ef_relay_operate_end(struct ef_relay *r);
+void ef_relay_operated(void *arg, const char *json, const struct ef_error *err);
 
 /* look.c */
 void ef_relay_look_init(struct ef_relay *r);

@@ -225,6 +225,23 @@ static void copy_window(const struct ef_relay *r, struct ef_relay_status *s, int
     s->sweeps = r->cursor.sweeps;
 }
 
+static void copy_holds(const struct ef_relay *r, struct ef_relay_status *s)
+{
+    s->hold_count = r->holds.count;
+    s->commands_waiting = r->commands_waiting;
+    for (int i = 0; i < (int)(sizeof(s->holds) / sizeof(s->holds[0])); i++) {
+        const struct ef_hold *hold = ef_holds_at(&r->holds, i);
+        if (!hold)
+            return;
+        s->holds[i].topic = hold->topic;
+        s->holds[i].at_us = hold->at_us;
+        snprintf(s->holds[i].name, sizeof(s->holds[i].name), "%.*s", (int)hold->name.len,
+                 hold->name.p);
+        snprintf(s->holds[i].by, sizeof(s->holds[i].by), "%s", hold->actor);
+        snprintf(s->holds[i].reason, sizeof(s->holds[i].reason), "%s", hold->reason);
+    }
+}
+
 void ef_relay_status(const struct ef_relay *r, struct ef_relay_status *s)
 {
     int64_t now = ef_clock_mono().us;
@@ -259,6 +276,7 @@ void ef_relay_status(const struct ef_relay *r, struct ef_relay_status *s)
     s->lease_renewal_age_ms = r->epoch ? (now - r->renewed_us) / EF_MS_US : 0;
     s->last_settle_ms = r->last_settle_us ? (now - r->last_settle_us) / EF_MS_US : -1;
     copy_topics(r, s, now);
+    copy_holds(r, s);
     copy_reason(r, s);
     copy_window(r, s, now);
     /* counters kept by pure modules are brought up to date here */

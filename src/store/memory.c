@@ -161,6 +161,47 @@ static void memory_pause(struct ef_store *store, bool pause, const char *actor, 
     q->b = ef_xstrdup(reason);
 }
 
+static void memory_operate(struct ef_store *store, const struct ef_operate *operate)
+{
+    struct ef_memory_question *q = ef_memory_ask(store, EF_VERB_OPERATE);
+    if (!q)
+        return;
+    q->operate = operate->kind;
+    q->number = operate->command;
+    q->a = ef_xstrdup(operate->verb);
+    q->b = ef_xstrdup(operate->args);
+    q->c = ef_xstrdup(operate->actor);
+    if (operate->kind != EF_OPERATE_ROWS)
+        return;
+    q->filter = *operate->filter;
+    if (!q->filter.ids)
+        return;
+    q->ids = ef_xcalloc((size_t)q->filter.id_count, sizeof(*q->ids));
+    for (int i = 0; i < q->filter.id_count; i++)
+        q->ids[i] = q->filter.ids[i];
+    q->filter.ids = q->ids;
+}
+
+static void memory_next_command(struct ef_store *store)
+{
+    ef_memory_ask(store, EF_VERB_NEXT_COMMAND);
+}
+
+static void memory_carry_out(struct ef_store *store, int64_t epoch,
+                             const struct ef_command *command)
+{
+    struct ef_memory_question *q = ef_memory_ask(store, EF_VERB_CARRY_OUT);
+    if (!q)
+        return;
+    q->epoch = epoch;
+    ef_command_copy(command, &q->command);
+}
+
+static void memory_holds(struct ef_store *store)
+{
+    ef_memory_ask(store, EF_VERB_HOLDS);
+}
+
 static void memory_arm_wakeup(struct ef_store *store, bool armed)
 {
     struct ef_memory_store *s = ef_memory_store_of(store);
@@ -222,6 +263,10 @@ static const struct ef_store_ops ops = {
     .lag = memory_lag,
     .maintain = memory_maintain,
     .pause = memory_pause,
+    .operate = memory_operate,
+    .next_command = memory_next_command,
+    .carry_out = memory_carry_out,
+    .holds = memory_holds,
     .arm_wakeup = memory_arm_wakeup,
     .close = memory_close,
     .free = memory_free,

@@ -50,6 +50,7 @@ void ef_memory_free(struct ef_memory *db)
     assert(!db->listeners); /* its stores go first */
     free_state(&db->now);
     free_state(&db->saved);
+    ef_memory_free_operators(db);
     free(db);
 }
 

@@ -113,3 +113,19 @@ bool ef_memory_maintain(struct ef_memory *db, int64_t epoch, int64_t *ret_rows);
 void ef_memory_waiting(struct ef_memory *db, struct ef_waiting *ret);
 void ef_memory_lag(struct ef_memory *db, struct ef_lag *ret);
 void ef_memory_pause(struct ef_memory *db, bool pause, const char *actor, const char *reason);
+/* memory_operate.c. Answers as texts are the caller's to free. */
+char *ef_memory_rows(struct ef_memory *db, const struct ef_row_filter *filter);
+int64_t ef_memory_request(struct ef_memory *db, const char *verb, const char *args,
+                          const char *actor);
+char *ef_memory_result(const struct ef_memory *db, int64_t command);
+int ef_memory_open_commands(const struct ef_memory *db);
+/* The oldest open one, its texts the caller's to free; number 0: there is none. */
+void ef_memory_next_command(const struct ef_memory *db, struct ef_command_row *ret);
+bool ef_memory_carry_out(struct ef_memory *db, int64_t epoch, const struct ef_command *command,
+                         int64_t *ret_rows);
+struct ef_memory_hold_list {
+    struct ef_hold *items; /* owned, with their texts */
+    int count;
+};
+void ef_memory_holds(const struct ef_memory *db, struct ef_memory_hold_list *ret);
+void ef_memory_hold_list_free(struct ef_memory_hold_list *list);

@@ -18,6 +18,11 @@ struct ef_memory_question {
     char *a, *b, *c; /* owned texts */
     size_t a_len;
     bool flag;
+    enum ef_operate_kind operate;
+    struct ef_row_filter filter; /* its ids are `ids` */
+    int64_t *ids;                /* owned */
+    struct ef_command command;   /* owned */
+    int64_t number;
 };
 
 struct ef_memory_answer {
@@ -28,6 +33,9 @@ struct ef_memory_answer {
     struct ef_memory_read read;
     struct ef_waiting waiting;
     struct ef_lag lag;
+    char *json;                       /* owned */
+    struct ef_command_row command;    /* owned copies; number 0: there is none */
+    struct ef_memory_hold_list holds; /* owned copy */
 };
 
 struct ef_memory_request;

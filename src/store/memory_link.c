@@ -14,7 +14,7 @@ int64_t ef_memory_delay(const struct ef_memory_store *s, enum ef_store_verb verb
 static bool is_read(enum ef_store_verb verb)
 {
     return verb == EF_VERB_CHECK || verb == EF_VERB_FETCH || verb == EF_VERB_WAITING ||
-           verb == EF_VERB_LAG;
+           verb == EF_VERB_LAG || verb == EF_VERB_NEXT_COMMAND || verb == EF_VERB_HOLDS;
 }
 
 /* --- statements --- */
@@ -29,6 +29,33 @@ static void free_question(struct ef_memory_question *q)
     free(q->a);
     free(q->b);
     free(q->c);
+    free(q->ids);
+    ef_command_done(&q->command);
+}
+
+static void free_answer(struct ef_memory_answer *a)
+{
+    free(a->json);
+    free((char *)a->command.verb);
+    free((char *)a->command.args);
+    free((char *)a->command.actor);
+    ef_memory_hold_list_free(&a->holds);
+    a->json = NULL;
+    a->command = (struct ef_command_row){0};
+}
+
+static char *operate(struct ef_memory *db, const struct ef_memory_question *q)
+{
+    switch (q->operate) {
+    case EF_OPERATE_ROWS:
+        return ef_memory_rows(db, &q->filter);
+    case EF_OPERATE_REQUEST:
+        return ef_xprintf("{\"command\": %lld}",
+                          (long long)ef_memory_request(db, q->a, q->b, q->c));
+    case EF_OPERATE_RESULT:
+        break;
+    }
+    return ef_memory_result(db, q->number);
 }
 
 void ef_memory_statement_free(struct ef_memory_statement *statement)
@@ -91,6 +118,18 @@ static void perform(struct ef_memory *db, enum ef_store_verb verb,
     case EF_VERB_PAUSE:
         ef_memory_pause(db, q->flag, q->a, q->b);
         break;
+    case EF_VERB_OPERATE:
+        ret->json = operate(db, q);
+        break;
+    case EF_VERB_NEXT_COMMAND:
+        ef_memory_next_command(db, &ret->command);
+        break;
+    case EF_VERB_CARRY_OUT:
+        ours = ef_memory_carry_out(db, q->epoch, &q->command, &ret->rows);
+        break;
+    case EF_VERB_HOLDS:
+        ef_memory_holds(db, &ret->holds);
+        break;
     case EF_VERB_CHECK:
     case EF_VERB_COUNT:
         break;
@@ -113,6 +152,7 @@ static void on_arrival(void *arg)
     } else {
         perform(statement->server->db, verb, &statement->question, r ? &r->answer : &unheard);
         ef_memory_read_free(&unheard.read, 0);
+        free_answer(&unheard);
     }
     ef_memory_statement_free(statement);
     if (!r)
@@ -204,6 +244,18 @@ static void deliver(struct ef_memory_request *r)
     case EF_VERB_PAUSE:
         ef_store_did_pause(store, err);
         break;
+    case EF_VERB_OPERATE:
+        ef_store_did_operate(store, err ? NULL : a->json, err);
+        break;
+    case EF_VERB_NEXT_COMMAND:
+        ef_store_did_next_command(store, err || !a->command.number ? NULL : &a->command, err);
+        break;
+    case EF_VERB_CARRY_OUT:
+        ef_store_did_carry_out(store, err ? 0 : a->rows, err);
+        break;
+    case EF_VERB_HOLDS:
+        ef_store_did_holds(store, a->holds.items, err ? 0 : a->holds.count, err);
+        break;
     case EF_VERB_COUNT:
         break;
     }
@@ -215,7 +267,9 @@ void ef_memory_finish(struct ef_memory_request *r)
     struct ef_fetched fetched = r->answer.read.fetched;
     ef_memory_read_free(&r->answer.read, r->next_batch);
     r->answer.read.fetched = fetched;
+    struct ef_memory_answer texts = r->answer;
     deliver(r);
+    free_answer(&texts);
 }
 
 /* The first a store hears of a read's answer. */

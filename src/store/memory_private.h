@@ -20,6 +20,12 @@ struct ef_memory_archived {
     int64_t id, at_us;
 };
 
+struct ef_memory_command { /* a row of the command table; texts owned */
+    int64_t number;
+    char *verb, *args, *actor, *result;
+    bool done;
+};
+
 /* What a failover may take back. */
 struct ef_memory_state {
     struct ef_memory_rows rows;
@@ -58,7 +64,20 @@ struct ef_memory {
     int64_t skew_us;
     int timeline;
     char server[32];
+    /* operators' tables; a failover leaves them alone */
+    struct ef_memory_command *commands; /* owned */
+    int command_count;
+    struct ef_memory_hold_list holds;
 };
+
+/* The fence: a lease of this epoch, taken on this server. */
+bool ef_memory_ours(const struct ef_memory *db, int64_t epoch);
+/* A statement that writes uses up a transaction number. */
+void ef_memory_count_transaction(struct ef_memory *db);
+/* Settles row i if it is within the run and bounds; true: it is gone from its place. */
+bool ef_memory_settle_row(struct ef_memory *db, int i, const struct ef_settle_run *run,
+                          int64_t *rows);
+void ef_memory_free_operators(struct ef_memory *db);
 
 /* Index of the first row whose id is not below this. */
 int ef_memory_lower_bound(const struct ef_memory *db, int64_t id);

@@ -16,14 +16,13 @@ static void copy_text(char *to, size_t size, const char *from)
 
 /* The fence: a lease of this epoch, taken on this server. Whether it has expired is not asked:
  * until somebody else takes it, its owner may finish what it has begun. */
-static bool ours(const struct ef_memory *db, int64_t epoch)
+bool ef_memory_ours(const struct ef_memory *db, int64_t epoch)
 {
     const struct ef_memory_lease *lease = &db->now.lease;
     return lease->epoch == epoch && strcmp(lease->server, db->server) == 0;
 }
 
-/* A statement that writes uses up a transaction number. */
-static void count_transaction(struct ef_memory *db)
+void ef_memory_count_transaction(struct ef_memory *db)
 {
     db->now.next_xid++;
 }
@@ -43,7 +42,7 @@ void ef_memory_acquire(struct ef_memory *db, const struct ef_memory_lease_reques
     int64_t now = ef_memory_now_us(db), ttl_us = request->ttl_ms * EF_MS_US;
     *ret = (struct ef_lease){.outcome = EF_LEASE_HELD};
     copy_text(ret->owner, sizeof(ret->owner), lease->owner);
-    count_transaction(db);
+    ef_memory_count_transaction(db);
     if (lease->server[0] && strcmp(lease->server, db->server) != 0) {
         copy_text(lease->server, sizeof(lease->server), db->server);
         lease->server_seen_us = now;
@@ -76,11 +75,11 @@ void ef_memory_acquire(struct ef_memory *db, const struct ef_memory_lease_reques
 
 bool ef_memory_renew(struct ef_memory *db, int64_t epoch, int64_t ttl_ms, struct ef_renewal *ret)
 {
-    if (!ours(db, epoch))
+    if (!ef_memory_ours(db, epoch))
         return false;
     db->now.lease.expires_us = ef_memory_now_us(db) + ttl_ms * EF_MS_US;
-    count_transaction(db);
-    *ret = (struct ef_renewal){.paused = db->now.paused};
+    ef_memory_count_transaction(db);
+    *ret = (struct ef_renewal){.paused = db->now.paused, .commands = ef_memory_open_commands(db)};
     copy_text(ret->paused_by, sizeof(ret->paused_by), db->now.paused_by);
     copy_text(ret->pause_reason, sizeof(ret->pause_reason), db->now.pause_reason);
     return true;
@@ -88,11 +87,11 @@ bool ef_memory_renew(struct ef_memory *db, int64_t epoch, int64_t ttl_ms, struct
 
 bool ef_memory_release(struct ef_memory *db, int64_t epoch)
 {
-    if (!ours(db, epoch))
+    if (!ef_memory_ours(db, epoch))
         return false;
     db->now.lease.expires_us = ef_memory_now_us(db);
     db->now.lease.token[0] = '\0';
-    count_transaction(db);
+    ef_memory_count_transaction(db);
     return true;
 }
 
@@ -101,7 +100,7 @@ void ef_memory_pause(struct ef_memory *db, bool pause, const char *actor, const 
     db->now.paused = pause;
     copy_text(db->now.paused_by, sizeof(db->now.paused_by), pause ? actor : NULL);
     copy_text(db->now.pause_reason, sizeof(db->now.pause_reason), pause ? reason : NULL);
-    count_transaction(db);
+    ef_memory_count_transaction(db);
 }
 
 /* --- reading --- */
@@ -261,7 +260,7 @@ static bool any_foreign(const struct view *view)
 bool ef_memory_fetch(struct ef_memory *db, const struct ef_fetch *fetch, struct ef_memory_read *ret)
 {
     *ret = (struct ef_memory_read){0};
-    if (!ours(db, fetch->epoch))
+    if (!ef_memory_ours(db, fetch->epoch))
         return false;
     struct view view;
     int gap_rows = 0, rows = 0;
@@ -290,8 +289,8 @@ static void mark_done(struct ef_memory *db, struct ef_memory_row *row)
     row->processed_us = ef_memory_now_us(db);
 }
 
-/* Settles row i if it is within the run and bounds; true: it is gone from its place. */
-static bool settle_row(struct ef_memory *db, int i, const struct ef_settle_run *run, int64_t *rows)
+bool ef_memory_settle_row(struct ef_memory *db, int i, const struct ef_settle_run *run,
+                          int64_t *rows)
 {
     struct ef_memory_row *row = db->now.rows.items[i];
     if (row->tx || row->row.created_at_us < run->created_min_us ||
@@ -315,13 +314,13 @@ bool ef_memory_settle(struct ef_memory *db, int64_t epoch, const struct ef_settl
                       int count, int64_t *ret_rows)
 {
     *ret_rows = 0;
-    if (!ours(db, epoch))
+    if (!ef_memory_ours(db, epoch))
         return false;
-    count_transaction(db);
+    ef_memory_count_transaction(db);
     for (int k = 0; k < count; k++) {
         int i = ef_memory_lower_bound(db, runs[k].first);
         while (i < db->now.rows.count && db->now.rows.items[i]->row.id <= runs[k].last)
-            if (!settle_row(db, i, &runs[k], ret_rows))
+            if (!ef_memory_settle_row(db, i, &runs[k], ret_rows))
                 i++;
     }
     return true;
@@ -351,9 +350,9 @@ bool ef_memory_decide(struct ef_memory *db, int64_t epoch, const struct ef_decis
                       int count, int64_t *ret_rows)
 {
     *ret_rows = 0;
-    if (!ours(db, epoch))
+    if (!ef_memory_ours(db, epoch))
         return false;
-    count_transaction(db);
+    ef_memory_count_transaction(db);
     for (int k = 0; k < count; k++) {
         const struct ef_decision *d = &decisions[k];
         struct ef_memory_row *row = ef_memory_find(db, d->id);
@@ -361,7 +360,7 @@ bool ef_memory_decide(struct ef_memory *db, int64_t epoch, const struct ef_decis
             continue;
         if (d->kind == EF_DECIDE_DELIVERED) {
             struct ef_settle_run run = {d->id, d->id, d->created_us, d->created_us};
-            settle_row(db, ef_memory_lower_bound(db, d->id), &run, ret_rows);
+            ef_memory_settle_row(db, ef_memory_lower_bound(db, d->id), &run, ret_rows);
         } else if (may_mark(row, d)) {
             mark(db, row, d);
             ++*ret_rows;
@@ -375,9 +374,9 @@ bool ef_memory_release_topic(struct ef_memory *db, int64_t epoch, struct ef_slic
 {
     int64_t now = ef_memory_now_us(db);
     *ret_rows = 0;
-    if (!ours(db, epoch))
+    if (!ef_memory_ours(db, epoch))
         return false;
-    count_transaction(db);
+    ef_memory_count_transaction(db);
     for (int i = 0; i < db->now.rows.count && (limit == 0 || *ret_rows < limit); i++) {
         struct ef_memory_row *row = db->now.rows.items[i];
         if (row->tx || row->row.status != EF_STATUS_FAILED || row->next_retry_us <= now ||
@@ -468,11 +467,11 @@ static void purge_archive(struct ef_memory *db, int64_t before_us)
 bool ef_memory_maintain(struct ef_memory *db, int64_t epoch, int64_t *ret_rows)
 {
     *ret_rows = 0;
-    if (!ours(db, epoch))
+    if (!ef_memory_ours(db, epoch))
         return false;
     if (db->settings.retention_ms == 0)
         return true;
-    count_transaction(db);
+    ef_memory_count_transaction(db);
     int64_t before_us = ef_memory_now_us(db) - db->settings.retention_ms * EF_MS_US;
     if (db->settings.on_delivered == EF_ON_DELIVERED_ARCHIVE)
         purge_archive(db, before_us);

@@ -340,8 +340,11 @@ static void put_registry(const struct ef_my_store *s, struct ef_buf *b)
     ef_buf_printf(b,
                   "SELECT (SELECT MAX(version) FROM %s.eventferry_schema_version), o.outbox_id,"
                   " EXISTS (SELECT 1 FROM %s.eventferry_lease l WHERE l.outbox_id = o.outbox_id),"
-                  " o.archive_name FROM %s.eventferry_outbox o",
-                  database, database, database);
+                  " o.archive_name, EXISTS (SELECT 1 FROM information_schema.tables WHERE"
+                  " table_name = 'eventferry_hold' AND table_schema = ",
+                  database, database);
+    ef_my_sql_literal(b, s->layout.database_name);
+    ef_buf_printf(b, ") FROM %s.eventferry_outbox o", database);
     put_this(s->layout.database_name, s->layout.table_name, b);
 }
 
@@ -363,6 +366,7 @@ static bool take_registry(struct ef_my_store *s, const struct ef_my_answer *a, s
     if (!ef_my_int(a, 0, 2, 0))
         return need_migrate(err, "the table's lease row is missing");
     l->outbox_id = (int)ef_my_int(a, 0, 1, 0);
+    l->has_hold = ef_my_int(a, 0, 4, 0) != 0;
     snprintf(l->archive_name, sizeof(l->archive_name), "%s", ef_my_text(a, 0, 3));
     ef_my_quote_ident(quoted, l->archive_name);
     snprintf(l->archive, sizeof(l->archive), "%s.%s", l->database, quoted);

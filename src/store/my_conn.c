@@ -41,7 +41,7 @@ struct ef_my_request *ef_my_request_new(struct ef_buf *sql,
     return req;
 }
 
-static void request_free(struct ef_my_request *req)
+void ef_my_request_free(struct ef_my_request *req)
 {
     free(req->sql);
     free(req);
@@ -72,7 +72,7 @@ static void run_failed(void *arg)
                          conn->last_error.text);
         if (req->done)
             req->done(req->arg, NULL, &err);
-        request_free(req);
+        ef_my_request_free(req);
     }
 }
 
@@ -317,7 +317,7 @@ static void head_finished(struct ef_my_conn *conn, const struct ef_error *err)
     if (!conn->head)
         conn->tail = &conn->head;
     if (conn->state == EF_MY_SETUP) {
-        request_free(req);
+        ef_my_request_free(req);
         if (err)
             go_down(conn, err);
         else
@@ -329,7 +329,7 @@ static void head_finished(struct ef_my_conn *conn, const struct ef_error *err)
     conn->running = true; /* what `done` submits waits its turn */
     if (req->done)
         req->done(req->arg, err ? NULL : &conn->answer, err);
-    request_free(req);
+    ef_my_request_free(req);
     if (conn->generation != generation)
         return;
     conn->running = false;

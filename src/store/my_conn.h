@@ -113,6 +113,8 @@ struct ef_my_request *ef_my_request_new(struct ef_buf *sql,
                                         void (*done)(void *arg, const struct ef_my_answer *answer,
                                                      const struct ef_error *err),
                                         void *arg);
+/* One that was not submitted. */
+void ef_my_request_free(struct ef_my_request *req);
 void ef_my_conn_submit(struct ef_my_conn *conn, struct ef_my_request *req);
 
 /* Stop and go on taking rows of the running request. */

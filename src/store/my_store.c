@@ -76,6 +76,7 @@ static void close_now(void *arg)
 {
     struct ef_my_store *s = arg;
     s->intake.discard = true;
+    ef_my_operate_stop(s);
     ef_my_conn_stop(&s->read);
     ef_my_conn_stop(&s->settle);
     ef_my_conn_stop(&s->lease);
@@ -115,6 +116,10 @@ static const struct ef_store_ops ops = {
     .lag = ef_my_lag,
     .maintain = ef_my_maintain,
     .pause = ef_my_pause,
+    .operate = ef_my_operate,
+    .next_command = ef_my_next_command,
+    .carry_out = ef_my_carry_out,
+    .holds = ef_my_holds,
     .arm_wakeup = my_arm_wakeup,
     .close = my_close,
     .free = my_free,
@@ -138,6 +143,8 @@ struct ef_store *ef_mysql_new(struct ef_loop *loop, struct ef_resolver *resolver
     init_conn(s, &s->lease, resolver, "lease");
     init_conn(s, &s->read, resolver, "read");
     init_conn(s, &s->settle, resolver, "settle");
+    init_conn(s, &s->operate.conn, resolver, "operate");
+    ef_my_operate_init(s);
     ef_my_check_init(s);
     ef_deferred_init(&s->closed_later, loop, "store", close_now, s);
     return &s->store;

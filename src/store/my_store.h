@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: MIT
 /*
  * The MySQL and MariaDB driver's inside, shared by its files: my_store.c (life, connections),
- * my_check.c (start-up), my_sql.c (texts), my_lease.c, my_fetch.c, my_settle.c, my_look.c. Not for
- * other rooms.
+ * my_check.c (start-up), my_sql.c (texts), my_lease.c, my_fetch.c, my_settle.c, my_look.c,
+ * my_operate.c and my_operate_sql.c (operators). Not for other rooms.
  *
  * Three connections, as the PostgreSQL driver's: reading, settling, and the lease.
  */
@@ -31,6 +31,7 @@ struct ef_my_layout {
     char id_index[EF_MY_IDENT_MAX];     /* unique, begins with the id */
     char status_index[EF_MY_IDENT_MAX]; /* begins with the status; "" if there is none */
     char *archive_columns; /* "a", "b", ... in both tables; owned; NULL without archive */
+    bool has_hold;
 };
 
 /* Pieces of statements, built once from the layout; owned. */
@@ -41,6 +42,18 @@ struct ef_my_sql {
     char *row;     /* SELECT ... : the columns that my_fetch.c decodes */
     char *joined;  /* FROM o LEFT JOIN h */
     char *due;     /* AND ...: of row o */
+};
+
+/* Operators' questions have a connection of their own, opened for them and closed when none has
+ * come for a while. */
+struct ef_my_operate {
+    struct ef_my_conn conn;
+    bool started, up;
+    struct ef_my_request *waiting; /* for the connection; NULL: none */
+    int limit;                     /* of the listing under way */
+    bool newest;
+    struct ef_error refusal; /* of a command that cannot be a statement */
+    struct ef_timer idle;
 };
 
 struct ef_my_store {
@@ -75,6 +88,7 @@ struct ef_my_store {
     int decide_pending;
     int64_t decide_rows;
     struct ef_error decide_error;
+    struct ef_my_operate operate;
 };
 
 static inline struct ef_my_store *ef_my_store_of(struct ef_store *store)
@@ -126,6 +140,22 @@ void ef_my_settle(struct ef_store *store, int64_t epoch, const struct ef_settle_
 void ef_my_decide(struct ef_store *store, int64_t epoch, const struct ef_decision *decisions,
                   int count);
 void ef_my_release_topic(struct ef_store *store, int64_t epoch, struct ef_slice topic, int limit);
+
+/* my_operate_sql.c */
+void ef_my_rows_sql(const struct ef_my_store *s, const struct ef_row_filter *filter,
+                    struct ef_buf *out);
+/* CONFIG: the table has no such column, or no such value. */
+EF_MUST_CHECK bool ef_my_carry_out_sql(const struct ef_my_store *s, int64_t epoch,
+                                       const struct ef_command *command, struct ef_buf *out,
+                                       struct ef_error *err);
+
+/* my_operate.c */
+void ef_my_operate_init(struct ef_my_store *s);
+void ef_my_operate_stop(struct ef_my_store *s);
+void ef_my_operate(struct ef_store *store, const struct ef_operate *operate);
+void ef_my_next_command(struct ef_store *store);
+void ef_my_carry_out(struct ef_store *store, int64_t epoch, const struct ef_command *command);
+void ef_my_holds(struct ef_store *store);
 
 /* my_look.c */
 void ef_my_waiting(struct ef_store *store);

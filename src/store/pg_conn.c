@@ -33,7 +33,7 @@ struct ef_pg_request *ef_pg_request_new(const char *name, const char *sql,
     return req;
 }
 
-static void request_free(struct ef_pg_request *req)
+void ef_pg_request_free(struct ef_pg_request *req)
 {
     for (int i = 0; i < req->param_count; i++)
         free(req->params[i]);
@@ -83,7 +83,7 @@ static void run_failed(void *arg)
                          conn->database->name, conn->last_error.text[0] ? ": " : "",
                          conn->last_error.text);
         req->done(req->arg, NULL, &err);
-        request_free(req);
+        ef_pg_request_free(req);
     }
 }
 
@@ -305,7 +305,7 @@ static void head_finished(struct ef_pg_conn *conn)
     if (!ok)
         ef_pg_error_from_result(&err, res);
     req->done(req->arg, ok ? res : NULL, ok ? NULL : &err);
-    request_free(req);
+    ef_pg_request_free(req);
     PQclear(res);
     /* after an error a wrapped statement's transaction is left aborted: nobody may get that session
      */

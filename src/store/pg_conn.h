@@ -110,6 +110,8 @@ struct ef_pg_request *ef_pg_request_new(const char *name, const char *sql,
                                         void (*done)(void *arg, PGresult *res,
                                                      const struct ef_error *err),
                                         void *arg);
+/* One that was not submitted. */
+void ef_pg_request_free(struct ef_pg_request *req);
 void ef_pg_param_int(struct ef_pg_request *req, int64_t value);
 void ef_pg_param_text(struct ef_pg_request *req, const char *s); /* NULL allowed; copied */
 void ef_pg_param_owned(struct ef_pg_request *req, char *s);      /* takes it */

@@ -129,6 +129,8 @@ static const char privileges_sql[] =
     " ('SELECT, INSERT, UPDATE, DELETE', $2::text || '.relay', has_table_privilege($2::text || "
     "'.relay', "
     "'INSERT')),"
+    " ('SELECT, INSERT, DELETE', $2::text || '.hold', to_regclass($2::text || '.hold') IS NULL OR "
+    "has_table_privilege($2::text || '.hold', 'SELECT')),"
     " ('INSERT', $3::text, $3::text IS NULL OR has_table_privilege($3::text, 'INSERT')),"
     " ('EXECUTE', 'FUNCTION ' || $2::text || '.archive_maintain(int, interval, bigint)', $3::text "
     "IS NULL OR has_function_privilege(to_regprocedure($2::text || "
@@ -194,7 +196,8 @@ static void ask_privileges(struct ef_pg_store *s)
 
 static const char registry_fmt[] =
     "SELECT (SELECT max(version) FROM %s.schema_version), o.outbox_id,"
-    " EXISTS (SELECT 1 FROM %s.lease l WHERE l.outbox_id = o.outbox_id)"
+    " EXISTS (SELECT 1 FROM %s.lease l WHERE l.outbox_id = o.outbox_id),"
+    " to_regclass($3) IS NOT NULL"
     " FROM %s.outbox o WHERE o.table_schema = $1 AND o.table_name = $2";
 
 static bool registry_ok(struct ef_pg_store *s, const PGresult *res, struct ef_error *err)
@@ -214,6 +217,7 @@ static bool registry_ok(struct ef_pg_store *s, const PGresult *res, struct ef_er
     if (!is_true(res, 0, 2))
         return need_migrate(err, "the table's lease row is missing");
     s->layout.outbox_id = atoi(PQgetvalue(res, 0, 1));
+    s->layout.has_hold = is_true(res, 0, 3);
     return true;
 }
 
@@ -250,5 +254,6 @@ static void ask_registry(struct ef_pg_store *s)
     req->text = true;
     ef_pg_param_text(req, s->layout.schema_name);
     ef_pg_param_text(req, s->layout.table_name);
+    ef_pg_param_owned(req, ef_xprintf("%s.hold", s->layout.ours));
     ef_pg_conn_submit(&s->lease, req);
 }

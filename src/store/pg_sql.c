@@ -25,15 +25,6 @@ static char *finish(struct ef_buf *b)
     return text;
 }
 
-/* $1 outbox_id, $2 epoch, $3 system identifier */
-#define LEASE_MATCH                                                                                \
-    "outbox_id = $1::int AND epoch = $2::bigint AND server = $3::text || '/' "                     \
-    "|| " EF_PG_TIMELINE_SQL
-
-#define RAISE_SYNC                                                                                 \
-    "CASE WHEN current_setting('synchronous_commit') IN ('off','local')"                           \
-    " THEN set_config('synchronous_commit','on',true) END"
-
 static void put_literal(struct ef_buf *b, const char *s)
 {
     ef_buf_puts(b, strchr(s, '\\') ? " E'" : "'");
@@ -44,8 +35,6 @@ static void put_literal(struct ef_buf *b, const char *s)
     }
     ef_buf_puts(b, "'");
 }
-
-static void put_text(struct ef_buf *b, const struct ef_pg_store *s, enum ef_column col);
 
 /* A constant, in which a topic's pattern may speak of the row's aggregate type. */
 static void put_constant(struct ef_buf *b, const struct ef_pg_store *s, const char *text)
@@ -60,14 +49,13 @@ static void put_constant(struct ef_buf *b, const struct ef_pg_store *s, const ch
     if (!word)
         return;
     ef_buf_puts(b, " || ");
-    put_text(b, s, EF_COL_AGGREGATE_TYPE);
+    ef_pg_sql_text(b, s, EF_COL_AGGREGATE_TYPE);
     ef_buf_puts(b, " || ");
     put_constant(b, s, word + WORD_BYTES);
     ef_buf_puts(b, ")");
 }
 
-/* A text value of the row: its column, its constant, or NULL. */
-static void put_text(struct ef_buf *b, const struct ef_pg_store *s, enum ef_column col)
+void ef_pg_sql_text(struct ef_buf *b, const struct ef_pg_store *s, enum ef_column col)
 {
     if (s->layout.has[col])
         ef_buf_printf(b, "o.%s::text", s->layout.column[col]);
@@ -130,7 +118,7 @@ static void put_headers(struct ef_buf *b, const struct ef_pg_store *s)
         return;
     }
     if (!s->layout.has[EF_COL_HEADERS]) {
-        put_text(b, s, EF_COL_HEADERS);
+        ef_pg_sql_text(b, s, EF_COL_HEADERS);
         return;
     }
     ef_buf_printf(b,
@@ -148,19 +136,19 @@ static void put_row(struct ef_buf *b, const struct ef_pg_store *s)
     if (l->message_id_is_uuid)
         ef_buf_printf(b, "o.%s", l->column[EF_COL_MESSAGE_ID]);
     else
-        put_text(b, s, EF_COL_MESSAGE_ID);
+        ef_pg_sql_text(b, s, EF_COL_MESSAGE_ID);
     static const enum ef_column texts[] = {EF_COL_AGGREGATE_TYPE, EF_COL_AGGREGATE_ID, EF_COL_TOPIC,
                                            EF_COL_KEY};
     for (size_t i = 0; i < sizeof(texts) / sizeof(texts[0]); i++) {
         ef_buf_puts(b, ", ");
-        put_text(b, s, texts[i]);
+        ef_pg_sql_text(b, s, texts[i]);
     }
     ef_buf_puts(b, ", ");
     put_payload(b, s);
     ef_buf_puts(b, ", ");
     put_headers(b, s);
     ef_buf_puts(b, ", ");
-    put_text(b, s, EF_COL_TRACE_ID);
+    ef_pg_sql_text(b, s, EF_COL_TRACE_ID);
     if (l->has[EF_COL_PARTITION])
         ef_buf_printf(b, ", o.%s::int", l->column[EF_COL_PARTITION]);
     else
@@ -169,8 +157,7 @@ static void put_row(struct ef_buf *b, const struct ef_pg_store *s)
                   l->column[EF_COL_ATTEMPTS]);
 }
 
-/* "e" and "o" are the same aggregate. */
-static void put_same_aggregate(struct ef_buf *b, const struct ef_pg_store *s)
+void ef_pg_sql_same_aggregate(struct ef_buf *b, const struct ef_pg_store *s)
 {
     const struct ef_pg_layout *l = &s->layout;
     if (l->has[EF_COL_AGGREGATE_ID])
@@ -202,7 +189,7 @@ static void put_due(struct ef_buf *b, const struct ef_pg_store *s)
         return;
     ef_buf_printf(b, " AND (NOT (SELECT w.some FROM w) OR NOT EXISTS (SELECT 1 FROM %s e WHERE ",
                   l->table);
-    put_same_aggregate(b, s);
+    ef_pg_sql_same_aggregate(b, s);
     ef_buf_printf(b, " AND e.%s < o.%s AND e.%s IN (1,3)))", l->column[EF_COL_ID],
                   l->column[EF_COL_ID], status);
 }
@@ -217,7 +204,7 @@ static char *fetch_sql(const struct ef_pg_store *s, bool gaps)
     ef_buf_init(&b, SQL_MAX);
     ef_buf_printf(
         &b,
-        "WITH l AS MATERIALIZED (SELECT 1 FROM %s.lease WHERE " LEASE_MATCH "),"
+        "WITH l AS MATERIALIZED (SELECT 1 FROM %s.lease WHERE " EF_PG_LEASE_MATCH "),"
         " w AS MATERIALIZED (SELECT EXISTS (SELECT 1 FROM %s WHERE %s IN (1,3)) AS some) ",
         l->ours, l->table, l->column[EF_COL_STATUS]);
     ef_buf_printf(
@@ -273,9 +260,11 @@ static char *settle_sql(const struct ef_pg_store *s, bool durable)
     const struct ef_pg_layout *l = &s->layout;
     struct ef_buf b;
     ef_buf_init(&b, SQL_MAX);
-    ef_buf_printf(
-        &b, "WITH l AS MATERIALIZED (SELECT %s FROM %s.lease WHERE " LEASE_MATCH " FOR KEY SHARE)",
-        durable ? RAISE_SYNC : "set_config('synchronous_commit','off',true)", l->ours);
+    ef_buf_printf(&b,
+                  "WITH l AS MATERIALIZED (SELECT %s FROM %s.lease WHERE " EF_PG_LEASE_MATCH
+                  " FOR KEY SHARE)",
+                  durable ? EF_PG_RAISE_SYNC : "set_config('synchronous_commit','off',true)",
+                  l->ours);
     static const char runs[] =
         "unnest($4::bigint[], $5::bigint[], $6::timestamptz[], $7::timestamptz[])"
         " AS r(a, b, lo, hi)";
@@ -310,8 +299,8 @@ static char *decide_sql(const struct ef_pg_store *s)
     struct ef_buf b;
     ef_buf_init(&b, SQL_MAX);
     ef_buf_printf(&b,
-                  "WITH l AS MATERIALIZED (SELECT " RAISE_SYNC " FROM %s.lease WHERE " LEASE_MATCH
-                  " FOR KEY SHARE)"
+                  "WITH l AS MATERIALIZED (SELECT " EF_PG_RAISE_SYNC
+                  " FROM %s.lease WHERE " EF_PG_LEASE_MATCH " FOR KEY SHARE)"
                   " UPDATE %s o SET %s = v.status, %s = v.attempts,"
                   " %s = CASE WHEN v.status = 3 THEN clock_timestamp() + v.delay * interval '1 "
                   "millisecond' END",
@@ -345,13 +334,13 @@ static char *release_topic_sql(const struct ef_pg_store *s)
     ef_buf_init(&b, SQL_MAX);
     ef_buf_printf(
         &b,
-        "WITH l AS MATERIALIZED (SELECT 1 FROM %s.lease WHERE " LEASE_MATCH " FOR KEY SHARE)"
+        "WITH l AS MATERIALIZED (SELECT 1 FROM %s.lease WHERE " EF_PG_LEASE_MATCH " FOR KEY SHARE)"
         " UPDATE %s t SET %s = clock_timestamp() WHERE EXISTS (SELECT 1 FROM l) AND t.%s IN"
         " (SELECT o.%s FROM %s o WHERE o.%s = 3 AND o.%s > clock_timestamp() AND ",
         l->ours, l->table, l->column[EF_COL_NEXT_RETRY_AT], id, id, l->table,
         l->column[EF_COL_STATUS], l->column[EF_COL_NEXT_RETRY_AT]);
     ef_buf_puts(&b, "($4::text IS NULL OR ");
-    put_text(&b, s, EF_COL_TOPIC);
+    ef_pg_sql_text(&b, s, EF_COL_TOPIC);
     ef_buf_printf(&b, " = $4::text) ORDER BY o.%s LIMIT nullif($5::bigint, 0))", id);
     return finish(&b);
 }
@@ -431,7 +420,7 @@ static char *purge_sql(const struct ef_pg_store *s)
     ef_buf_printf(
         &b,
         "WITH l AS MATERIALIZED (SELECT set_config('synchronous_commit','off',true) FROM %s.lease"
-        " WHERE " LEASE_MATCH " FOR KEY SHARE)"
+        " WHERE " EF_PG_LEASE_MATCH " FOR KEY SHARE)"
         " DELETE FROM %s t WHERE EXISTS (SELECT 1 FROM l) AND t.%s IN (SELECT o.%s FROM %s o"
         " WHERE o.%s > 0 AND o.%s = 2 AND o.%s < now() - %lld * interval '1 millisecond' ORDER BY "
         "o.%s LIMIT "
@@ -456,7 +445,8 @@ static char *acquire_sql(const struct ef_pg_layout *l)
         &b,
         "WITH l AS MATERIALIZED (SELECT e.outbox_id, e.server, e.server_seen_at, e.owner, e.token, "
         "e.expires_at,"
-        " $2::text || '/' || " EF_PG_TIMELINE_SQL " AS here, clock_timestamp() AS now, " RAISE_SYNC
+        " $2::text || '/' || " EF_PG_TIMELINE_SQL
+        " AS here, clock_timestamp() AS now, " EF_PG_RAISE_SYNC
         " FROM %s.lease e WHERE e.outbox_id = $1::int FOR UPDATE OF e SKIP LOCKED),"
         " c AS MATERIALIZED (SELECT l.*, l.server IS NOT NULL AND l.server <> l.here AS moved,"
         " CASE WHEN l.server_seen_at + $7::bigint * interval '1 millisecond' > l.now"
@@ -494,10 +484,10 @@ static char *renew_sql(const struct ef_pg_layout *l)
     ef_buf_init(&b, SQL_MAX);
     ef_buf_printf(
         &b,
-        "WITH s AS MATERIALIZED (SELECT " RAISE_SYNC " AS raised),"
+        "WITH s AS MATERIALIZED (SELECT " EF_PG_RAISE_SYNC " AS raised),"
         " r AS (UPDATE %s.lease SET expires_at = clock_timestamp() + $4::bigint * interval '1 "
         "millisecond'"
-        " FROM s WHERE " LEASE_MATCH " RETURNING 1),"
+        " FROM s WHERE " EF_PG_LEASE_MATCH " RETURNING 1),"
         " h AS (INSERT INTO %s.relay AS r (incarnation, instance, host, version, seen_at)"
         " VALUES ($5::uuid, $6::text, $7::text, $8::text, clock_timestamp()) ON CONFLICT "
         "(incarnation)"
@@ -531,7 +521,7 @@ void ef_pg_sql_build_lease(struct ef_pg_store *s)
     sql->acquire = acquire_sql(&s->layout);
     sql->renew = renew_sql(&s->layout);
     sql->release = simple_sql(
-        "UPDATE %s.lease SET expires_at = clock_timestamp(), token = NULL WHERE " LEASE_MATCH,
+        "UPDATE %s.lease SET expires_at = clock_timestamp(), token = NULL WHERE " EF_PG_LEASE_MATCH,
         s->layout.ours);
     sql->pause = simple_sql(
         "UPDATE %s.outbox SET paused_at = CASE WHEN $2::boolean THEN clock_timestamp() END,"
@@ -556,6 +546,17 @@ void ef_pg_sql_build(struct ef_pg_store *s)
     sql->waiting = waiting_sql(s);
     sql->lag = lag_sql(s);
     sql->purge = purge_sql(s);
+    sql->next_command =
+        simple_sql("SELECT id, verb, args::text, actor FROM %s.command WHERE outbox_id = $1::int"
+                   " AND done_at IS NULL ORDER BY id LIMIT 1",
+                   s->layout.ours);
+    /* a schema made before there were holds has none */
+    sql->holds = simple_sql(
+        s->layout.has_hold
+            ? "SELECT kind, name, actor, reason, round(extract(epoch FROM at) * 1000000)::bigint"
+              " FROM %s.hold WHERE outbox_id = $1::int ORDER BY at, kind, name LIMIT 1000"
+            : "SELECT 1 FROM %s.outbox WHERE outbox_id = $1::int AND false",
+        s->layout.ours);
     sql->maintain = simple_sql("SELECT default_rows FROM %s.archive_maintain($1::int, $2::bigint * "
                                "interval '1 millisecond',"
                                " nullif($3::bigint, 0))",
@@ -578,5 +579,7 @@ void ef_pg_sql_free(struct ef_pg_sql *sql)
     free(sql->renew);
     free(sql->release);
     free(sql->pause);
+    free(sql->next_command);
+    free(sql->holds);
     *sql = (struct ef_pg_sql){0};
 }

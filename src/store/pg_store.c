@@ -115,6 +115,7 @@ static void close_now(void *arg)
     struct ef_pg_store *s = arg;
     s->intake.discard = true;
     ef_timer_stop(&s->probe_timer);
+    ef_pg_operate_stop(s);
     ef_pg_conn_stop(&s->read);
     ef_pg_conn_stop(&s->settle);
     ef_pg_conn_stop(&s->lease);
@@ -151,6 +152,10 @@ static const struct ef_store_ops ops = {
     .lag = ef_pg_lag,
     .maintain = ef_pg_maintain,
     .pause = ef_pg_pause,
+    .operate = ef_pg_operate,
+    .next_command = ef_pg_next_command,
+    .carry_out = ef_pg_carry_out,
+    .holds = ef_pg_holds,
     .arm_wakeup = ef_pg_arm_wakeup,
     .close = pg_close,
     .free = pg_free,
@@ -182,6 +187,8 @@ struct ef_store *ef_postgres_new(struct ef_loop *loop, struct ef_resolver *resol
     } else {
         s->lease.notified = on_notified;
     }
+    init_conn(s, &s->operate.conn, resolver, "operate");
+    ef_pg_operate_init(s);
     ef_timer_init(&s->probe_timer, loop, "store", ef_pg_probe_unheard, s);
     ef_deferred_init(&s->closed_later, loop, "store", close_now, s);
     return &s->store;

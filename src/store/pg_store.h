@@ -2,7 +2,7 @@
 /*
  * The PostgreSQL driver's inside, shared by its files: pg_store.c (life, connections), pg_check.c
  * and pg_objects.c (start-up), pg_sql.c (statement texts), pg_lease.c, pg_fetch.c, pg_settle.c,
- * pg_look.c. Not for other rooms.
+ * pg_look.c, pg_operate.c and pg_operate_sql.c (operators). Not for other rooms.
  *
  * Three connections: reading and settling have one each (two server processes share the work), the
  * lease and LISTEN have the third; `listen` is a fourth only where a pooler is in between.
@@ -30,7 +30,7 @@ struct ef_pg_layout {
     char payload_type[32]; /* json, jsonb, text, bytea, ... */
     bool message_id_is_uuid;
     char *archive_columns; /* "a", "b", ... in both tables; owned; NULL without archive */
-    bool has_command, has_relay;
+    bool has_command, has_relay, has_hold;
 };
 
 struct ef_pg_sql { /* statement texts, owned */
@@ -40,6 +40,19 @@ struct ef_pg_sql { /* statement texts, owned */
     char *waiting, *lag;
     char *purge, *maintain;
     char *acquire, *renew, *release, *pause;
+    char *next_command, *holds;
+};
+
+/* Operators' questions have a connection of their own, opened for them and closed when none has
+ * come for a while. */
+struct ef_pg_operate {
+    struct ef_pg_conn conn;
+    bool started, up;
+    struct ef_pg_request *waiting; /* for the connection; NULL: none */
+    char *sql, *carry_out_sql;     /* of the statement under way; owned */
+    struct ef_row_filter filter;   /* limit and payload of the listing under way */
+    struct ef_error refusal;       /* of a command that cannot be a statement */
+    struct ef_timer idle;
 };
 
 struct ef_pg_store {
@@ -75,6 +88,7 @@ struct ef_pg_store {
     int decide_pending;
     int64_t decide_rows;
     struct ef_error decide_error;
+    struct ef_pg_operate operate;
 };
 
 static inline struct ef_pg_store *ef_pg_store_of(struct ef_store *store)
@@ -82,7 +96,18 @@ static inline struct ef_pg_store *ef_pg_store_of(struct ef_store *store)
     return (struct ef_pg_store *)store;
 }
 
-/* pg_sql.c */
+/* pg_sql.c: pieces that pg_operate_sql.c uses too */
+/* $1 outbox_id, $2 epoch, $3 system identifier */
+#define EF_PG_LEASE_MATCH                                                                          \
+    "outbox_id = $1::int AND epoch = $2::bigint AND server = $3::text || '/' "                     \
+    "|| " EF_PG_TIMELINE_SQL
+#define EF_PG_RAISE_SYNC                                                                           \
+    "CASE WHEN current_setting('synchronous_commit') IN ('off','local')"                           \
+    " THEN set_config('synchronous_commit','on',true) END"
+/* A text value of row o: its column, its constant, or NULL. */
+void ef_pg_sql_text(struct ef_buf *b, const struct ef_pg_store *s, enum ef_column col);
+/* "e" and "o" are of one aggregate. */
+void ef_pg_sql_same_aggregate(struct ef_buf *b, const struct ef_pg_store *s);
 void ef_pg_sql_build_lease(struct ef_pg_store *s); /* before check: needs only names */
 void ef_pg_sql_build(struct ef_pg_store *s);       /* after check */
 void ef_pg_sql_free(struct ef_pg_sql *sql);
@@ -113,6 +138,22 @@ void ef_pg_settle(struct ef_store *store, int64_t epoch, const struct ef_settle_
 void ef_pg_decide(struct ef_store *store, int64_t epoch, const struct ef_decision *decisions,
                   int count);
 void ef_pg_release_topic(struct ef_store *store, int64_t epoch, struct ef_slice topic, int limit);
+
+/* pg_operate_sql.c: texts are the caller's */
+/* Parameters in the order they are added to req, which has none yet. */
+char *ef_pg_rows_sql(const struct ef_pg_store *s, const struct ef_row_filter *filter,
+                     struct ef_pg_request *req);
+/* After the fence's three; CONFIG: the table has no such column. */
+char *ef_pg_carry_out_sql(const struct ef_pg_store *s, const struct ef_command *command,
+                          struct ef_pg_request *req, struct ef_error *err);
+
+/* pg_operate.c */
+void ef_pg_operate_init(struct ef_pg_store *s);
+void ef_pg_operate_stop(struct ef_pg_store *s);
+void ef_pg_operate(struct ef_store *store, const struct ef_operate *operate);
+void ef_pg_next_command(struct ef_store *store);
+void ef_pg_carry_out(struct ef_store *store, int64_t epoch, const struct ef_command *command);
+void ef_pg_holds(struct ef_store *store);
 
 /* pg_look.c */
 void ef_pg_waiting(struct ef_store *store);

@@ -11,12 +11,14 @@
 #include "base/log.h"
 
 static const char *const verb_names[EF_VERB_COUNT] = {
-    [EF_VERB_CHECK] = "check",       [EF_VERB_ACQUIRE] = "acquire",
-    [EF_VERB_RENEW] = "renew",       [EF_VERB_RELEASE] = "release",
-    [EF_VERB_FETCH] = "fetch",       [EF_VERB_SETTLE] = "settle",
-    [EF_VERB_DECIDE] = "decide",     [EF_VERB_RELEASE_TOPIC] = "release_topic",
-    [EF_VERB_WAITING] = "waiting",   [EF_VERB_LAG] = "lag",
-    [EF_VERB_MAINTAIN] = "maintain", [EF_VERB_PAUSE] = "pause",
+    [EF_VERB_CHECK] = "check",         [EF_VERB_ACQUIRE] = "acquire",
+    [EF_VERB_RENEW] = "renew",         [EF_VERB_RELEASE] = "release",
+    [EF_VERB_FETCH] = "fetch",         [EF_VERB_SETTLE] = "settle",
+    [EF_VERB_DECIDE] = "decide",       [EF_VERB_RELEASE_TOPIC] = "release_topic",
+    [EF_VERB_WAITING] = "waiting",     [EF_VERB_LAG] = "lag",
+    [EF_VERB_MAINTAIN] = "maintain",   [EF_VERB_PAUSE] = "pause",
+    [EF_VERB_OPERATE] = "operate",     [EF_VERB_NEXT_COMMAND] = "next_command",
+    [EF_VERB_CARRY_OUT] = "carry_out", [EF_VERB_HOLDS] = "holds",
 };
 
 static void check_slots(const struct ef_store_ops *ops)
@@ -24,7 +26,8 @@ static void check_slots(const struct ef_store_ops *ops)
     bool complete = ops->driver && ops->open && ops->check && ops->acquire && ops->renew &&
                     ops->release && ops->fetch && ops->fetch_continue && ops->fetch_cancel &&
                     ops->settle && ops->decide && ops->release_topic && ops->waiting && ops->lag &&
-                    ops->maintain && ops->pause && ops->arm_wakeup && ops->close && ops->free;
+                    ops->maintain && ops->pause && ops->operate && ops->next_command &&
+                    ops->carry_out && ops->holds && ops->arm_wakeup && ops->close && ops->free;
     if (!complete)
         abort(); /* a driver with an empty slot is a bug in the driver */
 }
@@ -193,6 +196,42 @@ void ef_store_pause(struct ef_store *store, bool pause, const char *actor, const
     began(store);
 }
 
+void ef_store_operate(struct ef_store *store, const struct ef_operate *operate)
+{
+    struct ef_operate question = *operate;
+    struct ef_row_filter filter;
+    if (operate->kind == EF_OPERATE_ROWS) {
+        filter = *operate->filter;
+        if (filter.payload && filter.limit > EF_OPERATE_PAYLOADS_MAX)
+            filter.limit = EF_OPERATE_PAYLOADS_MAX;
+        question.filter = &filter;
+    }
+    begin(store, EF_VERB_OPERATE);
+    store->ops->operate(store, &question);
+    began(store);
+}
+
+void ef_store_next_command(struct ef_store *store)
+{
+    begin(store, EF_VERB_NEXT_COMMAND);
+    store->ops->next_command(store);
+    began(store);
+}
+
+void ef_store_carry_out(struct ef_store *store, int64_t epoch, const struct ef_command *command)
+{
+    begin(store, EF_VERB_CARRY_OUT);
+    store->ops->carry_out(store, epoch, command);
+    began(store);
+}
+
+void ef_store_holds(struct ef_store *store)
+{
+    begin(store, EF_VERB_HOLDS);
+    store->ops->holds(store);
+    began(store);
+}
+
 void ef_store_arm_wakeup(struct ef_store *store, bool armed)
 {
     store->ops->arm_wakeup(store, armed);
@@ -347,6 +386,32 @@ void ef_store_did_pause(struct ef_store *store, const struct ef_error *err)
 {
     if (finish(store, EF_VERB_PAUSE, err))
         store->user->paused(store->user_arg, err);
+}
+
+void ef_store_did_operate(struct ef_store *store, const char *json, const struct ef_error *err)
+{
+    if (finish(store, EF_VERB_OPERATE, err))
+        store->user->operated(store->user_arg, json, err);
+}
+
+void ef_store_did_next_command(struct ef_store *store, const struct ef_command_row *row,
+                               const struct ef_error *err)
+{
+    if (finish(store, EF_VERB_NEXT_COMMAND, err))
+        store->user->next_command(store->user_arg, row, err);
+}
+
+void ef_store_did_carry_out(struct ef_store *store, int64_t rows, const struct ef_error *err)
+{
+    if (finish(store, EF_VERB_CARRY_OUT, err))
+        store->user->carried_out(store->user_arg, rows, err);
+}
+
+void ef_store_did_holds(struct ef_store *store, const struct ef_hold *holds, int count,
+                        const struct ef_error *err)
+{
+    if (finish(store, EF_VERB_HOLDS, err))
+        store->user->holds(store->user_arg, holds, count, err);
 }
 
 void ef_store_did_close(struct ef_store *store)

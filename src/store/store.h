@@ -23,6 +23,8 @@
 #include <stdint.h>
 
 #include "base/error.h"
+#include "outbox/command.h"
+#include "outbox/holds.h"
 #include "outbox/read.h"
 #include "outbox/row.h"
 
@@ -65,7 +67,29 @@ struct ef_decision {
     const char *error; /* last_error; may be NULL */
 };
 
+enum ef_operate_kind {
+    EF_OPERATE_ROWS,    /* list rows: {"rows": [...], "more": bool} */
+    EF_OPERATE_REQUEST, /* write a command into the command table: {"command": number} */
+    EF_OPERATE_RESULT,  /* how far a command is: {"done": bool, "result": text or null} */
+};
+
+/* Rows of a listing with payloads, whatever its limit: so many of max_payload may be in memory. */
+enum { EF_OPERATE_PAYLOADS_MAX = 16 };
+
+/* What operators ask, of any relay of the table: none of it changes a row of the outbox. */
+struct ef_operate {
+    enum ef_operate_kind kind;
+    const struct ef_row_filter *filter; /* ROWS */
+    const char *verb, *args, *actor;    /* REQUEST; args is a JSON object */
+    int64_t command;                    /* RESULT */
+};
+
 /* --- results --- */
+
+struct ef_command_row { /* as the command table holds it */
+    int64_t number;
+    const char *verb, *args, *actor;
+};
 
 enum ef_lease_outcome {
     EF_LEASE_GRANTED,
@@ -137,6 +161,10 @@ struct ef_store_user {
     void (*lag)(void *arg, const struct ef_lag *lag, const struct ef_error *err);
     void (*maintained)(void *arg, int64_t rows_purged, const struct ef_error *err);
     void (*paused)(void *arg, const struct ef_error *err);
+    void (*operated)(void *arg, const char *json, const struct ef_error *err);
+    void (*next_command)(void *arg, const struct ef_command_row *row, const struct ef_error *err);
+    void (*carried_out)(void *arg, int64_t rows, const struct ef_error *err);
+    void (*holds)(void *arg, const struct ef_hold *holds, int count, const struct ef_error *err);
     void (*closed)(void *arg);
 };
 
@@ -170,6 +198,18 @@ void ef_store_lag(struct ef_store *store);
 void ef_store_maintain(struct ef_store *store, int64_t epoch);
 /* Write or clear the registry's pause mark. */
 void ef_store_pause(struct ef_store *store, bool pause, const char *actor, const char *reason);
+/* Listings and requests of operators: on a connection of their own, opened for them. */
+void ef_store_operate(struct ef_store *store, const struct ef_operate *operate);
+/* The oldest command of the table that nobody has carried out (row NULL: there is none). */
+void ef_store_next_command(struct ef_store *store);
+/*
+ * Its changes of rows, their audit, and its end with its result, durably and all at once; a command
+ * that has ended changes nothing more. CONFIG: it cannot be done so (a right is missing, a value is
+ * none of its column's); nothing was changed, and the command waits on.
+ */
+void ef_store_carry_out(struct ef_store *store, int64_t epoch, const struct ef_command *command);
+/* What operators hold back, from the table that keeps it. */
+void ef_store_holds(struct ef_store *store);
 /* Doorbell on or off; no completion (its loss only costs latency). */
 void ef_store_arm_wakeup(struct ef_store *store, bool armed);
 void ef_store_close(struct ef_store *store);
@@ -203,6 +243,10 @@ struct ef_store_ops {
     void (*lag)(struct ef_store *store);
     void (*maintain)(struct ef_store *store, int64_t epoch);
     void (*pause)(struct ef_store *store, bool pause, const char *actor, const char *reason);
+    void (*operate)(struct ef_store *store, const struct ef_operate *operate);
+    void (*next_command)(struct ef_store *store);
+    void (*carry_out)(struct ef_store *store, int64_t epoch, const struct ef_command *command);
+    void (*holds)(struct ef_store *store);
     void (*arm_wakeup)(struct ef_store *store, bool armed);
     void (*close)(struct ef_store *store);
     void (*free)(struct ef_store *store);
@@ -221,6 +265,10 @@ enum ef_store_verb {
     EF_VERB_LAG,
     EF_VERB_MAINTAIN,
     EF_VERB_PAUSE,
+    EF_VERB_OPERATE,
+    EF_VERB_NEXT_COMMAND,
+    EF_VERB_CARRY_OUT,
+    EF_VERB_HOLDS,
     EF_VERB_COUNT,
 };
 
@@ -265,4 +313,10 @@ void ef_store_did_waiting(struct ef_store *store, const struct ef_waiting *waiti
 void ef_store_did_lag(struct ef_store *store, const struct ef_lag *lag, const struct ef_error *err);
 void ef_store_did_maintain(struct ef_store *store, int64_t rows_purged, const struct ef_error *err);
 void ef_store_did_pause(struct ef_store *store, const struct ef_error *err);
+void ef_store_did_operate(struct ef_store *store, const char *json, const struct ef_error *err);
+void ef_store_did_next_command(struct ef_store *store, const struct ef_command_row *row,
+                               const struct ef_error *err);
+void ef_store_did_carry_out(struct ef_store *store, int64_t rows, const struct ef_error *err);
+void ef_store_did_holds(struct ef_store *store, const struct ef_hold *holds, int count,
+                        const struct ef_error *err);
 void ef_store_did_close(struct ef_store *store);

@@ -139,6 +139,7 @@ static void *pg_open(const struct store_setup *s)
     run(w->admin, "SET client_min_messages = warning");
     run(w->admin, "TRUNCATE public.outbox RESTART IDENTITY");
     run(w->admin, "TRUNCATE eventferry.archive_public_outbox");
+    run(w->admin, "TRUNCATE eventferry.command, eventferry.hold");
     run(w->admin, "ALTER TABLE public.outbox ALTER aggregate_id DROP NOT NULL");
     run(w->admin, "UPDATE eventferry.lease SET owner = NULL, token = NULL, server = NULL,"
                   " server_seen_at = NULL, expires_at = NULL");

@@ -37,6 +37,7 @@ struct history {
     bool appeared, acked, dead_acked;
     bool dead;        /* status 4 is committed */
     bool dead_undone; /* by a failover: it may come again */
+    bool skipped;     /* by an operator */
     int failures;     /* reported that count as tries */
     int acked_by, acked_life;
     uint32_t acked_grant; /* its sender's lease */
@@ -134,7 +135,7 @@ void sim_check_settled(const struct sim_row *row, const struct sim_stmt *stmt)
     struct history *h = &c.h[row->uid];
     check_fence(row, stmt);
     h->settled = true;
-    if (!h->acked && !h->foreign)
+    if (!h->acked && !h->foreign && !h->skipped)
         sim_violated(SIM_LOSS, "id %lld (m%06d) is settled, but was never acknowledged",
                      (long long)row->id, row->uid);
 }
@@ -185,6 +186,13 @@ void sim_check_asked_again(const struct sim_row *row)
     struct history *h = &c.h[row->uid];
     h->dead = false; /* its dead letter stays: a late statement may say once more that it is dead */
     h->dead_undone = true; /* its successors may have gone */
+}
+
+void sim_check_skipped(const struct sim_row *row)
+{
+    struct history *h = &c.h[row->uid];
+    h->skipped = true;
+    h->dead_undone = true; /* a failover may bring it back, and its successors may have gone */
 }
 
 void sim_check_truncated(const struct sim_row *row)
@@ -383,9 +391,9 @@ void sim_check_everything(void)
     for (int i = 0; i < c.count; i++) {
         const struct history *h = &c.h[i];
         const struct sim_row *row = sim_db_row(i);
-        if (excused(h) || h->foreign)
-            continue;
         bool gone = !row->s.there || row->s.status == EF_STATUS_DONE;
+        if (excused(h) || h->foreign || (h->skipped && gone))
+            continue;
         if (gone && !(h->acked && h->appeared))
             sim_violated(SIM_LOSS, "m%06d is gone and was never delivered", i);
         if (gone && c.config.archive && !row->s.archived && row->s.status != EF_STATUS_DONE)

@@ -69,6 +69,8 @@ void sim_check_undone(const struct sim_row *now, const struct sim_row_state *the
                       bool failover);
 /* An operator sets a dead row to wait. */
 void sim_check_asked_again(const struct sim_row *row);
+/* Or gives it up: it may leave without having gone. */
+void sim_check_skipped(const struct sim_row *row);
 /* Or deletes it; or the table was emptied. */
 void sim_check_truncated(const struct sim_row *row);
 void sim_check_ids_begin_again(void);

@@ -11,8 +11,9 @@
 enum { FAULTS_MAX = 32 };
 
 static const char *const kinds[SIM_STMT_KINDS] = {
-    "check",          "acquire",       "renew",   "release", "fetch",    "settle", "mark",
-    "settle-durably", "release-topic", "waiting", "lag",     "maintain", "pause",  "bell"};
+    "check", "acquire",        "renew",         "release",   "fetch", "settle",
+    "mark",  "settle-durably", "release-topic", "waiting",   "lag",   "maintain",
+    "pause", "bell",           "next-command",  "carry-out", "holds"};
 
 const char *sim_statement_name(int kind)
 {
@@ -135,6 +136,8 @@ static const char *const notables[SIM_NOTABLES] = {
     [SIM_ANOTHER_FINISHED] = "another relay finishes it",
     [SIM_ANOTHER_DIED] = "another relay dies with it",
     [SIM_ARCHIVED] = "row archived",
+    [SIM_RETRIED] = "row retried by command",
+    [SIM_SKIPPED] = "row skipped by command",
     [SIM_ORDERED_BY_TYPE] = "order by type and id",
 };
 

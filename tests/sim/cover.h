@@ -18,7 +18,9 @@ enum sim_notable {
     SIM_ANOTHER_FINISHED, /* it */
     SIM_ANOTHER_DIED,     /* with a row in its hands */
     SIM_ARCHIVED,         /* rows, instead of deleted or marked */
-    SIM_ORDERED_BY_TYPE,  /* schedules with order_by: aggregate_type_and_id */
+    SIM_RETRIED,          /* rows, by an operator's command */
+    SIM_SKIPPED,
+    SIM_ORDERED_BY_TYPE, /* schedules with order_by: aggregate_type_and_id */
     SIM_NOTABLES,
 };
 void sim_cover_notable(enum sim_notable what);

@@ -286,6 +286,19 @@ void sim_db_retry(int uid)
     sim_db_log_commit(true);
 }
 
+int sim_db_request(int uid, bool skip)
+{
+    if (db.command_count == COMMANDS_MAX)
+        return -1;
+    db.commands[db.command_count++] = (struct sim_command){.skip = skip, .id = db.rows[uid].id};
+    return db.command_count;
+}
+
+const struct sim_command *sim_db_command(int number)
+{
+    return &db.commands[number - 1];
+}
+
 void sim_db_delete(int uid)
 {
     sim_db_save_row(uid);

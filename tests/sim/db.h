@@ -80,7 +80,16 @@ enum sim_stmt_kind {
     SIM_MAINTAIN,
     SIM_PAUSE,
     SIM_BELL,
+    SIM_NEXT_COMMAND,
+    SIM_CARRY_OUT,
+    SIM_HOLDS,
     SIM_STMT_KINDS,
+};
+
+struct sim_command { /* an operator's, as the command table holds it */
+    bool skip;       /* else retry */
+    int64_t id;
+    bool done;
 };
 
 struct sim_seen { /* a row as a snapshot showed it */
@@ -104,6 +113,7 @@ struct sim_stmt {
     int count, limit;
     int topic; /* -1: every one */
     bool flag;
+    int command; /* its number, from 1; 0: there is none */
     /* the answer */
     struct ef_error err; /* class NONE: done */
     bool fenced;
@@ -152,6 +162,9 @@ void sim_db_foreign(int uid, enum ef_status status, int64_t claimed_us);
 /* An operator has a dead row sent again, or deletes it. */
 void sim_db_retry(int uid);
 void sim_db_delete(int uid);
+/* An operator writes a command about this row into the command table; -1: it is full. */
+int sim_db_request(int uid, bool skip);
+const struct sim_command *sim_db_command(int number);
 /* Ids go on after `sequence`; false: transactions are open. */
 bool sim_db_truncate(int64_t sequence);
 int64_t sim_db_sequence(void);

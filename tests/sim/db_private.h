@@ -4,7 +4,7 @@
 
 #include "sim/db.h"
 
-enum { TX_MAX = 16 };
+enum { TX_MAX = 16, COMMANDS_MAX = 32 };
 
 struct tx {
     bool open, ended, bell;
@@ -43,6 +43,8 @@ struct sim_db {
     int share_locks;         /* statements that hold the lease's row */
     unsigned epoch_of_locks; /* counts crashes: locks from before are void */
     void (*bell)(void);
+    struct sim_command commands[COMMANDS_MAX];
+    int command_count;
 };
 
 extern struct sim_db db;

@@ -168,6 +168,32 @@ static void retry_dead(int i)
     sim_db_retry(uid);
 }
 
+/* Some dead or waiting row, or -1. */
+static int unlucky_row(void)
+{
+    int found[8], count = 0;
+    const int *index;
+    int all = sim_db_index(&index);
+    for (int i = 0; i < all && count < 8; i++) {
+        const struct sim_row *row = sim_db_row(index[i]);
+        if (row->s.there && (row->s.status == EF_STATUS_DEAD || row->s.status == EF_STATUS_FAILED))
+            found[count++] = index[i];
+    }
+    return count > 0 ? found[which(count)] : -1;
+}
+
+static void command(int i)
+{
+    (void)i;
+    int uid = unlucky_row();
+    if (uid < 0)
+        return;
+    bool skip = option(2) != 0;
+    int number = sim_db_request(uid, skip);
+    if (number > 0)
+        TELL("operator: command %d: %s m%06d", number, skip ? "skip" : "retry", uid);
+}
+
 static void delete_dead(int i)
 {
     (void)i;
@@ -236,6 +262,7 @@ static const struct {
     {"relay-stalls", stall_relay},
     {"dead-row-retried", retry_dead},
     {"dead-row-deleted", delete_dead},
+    {"command", command},
 };
 enum { KINDS = sizeof(kinds) / sizeof(kinds[0]) };
 _Static_assert((int)KINDS <= (int)SIM_LABELS, "a label for each");

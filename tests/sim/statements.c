@@ -81,11 +81,19 @@ static void acquire(struct sim_stmt *q)
     sim_db_log_commit(true);
 }
 
+static int open_commands(void)
+{
+    int count = 0;
+    for (int i = 0; i < db.command_count; i++)
+        count += !db.commands[i].done;
+    return count;
+}
+
 static void renew(struct sim_stmt *q)
 {
     q->xid = db.next_xid++;
     q->fenced = !lease_matches(q);
-    q->renewal = (struct ef_renewal){.paused = db.paused};
+    q->renewal = (struct ef_renewal){.paused = db.paused, .commands = open_commands()};
     if (q->fenced)
         return;
     sim_db_save_lease();
@@ -326,6 +334,57 @@ static void release_topic(struct sim_stmt *q)
     sim_db_log_commit(true);
 }
 
+/* --- operators' commands --- */
+
+static void next_command(struct sim_stmt *q)
+{
+    q->command = 0;
+    for (int i = 0; i < db.command_count && q->command == 0; i++)
+        if (!db.commands[i].done)
+            q->command = i + 1;
+}
+
+static void skip_row(struct sim_stmt *q, struct sim_row *row)
+{
+    sim_check_skipped(row);
+    settle_row(q, row);
+}
+
+static void retry_row(struct sim_stmt *q, struct sim_row *row)
+{
+    bool dead = row->s.status == EF_STATUS_DEAD;
+    if (dead)
+        sim_check_asked_again(row);
+    sim_db_save_row(row->uid);
+    if (dead)
+        row->s.attempts = 0;
+    row->s.status = EF_STATUS_FAILED;
+    row->s.next_retry_us = sim_db_now_us();
+    q->rows++;
+    TELL("database: id %lld (m%06d) is to be tried again", (long long)row->id, row->uid);
+}
+
+static void carry_out(struct sim_stmt *q)
+{
+    struct sim_command *command = &db.commands[q->command - 1];
+    q->rows = 0;
+    if (q->fenced || command->done)
+        return;
+    db.next_xid++;
+    command->done = true;
+    int i = sim_db_lower_bound(command->id);
+    struct sim_row *row = i < db.index_count ? &db.rows[db.index[i]] : NULL;
+    bool there = row && row->id == command->id && sim_db_visible(row, q->snapshot) &&
+                 (row->s.status == EF_STATUS_FAILED || row->s.status == EF_STATUS_DEAD);
+    if (there && command->skip)
+        skip_row(q, row);
+    else if (there)
+        retry_row(q, row);
+    if (there)
+        sim_cover_notable(command->skip ? SIM_SKIPPED : SIM_RETRIED);
+    sim_db_log_commit(true);
+}
+
 /* --- looking around --- */
 
 static void waiting(struct sim_stmt *q)
@@ -355,7 +414,7 @@ static void waiting(struct sim_stmt *q)
 static bool changes_rows(enum sim_stmt_kind kind)
 {
     return kind == SIM_SETTLE || kind == SIM_MARK || kind == SIM_SETTLE_DURABLY ||
-           kind == SIM_RELEASE_TOPIC;
+           kind == SIM_RELEASE_TOPIC || kind == SIM_CARRY_OUT;
 }
 
 static void perform(struct sim_stmt *q)
@@ -394,6 +453,13 @@ static void perform(struct sim_stmt *q)
     case SIM_BELL:
         db.armed = q->flag;
         break;
+    case SIM_NEXT_COMMAND:
+        next_command(q);
+        break;
+    case SIM_CARRY_OUT:
+        carry_out(q);
+        break;
+    case SIM_HOLDS:
     case SIM_CHECK:
     case SIM_LAG:
     case SIM_MAINTAIN:

@@ -168,6 +168,34 @@ static void part_decided(struct sim_store *s, const struct sim_stmt *q, const st
         ef_store_did_decide(&s->store, s->decide_rows, s->decide_failed ? &s->decide_error : NULL);
 }
 
+static void next_command_known(struct sim_store *s, const struct sim_stmt *q,
+                               const struct ef_error *err)
+{
+    const struct sim_command *command = err || !q->command ? NULL : sim_db_command(q->command);
+    char args[64];
+    if (!command) {
+        ef_store_did_next_command(&s->store, NULL, err);
+        return;
+    }
+    snprintf(args, sizeof(args), "{\"ids\":[%lld]}", (long long)command->id);
+    ef_store_did_next_command(&s->store,
+                              &(struct ef_command_row){.number = q->command,
+                                                       .verb = command->skip ? "skip" : "retry",
+                                                       .args = args,
+                                                       .actor = "operator"},
+                              NULL);
+}
+
+static void carried_out(struct sim_store *s, const struct sim_stmt *q, const struct ef_error *err)
+{
+    struct ef_error own;
+    if (!err && q->fenced) {
+        ef_error_set(&own, EF_CLASS_FENCED, "the lease is not ours any more");
+        err = &own;
+    }
+    ef_store_did_carry_out(&s->store, err ? 0 : q->rows, err);
+}
+
 static void checked(struct sim_store *s, const struct ef_error *err)
 {
     struct ef_store_info info = {
@@ -220,6 +248,15 @@ void sim_complete(struct request *r, const struct ef_error *err)
         break;
     case SIM_PAUSE:
         ef_store_did_pause(store, err);
+        break;
+    case SIM_NEXT_COMMAND:
+        next_command_known(s, q, err);
+        break;
+    case SIM_CARRY_OUT:
+        carried_out(s, q, err);
+        break;
+    case SIM_HOLDS:
+        ef_store_did_holds(store, NULL, 0, err);
         break;
     case SIM_BELL:
     case SIM_STMT_KINDS:
@@ -408,6 +445,33 @@ static void pause_verb(struct ef_store *store, bool pause, const char *actor, co
     sim_submit(s, CONN_LEASE, r);
 }
 
+/* Operators write their commands into the simulated table themselves. */
+static void operate(struct ef_store *store, const struct ef_operate *question)
+{
+    (void)store;
+    (void)question;
+    abort();
+}
+
+static void next_command(struct ef_store *store)
+{
+    simple(store, CONN_SETTLE, SIM_NEXT_COMMAND);
+}
+
+static void carry_out(struct ef_store *store, int64_t epoch, const struct ef_command *command)
+{
+    struct sim_store *s = sim_store_of(store);
+    struct request *r = sim_request_new(s, SIM_CARRY_OUT);
+    r->trip->stmt.epoch = epoch;
+    r->trip->stmt.command = (int)command->number;
+    sim_submit(s, CONN_SETTLE, r);
+}
+
+static void holds(struct ef_store *store)
+{
+    simple(store, CONN_SETTLE, SIM_HOLDS);
+}
+
 static void arm_wakeup(struct ef_store *store, bool armed)
 {
     struct sim_store *s = sim_store_of(store);
@@ -476,6 +540,10 @@ static const struct ef_store_ops ops = {
     .lag = lag,
     .maintain = maintain,
     .pause = pause_verb,
+    .operate = operate,
+    .next_command = next_command,
+    .carry_out = carry_out,
+    .holds = holds,
     .arm_wakeup = arm_wakeup,
     .close = close_store,
     .free = free_store,

@@ -205,6 +205,41 @@ static void on_paused(void *arg, const struct ef_error *err)
     done(arg, EF_VERB_PAUSE, err);
 }
 
+static void on_operated(void *arg, const char *json, const struct ef_error *err)
+{
+    struct relay *r = arg;
+    ck_assert((json != NULL) == (err == NULL));
+    snprintf(r->json, sizeof(r->json), "%s", json ? json : "");
+    done(r, EF_VERB_OPERATE, err);
+}
+
+static void on_next_command(void *arg, const struct ef_command_row *row, const struct ef_error *err)
+{
+    struct relay *r = arg;
+    ck_assert(!row || !err);
+    r->has_command = row != NULL;
+    if (r->parsed)
+        ef_command_done(&r->command);
+    r->parsed = row != NULL;
+    struct ef_error why;
+    if (row && !ef_command_parse(row->number, row->verb, row->args, row->actor, &r->command, &why))
+        ck_abort_msg("%s", why.text);
+    done(r, EF_VERB_NEXT_COMMAND, err);
+}
+
+static void on_carried_out(void *arg, int64_t rows, const struct ef_error *err)
+{
+    counted(arg, EF_VERB_CARRY_OUT, rows, err);
+}
+
+static void on_holds(void *arg, const struct ef_hold *holds, int count, const struct ef_error *err)
+{
+    struct relay *r = arg;
+    if (!err)
+        ef_holds_set(&r->holds, holds, count);
+    done(r, EF_VERB_HOLDS, err);
+}
+
 static const struct ef_store_user user = {
     .up = on_up,
     .down = on_down,
@@ -222,6 +257,10 @@ static const struct ef_store_user user = {
     .lag = on_lag,
     .maintained = on_maintained,
     .paused = on_paused,
+    .operated = on_operated,
+    .next_command = on_next_command,
+    .carried_out = on_carried_out,
+    .holds = on_holds,
     .closed = on_closed,
 };
 
@@ -297,6 +336,8 @@ void stop_world(void)
         ck_assert_int_eq(r->closed, 1);
         ef_store_free(r->store);
         forget_rows(r);
+        ef_command_done(&r->command);
+        ef_holds_clear(&r->holds);
         free(r);
     }
     relay_count = 0;

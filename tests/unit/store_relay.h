@@ -22,7 +22,12 @@ struct relay {
     struct ef_fetched fetched;
     struct ef_waiting waiting;
     struct ef_lag lag;
-    int64_t rows[EF_VERB_COUNT]; /* that settle, decide, release_topic, maintain reported */
+    int64_t rows[EF_VERB_COUNT]; /* that settle, decide, release_topic, ... reported */
+    char json[65536];            /* answer of operate */
+    bool has_command;            /* next_command's answer, */
+    bool parsed;                 /* owned once there was one: */
+    struct ef_command command;
+    struct ef_holds holds;
     /* of the open or last fetch; rows stay valid until the next one */
     struct ef_batch *batches[SEEN_CHUNKS_MAX];
     int chunk_count;
@@ -86,5 +91,6 @@ void add_lease_tests(Suite *suite);
 void add_read_tests(Suite *suite);
 void add_hold_tests(Suite *suite);
 void add_write_tests(Suite *suite);
+void add_operate_tests(Suite *suite);
 /* A case with start and stop of the world around each test. */
 TCase *contract_case(Suite *suite, const char *name);

@@ -11,6 +11,11 @@ static void start_verb(struct relay *r, enum ef_store_verb verb)
     static const struct ef_settle_run run = {1000000, 1000001, 0, 1};
     static const struct ef_decision decision = {
         .id = 1000000, .created_us = 1, .kind = EF_DECIDE_RETRY, .attempts = 1, .delay_ms = 1};
+    static const struct ef_row_filter filter = {.limit = 1, .after_id = INT64_MIN};
+    static const struct ef_command command = {.number = 1000000,
+                                              .verb = EF_COMMAND_REFUSED,
+                                              .actor = (char *)"test",
+                                              .reason = (char *)"test"};
     struct ef_store *s = r->store;
     switch (verb) {
     case EF_VERB_CHECK:
@@ -52,6 +57,18 @@ static void start_verb(struct relay *r, enum ef_store_verb verb)
         break;
     case EF_VERB_PAUSE:
         ef_store_pause(s, false, "test", NULL);
+        break;
+    case EF_VERB_OPERATE:
+        ef_store_operate(s, &(struct ef_operate){.kind = EF_OPERATE_ROWS, .filter = &filter});
+        break;
+    case EF_VERB_NEXT_COMMAND:
+        ef_store_next_command(s);
+        break;
+    case EF_VERB_CARRY_OUT:
+        ef_store_carry_out(s, r->epoch, &command);
+        break;
+    case EF_VERB_HOLDS:
+        ef_store_holds(s);
         break;
     case EF_VERB_COUNT:
         break;
@@ -244,5 +261,6 @@ Suite *store_suite(const struct store_fixture *which)
     add_read_tests(suite);
     add_hold_tests(suite);
     add_write_tests(suite);
+    add_operate_tests(suite);
     return suite;
 }
