@@ -17,7 +17,7 @@ man_pages := $(wildcard man/*.1 man/*.5 man/*.8)
 units := $(wildcard systemd/*.service systemd/*.target)
 programs := eventferryd eventferryctl
 examples := $(filter-out conf/eventferry.yaml,$(wildcard conf/*.yaml))
-contrib := $(wildcard contrib/grafana/*.json contrib/prometheus/*.yml)
+contrib := $(wildcard contrib/*.md contrib/grafana/*.json contrib/prometheus/*.yml)
 documents := $(wildcard README.md CHANGELOG.md SECURITY.md LICENSE docs/*.md)
 man_target = $(mandir)/man$(patsubst .%,%,$(suffix $(1)))/$(notdir $(1))
 

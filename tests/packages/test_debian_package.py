@@ -102,6 +102,10 @@ def test_account_files_and_modes(box):
             ("/usr/share/eventferry/eventferry.yaml", "root:root 644"),
             ("/usr/share/eventferry/sql/postgresql/10_schema.sql", "root:root 644"),
             ("/usr/share/bash-completion/completions/eventferryctl", "root:root 644"),
+            ("/usr/share/zsh/vendor-completions/_eventferry", "root:root 644"),
+            ("/usr/share/fish/vendor_completions.d/eventferryctl.fish", "root:root 644"),
+            ("/usr/lib/systemd/catalog/eventferry.catalog", "root:root 644"),
+            ("/usr/share/eventferry/contrib/prometheus/alerts.yml", "root:root 644"),
             ("/usr/share/man/man8/eventferryd.8.gz", "root:root 644")):
         assert (path, box.owner_and_mode(path)) == (path, wanted)
     assert box.out("sh", "-c", "dpkg -L eventferry | xargs stat -c '%U:%G' | sort -u") == "root:root"

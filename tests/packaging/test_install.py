@@ -66,6 +66,7 @@ def test_every_file_is_there_with_its_mode(installed):
         "usr/share/man/man8/eventferryd.8": 0o644,
         "usr/share/man/man1/eventferryctl.1": 0o644,
         "usr/share/man/man5/eventferry.yaml.5": 0o644,
+        "usr/share/eventferry/contrib/README.md": 0o644,
         "usr/share/eventferry/contrib/grafana/eventferry.json": 0o644,
         "usr/share/eventferry/contrib/prometheus/alerts.yml": 0o644,
         "usr/share/doc/eventferry/README.md": 0o644,
