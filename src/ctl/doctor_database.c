@@ -150,13 +150,38 @@ static const char *id_of_warning(const char *text)
     return "table.shape";
 }
 
-static void add_warnings(struct ef_doctor *doctor, const char *warnings)
+/* The relay's role may not migrate, and who owns the table has a URL of his own. */
+static void mend_by_migrating(struct ef_doctor *doctor, const struct ef_config_outbox *outbox,
+                              const char *more, const char *role)
+{
+    ef_report_mend(&doctor->report,
+                   "eventferryctl --config %s migrate --outbox %s%s%s%s # as the table's owner: "
+                   "--url URL",
+                   doctor->config->path, outbox->name, more, role ? role : "", role ? "'" : "");
+}
+
+/* As the relay's sentence says it, with its names filled in. */
+static void mend_as_told(struct ef_doctor *doctor, const struct ef_config_outbox *outbox,
+                         const struct ef_db *db, const char *sentence)
+{
+    if (ef_report_mend_from(&doctor->report, sentence) ||
+        !strstr(sentence, "`eventferryctl migrate"))
+        return;
+    if (strstr(sentence, "--grant-to"))
+        mend_by_migrating(doctor, outbox, " --grant-to '", db->user);
+    else
+        mend_by_migrating(doctor, outbox, strstr(sentence, "--doorbell") ? " --doorbell" : "",
+                          NULL);
+}
+
+static void add_warnings(struct ef_doctor *doctor, const struct ef_config_outbox *outbox,
+                         const struct ef_db *db, const char *warnings)
 {
     for (const char *line = warnings; *line;) {
         size_t len = strcspn(line, "\n");
         char *text = ef_xstrndup(line, len);
         ef_report_add(&doctor->report, id_of_warning(text), EF_LEVEL_WARN, "%s", text);
-        ef_report_mend_from(&doctor->report, text);
+        mend_as_told(doctor, outbox, db, text);
         free(text);
         line += len + (line[len] == '\n');
     }
@@ -168,11 +193,12 @@ static bool is_about_privileges(const char *text)
            strstr(text, "command denied") || strstr(text, "EXECUTE on");
 }
 
-static void add_refusal(struct ef_doctor *doctor, const struct ef_error *err)
+static void add_refusal(struct ef_doctor *doctor, const struct ef_config_outbox *outbox,
+                        const struct ef_db *db, const struct ef_error *err)
 {
     const char *id = is_about_privileges(err->text) ? "table.privileges" : "table.shape";
     ef_report_add(&doctor->report, id, EF_LEVEL_FAIL, "%s", err->text);
-    ef_report_mend_from(&doctor->report, err->text);
+    mend_as_told(doctor, outbox, db, err->text);
 }
 
 static void look_at_migration(struct ef_doctor *doctor, struct ef_db *db, bool mysql,
@@ -198,8 +224,7 @@ static void look_at_migration(struct ef_doctor *doctor, struct ef_db *db, bool m
                       strstr(missing.items[0], "index") ? "; reads get slower as the table grows"
                                                         : "");
     if (ok && missing.count)
-        ef_report_mend(&doctor->report, "eventferryctl --config %s migrate --outbox %s",
-                       doctor->config->path, outbox->name);
+        mend_by_migrating(doctor, outbox, "", NULL);
     ef_strings_free(&missing);
     free(targets.items);
 }
@@ -359,17 +384,17 @@ static void look_at_outbox(struct ef_doctor *doctor, struct ef_db *db,
     case EF_RELAY_UNREACHED:
         ef_report_add(&doctor->report, "db.connect", EF_LEVEL_FAIL,
                       "the relay's own connections fail: %s", err.text);
-        ef_report_mend_from(&doctor->report, err.text);
+        mend_as_told(doctor, outbox, db, err.text);
         break;
     case EF_RELAY_REFUSED:
-        add_refusal(doctor, &err);
+        add_refusal(doctor, outbox, db, &err);
         break;
     case EF_RELAY_FINE:
         ef_report_add(&doctor->report, "table.shape", EF_LEVEL_OK,
                       "the table and eventferry's objects are as the relay needs them");
         ef_report_add(&doctor->report, "table.privileges", EF_LEVEL_OK,
                       "the role may do what the relay does");
-        add_warnings(doctor, info.warnings);
+        add_warnings(doctor, outbox, db, info.warnings);
         look_closer(doctor, db, look, outbox, database, info.server);
         break;
     }

@@ -4,6 +4,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "ctl/account.h"
 #include "ctl/doctor.h"
 #include "ctl/my.h"
 
@@ -84,7 +85,10 @@ static void look_at_connections(struct ef_doctor *doctor, struct ef_db *db,
     if (user > 0 && user < need) {
         ef_report_add(report, "db.connections", EF_LEVEL_FAIL,
                       "%s may have %ld connections, the relay needs %ld", db->user, user, need);
-        ef_report_mend(report, "ALTER USER %s WITH MAX_USER_CONNECTIONS %ld", db->user, need + 2);
+        struct ef_account account;
+        if (ef_account_parse(db->user, &account, &err))
+            ef_report_mend(report, "ALTER USER %s WITH MAX_USER_CONNECTIONS %ld", account.text,
+                           need + 2);
     } else if (all < need) {
         ef_report_add(report, "db.connections", EF_LEVEL_FAIL,
                       "the server takes %ld connections, the relay alone needs %ld", all, need);

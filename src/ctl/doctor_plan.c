@@ -101,7 +101,9 @@ static void look(void *arg, const char *name, const char *sql)
         ef_report_add(report, "pg.plan", EF_LEVEL_WARN,
                       "the relay's %s would read the whole table: no index serves %s", name,
                       filter ? filter : "it");
-        ef_report_mend(report, "eventferryctl --config %s migrate", plans->doctor->config->path);
+        ef_report_mend(report,
+                       "eventferryctl --config %s migrate # as the table's owner: --url URL",
+                       plans->doctor->config->path);
     }
     json_decref(root);
     ef_buf_done(&text);

@@ -107,19 +107,15 @@ void ef_report_mend(struct ef_report *report, const char *fmt, ...)
     va_end(ap);
 }
 
-void ef_report_mend_from(struct ef_report *report, const char *sentence)
+bool ef_report_mend_from(struct ef_report *report, const char *sentence)
 {
     const char *begin = strstr(sentence, "run ");
-    if (begin && begin[4] != '`') {
-        begin += 4;
-        const char *end = strstr(begin, ", or ");
-        int length = end ? (int)(end - begin) : (int)strlen(begin);
-        ef_report_mend(report, "%.*s", length, begin);
-        return;
-    }
-    begin = strchr(sentence, '`');
-    if (begin && strncmp(begin + 1, "eventferryctl", 13) == 0)
-        ef_report_mend(report, "%.*s", (int)strcspn(begin + 1, "`"), begin + 1);
+    if (!begin || begin[4] == '`')
+        return false;
+    begin += 4;
+    const char *end = strstr(begin, ", or ");
+    ef_report_mend(report, "%.*s", end ? (int)(end - begin) : (int)strlen(begin), begin);
+    return true;
 }
 
 enum ef_level ef_report_worst(const struct ef_report *report)
@@ -152,7 +148,7 @@ void ef_report_print(const struct ef_report *report, bool all, FILE *out)
         fprintf(out, "  %-4s  %-22s %s\n", level_words[finding->level], finding->kind->id,
                 finding->text);
         for (size_t j = 0; j < finding->mends.count; j++)
-            fprintf(out, "        %s %s\n", j ? "   " : "->", finding->mends.items[j]);
+            fprintf(out, "        %s %s\n", j ? "  " : "->", finding->mends.items[j]);
     }
     fprintf(out, "%zu failed, %zu warned, %zu fine\n", count_of(report, EF_LEVEL_FAIL),
             count_of(report, EF_LEVEL_WARN), count_of(report, EF_LEVEL_OK));

@@ -45,10 +45,10 @@ void ef_report_add(struct ef_report *report, const char *id, enum ef_level level
 /* What mends the finding that was added last; several are shown in their order. */
 void ef_report_mend(struct ef_report *report, const char *fmt, ...) EF_PRINTF(2, 3);
 /*
- * The same from a sentence of the relay, which ends in "; run <SQL>, or ..." or names a command in
- * backticks; nothing where it does neither.
+ * The same from a sentence of the relay, which ends in "; run <SQL>, or ...". False where it does
+ * not.
  */
-void ef_report_mend_from(struct ef_report *report, const char *sentence);
+bool ef_report_mend_from(struct ef_report *report, const char *sentence);
 
 enum ef_level ef_report_worst(const struct ef_report *report);
 /* all: the OK ones too, else only how many there are. */

@@ -1,0 +1,156 @@
+# SPDX-License-Identifier: MIT
+"""eventferryctl doctor and the brokers: each finding provoked for real, and what it says mends it,
+carried out."""
+
+import confluent_kafka
+import pytest
+
+from harness.daemon import Daemon, ctl
+from harness.doctor import examine
+from harness.kafka import Kafka
+from harness.outbox import Outbox
+from harness.setup import relay_config
+from harness.timing import wait_for
+
+pytestmark = pytest.mark.real_kafka
+
+
+@pytest.fixture(scope="module")
+def cluster():
+    """Three brokers: two copies at each acknowledgement are then what is well."""
+    made = Kafka(brokers=3, sasl=True, proxied=True)
+    yield made
+    made.discard()
+
+
+@pytest.fixture
+def doctor(db, cluster):
+    """doctor(section=...) examines the cluster as the daemon of that configuration would."""
+    made = []
+
+    def make(settings=None, **sections):
+        made.append(Daemon(relay_config(db, cluster, settings, **sections)))
+        return examine(made[-1])
+
+    yield make
+    for each in made:
+        each.discard()
+
+
+def carry_out(found, identity):
+    for mend in found.mends(identity):
+        words = mend.split()
+        assert words[0] == "eventferryctl", mend
+        ctl(*words[1:], timeout=60)
+
+
+def mended(doctor, found, identity, *arguments):
+    carry_out(found, identity)
+    wait_for(lambda: doctor(*arguments).level(identity) == "OK", 20, f"{identity} is mended")
+
+
+def test_missing_topic(doctor, db, cluster):
+    Outbox(db, cluster.new_name("absent")).insert("a")
+    found = doctor()
+    assert found.code == 1 and found.level("kafka.topic") == "FAIL"
+    mended(doctor, found, "kafka.topic")
+
+
+def test_topic_without_leader(doctor, db, cluster):
+    """The only copy is on a broker that is away. Then it comes back."""
+    topic = cluster.create_topic(partitions=1)
+    Outbox(db, topic).insert("a")
+    away = cluster.leader(topic)
+    assert doctor().level("kafka.topic") == "OK"
+    cluster.kill(away)
+    try:
+        wait_for(lambda: doctor().level("kafka.topic") == "FAIL", 30, "nobody leads it")
+    finally:
+        cluster.start(away)
+    wait_for(lambda: doctor().level("kafka.topic") == "OK", 30, "it is led again")
+
+
+@pytest.mark.parametrize("replication, wanted, level", [(1, 2, "FAIL"), (3, 3, "WARN"),
+                                                        (3, 1, "WARN")])
+def test_copies(doctor, db, cluster, replication, wanted, level):
+    """More than there are, all of them, a single one."""
+    topic = cluster.create_topic(partitions=1, replication=replication,
+                                 config={"min.insync.replicas": str(wanted)})
+    Outbox(db, topic).insert("a")
+    found = doctor()
+    assert found.level("kafka.replicas") == level
+    carry_out(found, "kafka.replicas")
+    after = wait_for(lambda: doctor().of("kafka.replicas")[0]["text"] != found.bad(
+        "kafka.replicas")["text"] and doctor(), 20, "it is set")
+    # one copy is all that a topic of one can have: what is said next is to give it more
+    assert after.level("kafka.replicas") == ("OK" if replication == 3 else "WARN")
+
+
+def test_copies_out_of_sync(doctor, db, cluster):
+    topic = cluster.create_topic(partitions=1, replication=3, config={"min.insync.replicas": "3"})
+    Outbox(db, topic).insert("a")
+    cluster.kill(2)
+    try:
+        wait_for(lambda: doctor().level("kafka.replicas") == "FAIL", 40, "a copy is missing")
+    finally:
+        cluster.start(2)
+    wait_for(lambda: doctor().level("kafka.replicas") == "WARN", 40, "all are in sync")
+
+
+def test_message_size(doctor, db, cluster):
+    topic = cluster.create_topic(partitions=1, replication=3,
+                                 config={"max.message.bytes": "20000"})
+    outbox = Outbox(db, topic)
+    outbox.insert("a")
+    found = doctor({"max_payload": "50kB"})
+    assert found.level("kafka.message_size") == "WARN"
+    outbox.insert("b", payload="x" * 30000)
+    found = doctor({"max_payload": "50kB"})
+    assert found.code == 1 and found.level("kafka.message_size") == "FAIL"
+    mended(doctor, found, "kafka.message_size", {"max_payload": "50kB"})
+
+
+def test_rights(doctor, db, cluster):
+    """The role of the broker may see nothing; then what is said is granted."""
+    topic = cluster.create_topic(partitions=1, replication=3)
+    Outbox(db, topic).insert("a")
+    login = {"kafka": {"brokers": cluster.sasl_bootstrap.split(","), "properties": {
+        "security.protocol": "SASL_PLAINTEXT", "sasl.mechanism": "PLAIN",
+        "sasl.username": "relay", "sasl.password": "relay"}}}
+    found = doctor(**login)
+    assert found.code == 1 and found.level("kafka.rights") == "FAIL"
+    denied = [each for each in found.of("kafka.rights") if topic in each["text"]]
+    assert f"--topic {topic}" in denied[0]["mend"][0] and "User:relay" in denied[0]["mend"][0]
+    cluster.allow("relay", topic)
+    wait_for(lambda: doctor(**login).level("kafka.rights") == "OK", 20, "it may")
+
+
+def test_wrong_password(doctor, cluster):
+    found = doctor(kafka={"brokers": cluster.sasl_bootstrap.split(","), "properties": {
+        "security.protocol": "SASL_PLAINTEXT", "sasl.mechanism": "PLAIN",
+        "sasl.username": "relay", "sasl.password": "mistaken"}})
+    assert found.code == 1 and found.level("kafka.connect") == "FAIL"
+    assert "uthentication" in found.bad("kafka.connect")["text"]
+    assert "mistaken" not in found.text
+
+
+def test_broker_that_is_not_where_it_says(doctor, cluster):
+    proxied = {"kafka": {"brokers": cluster.proxied_bootstrap.split(",")[:1]}}
+    assert doctor(**proxied).level("kafka.broker") == "OK"
+    cluster.proxies[1].refuse()
+    try:
+        found = doctor(**proxied)
+        assert found.code == 1 and "broker 1" in found.bad("kafka.broker")["text"]
+        assert str(cluster.proxies[1].port) in found.mends("kafka.broker")[0]
+    finally:
+        cluster.proxies[1].refuse(False)
+    assert doctor(**proxied).level("kafka.broker") == "OK"
+
+
+def test_librdkafka(doctor, cluster):
+    """What is wrong depends on the version that is installed: before 2.8 SCRAM is."""
+    properties = {"sasl.mechanisms": "SCRAM-SHA-256", "sasl.username": "u", "sasl.password": "p"}
+    old = confluent_kafka.libversion()[1] < 0x02080000
+    found = doctor(kafka={"brokers": cluster.bootstrap.split(","), "properties": properties})
+    assert found.level("kafka.library") == ("WARN" if old else "OK")
+    assert doctor().level("kafka.library") == "OK"
