@@ -143,6 +143,14 @@ def test_a_relay_starts_and_reads_its_secret(box, relay, stand):
     assert SECRET not in box.out("systemctl", "show", SERVICE)
 
 
+def test_the_journal_explains_what_the_relay_says(box, relay):
+    fields = box.out("journalctl", "-u", SERVICE, "-o", "json", "EVENTFERRY_EVENT=starting")
+    assert re.search(r'"MESSAGE_ID":"[0-9a-f]{32}"', fields.replace('" : "', '":"'))
+    explained = box.out("journalctl", "-u", SERVICE, "-x", "EVENTFERRY_EVENT=starting")
+    assert "Defined-By: eventferryd" in explained
+    assert "What to do: Nothing. Many of these lines in a row are a restart loop" in explained
+
+
 def test_the_relay_is_confined(box, relay):
     pid = relay.main_pid()
     assert box.owner_and_mode(f"/proc/{pid}").startswith("eventferry:eventferry ")
