@@ -313,8 +313,9 @@ static void look_at_rows(struct ef_doctor *doctor, struct ef_db *db, bool mysql,
              names->topic ? names->topic : "NULL", names->payload,
              !mysql && names->payload_is_json ? "::text" : "", names->table, names->status,
              names->id, LOOK_ROWS, LOOK_TOPICS);
-    if (outbox->columns[EF_COL_TOPIC].value)
-        ef_doctor_add_topic(doctor, outbox, outbox->columns[EF_COL_TOPIC].value, 0);
+    const char *topic = outbox->columns[EF_COL_TOPIC].value;
+    if (topic && !strstr(topic, EF_AGGREGATE_TYPE_WORD)) /* else each row's is another */
+        ef_doctor_add_topic(doctor, outbox, topic, 0);
     if (!ef_db_rows(db, sql, take_payload, &payloads, &err)) {
         ef_report_add(report, "table.payloads", EF_LEVEL_WARN,
                       "could not measure the unfinished rows: %s", err.text);
