@@ -20,12 +20,16 @@ ifdef EF_SANITIZE
 ALLOCATOR_LIBS :=
 sanitize_flags := -fsanitize=$(EF_SANITIZE) -fno-sanitize-recover=all -fno-omit-frame-pointer
 else
-fortify := -U_FORTIFY_SOURCE -D_FORTIFY_SOURCE=2
+# After the flags of a packager, whose level may be lower: what he hands to the preprocessor itself (RPM's
+# macros do) comes after all others.
+comma := ,
+direct := $(if $(findstring -Wp$(comma),$(CPPFLAGS) $(CFLAGS)),-Wp$(comma))
+fortify = $(direct)-U_FORTIFY_SOURCE $(direct)-D_FORTIFY_SOURCE=$(EF_FORTIFY)
 endif
 
 compile = $(CC) -std=gnu11 -D_GNU_SOURCE -Isrc -I$(GEN) -DEF_HAVE_SYSTEMD=$(EF_HAVE_SYSTEMD) \
-    $(patsubst -I%,-isystem %,$(EF_CFLAGS)) $(WARNINGS) $(HARDENING_CFLAGS) $(fortify) \
-    $(CPPFLAGS) $(CFLAGS) $(sanitize_flags) $(EXTRA_CFLAGS) -MMD -MP
+    $(patsubst -I%,-isystem %,$(EF_CFLAGS)) $(WARNINGS) $(HARDENING_CFLAGS) \
+    $(CPPFLAGS) $(CFLAGS) $(fortify) $(sanitize_flags) $(EXTRA_CFLAGS) -MMD -MP
 link = $(CC) $(CFLAGS) $(sanitize_flags) $(HARDENING_LDFLAGS) $(LDFLAGS) $(EXTRA_LDFLAGS) \
     $(thread_object)
 ifeq ($(EF_SANITIZE),thread)

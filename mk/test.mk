@@ -48,7 +48,6 @@ $(memory_programs): $(BUILD)/%: $(BUILD)/%.o $(memory_shared:%.c=$(BUILD)/%.o) $
 	@echo '  LD   $@'
 	@$(link) $(if $(filter %/start,$@),-Wl$(comma)--wrap=ef_systemd_ready) -o $@ \
 	    $(filter %.o,$^) $(filter %.a,$^) $(EF_LIBS)
-comma := ,
 # It runs before the sanitizers have set themselves up.
 ifneq ($(findstring address,$(EF_SANITIZE)),)
 $(BUILD)/tests/memory/failing.o: CPPFLAGS += -DEF_ADDRESS_SANITIZER

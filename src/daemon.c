@@ -24,6 +24,7 @@
 #include "loop/systemd.h"
 #include "store/drivers.h"
 #include "store/postgres.h"
+#include "store/versions.h"
 #include "version.h"
 
 /* Exit codes of interfaces.md that sysexits.h has under other names. */
@@ -340,11 +341,10 @@ static bool start_endpoints(struct daemon *d, struct ef_error *err)
                                .kafka = view_kafka,
                                .refresh = refresh,
                                .reload = reload};
-    char libpq[32];
-    int version = ef_postgres_library_version();
-    snprintf(libpq, sizeof(libpq), "%d.%d", version / 10000, version % 10000);
-    d->admin = ef_admin_new(&(struct ef_admin_options){
-        .loop = d->loop, .view = &d->view, .librdkafka = ef_kafka_version(), .libpq = libpq});
+    d->admin = ef_admin_new(&(struct ef_admin_options){.loop = d->loop,
+                                                       .view = &d->view,
+                                                       .librdkafka = ef_kafka_version(),
+                                                       .libpq = ef_store_libpq_version()});
     if (d->config->http.listen) {
         d->http =
             ef_http_start(d->loop, d->admin, d->config->http.listen, &d->config->http.hosts, err);

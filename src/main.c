@@ -5,12 +5,16 @@
 #include <string.h>
 #include <sysexits.h>
 
+#include "admin/versions.h"
 #include "base/str.h"
+#include "base/versions.h"
+#include "config/versions.h"
 #include "daemon.h"
 #include "kafka/properties.h"
 #include "kafka/version.h"
+#include "loop/versions.h"
 #include "store/drivers.h"
-#include "version.h"
+#include "store/versions.h"
 
 #define DEFAULT_CONFIG "/etc/eventferry/eventferry.yaml"
 
@@ -45,7 +49,21 @@ static void usage(FILE *out)
 
 static void print_version(void)
 {
-    printf("eventferryd %s (%s)\nlibrdkafka %s\n", EF_VERSION, EF_BUILD_ID, ef_kafka_version());
+    const struct ef_library libraries[] = {
+        {"librdkafka", ef_kafka_version()},
+        {"libpq", ef_store_libpq_version()},
+        {"libmariadb", ef_store_libmariadb_version()},
+        {"libev", ef_loop_libev_version()},
+        {"c-ares", ef_loop_cares_version()},
+        {"libyaml", ef_config_libyaml_version()},
+        {"jansson", ef_jansson_version()},
+        {"libmicrohttpd", ef_admin_microhttpd_version()},
+#if EF_HAVE_SYSTEMD
+        {"libsystemd", NULL},
+#endif
+        {0},
+    };
+    ef_versions_print(stdout, "eventferryd", libraries);
 }
 
 /* Loads, prints the problems, and perhaps the configuration. */

@@ -48,8 +48,8 @@ struct ef_collect *ef_collect_new(struct ef_metrics *metrics, struct ef_loop *lo
                                         "Time that callbacks held the event loop.", NULL);
     ef_metric_set(ef_metrics_get(metrics, EF_GAUGE, "build_info",
                                  "Always 1; the labels say what this program is.", "version",
-                                 EF_VERSION, "relay", "eventferryd", "librdkafka", librdkafka,
-                                 "libpq", libpq, NULL),
+                                 EF_VERSION, "build", EF_BUILD_ID, "relay", "eventferryd",
+                                 "librdkafka", librdkafka, "libpq", libpq, NULL),
                   1);
     ef_loop_observe(loop, on_callback, collect);
     return collect;

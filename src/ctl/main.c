@@ -7,8 +7,12 @@
 #include <string.h>
 
 #include "base/str.h"
+#include "base/versions.h"
+#include "config/versions.h"
 #include "ctl/ctl.h"
-#include "version.h"
+#include "kafka/version.h"
+#include "loop/versions.h"
+#include "store/versions.h"
 
 static const struct ef_ctl_verb verbs[] = {
     {"migrate", "[OPTION]...", "make or complete what an outbox needs in its database",
@@ -76,6 +80,21 @@ static int run_verb(struct ef_ctl *ctl, int argc, char **argv)
     return verb->run(ctl, argc, argv);
 }
 
+static void print_version(void)
+{
+    const struct ef_library libraries[] = {
+        {"librdkafka", ef_kafka_version()},
+        {"libpq", ef_store_libpq_version()},
+        {"libmariadb", ef_store_libmariadb_version()},
+        {"libev", ef_loop_libev_version()},
+        {"c-ares", ef_loop_cares_version()},
+        {"libyaml", ef_config_libyaml_version()},
+        {"jansson", ef_jansson_version()},
+        {0},
+    };
+    ef_versions_print(stdout, "eventferryctl", libraries);
+}
+
 int main(int argc, char **argv)
 {
     static const struct option options[] = {
@@ -97,7 +116,7 @@ int main(int argc, char **argv)
             usage(stdout);
             return EF_CTL_DONE;
         case 'V':
-            printf("eventferryctl %s (%s)\n", EF_VERSION, EF_BUILD_ID);
+            print_version();
             return EF_CTL_DONE;
         default:
             return EF_CTL_USAGE;

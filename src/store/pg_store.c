@@ -193,8 +193,3 @@ struct ef_store *ef_postgres_new(struct ef_loop *loop, struct ef_resolver *resol
     ef_deferred_init(&s->closed_later, loop, "store", close_now, s);
     return &s->store;
 }
-
-int ef_postgres_library_version(void)
-{
-    return PQlibVersion();
-}

@@ -12,5 +12,3 @@ struct ef_store *ef_postgres_new(struct ef_loop *loop, struct ef_resolver *resol
                                  const struct ef_config *config,
                                  const struct ef_config_outbox *outbox,
                                  const struct ef_store_user *user, void *user_arg);
-/* libpq's version as PQlibVersion gives it: 150020 for 15.20. */
-int ef_postgres_library_version(void);

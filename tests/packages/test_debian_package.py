@@ -2,8 +2,10 @@
 """The life of the Debian package on a machine: install, configure, run, upgrade under traffic,
 reboot, remove, purge. The tests build on each other, in this order."""
 
+import os
 import re
 import shutil
+import subprocess
 import time
 
 import pytest
@@ -69,6 +71,16 @@ def snapshot(box):
                                 "getent group eventferry eventferry-admin")
     units = box.out("systemctl", "list-unit-files", "--no-legend", "eventferry*")
     return files, units, box.read(CONFIG)
+
+
+def test_programs_in_the_package_are_hardened(deb, tmp_path):
+    """As the packaging tools compiled, linked and stripped them, with flags of their own."""
+    subprocess.run(["dpkg-deb", "-x", deb, tmp_path], check=True)
+    scripts = os.path.join(os.path.dirname(__file__), "..", "..", "scripts")
+    done = subprocess.run([os.path.join(scripts, "check-hardening"), tmp_path / "usr/sbin/eventferryd",
+                           tmp_path / "usr/bin/eventferryctl"], stdout=subprocess.PIPE,
+                          stderr=subprocess.STDOUT, text=True, check=False)
+    assert (done.returncode, done.stdout) == (0, "")
 
 
 def test_a_clean_machine_installs_it(box, deb):
