@@ -226,7 +226,7 @@ static void on_work(void *arg)
 /* False: nothing more will come and nobody reads either. */
 static bool client_read(struct client *client)
 {
-    char part[4096];
+    char part[64 * 1024]; /* the search for a line's end begins anew with each part */
     size_t room = client->in.max - client->in.len;
     ssize_t n = recv(client->fd, part, room < sizeof(part) ? room : sizeof(part), MSG_DONTWAIT);
     if (n > 0)

@@ -5,6 +5,8 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "admin/control_filter.h"
+
 enum { LOG_LEVEL_DEFAULT_MS = 15 * 60 * 1000, LOG_LEVEL_MAX_MS = 24 * 60 * 60 * 1000 };
 
 static const char *const verb_names[EF_CONTROL_VERB_COUNT] = {
@@ -12,7 +14,8 @@ static const char *const verb_names[EF_CONTROL_VERB_COUNT] = {
     [EF_CONTROL_RESUME] = "resume",       [EF_CONTROL_DRAIN] = "drain",
     [EF_CONTROL_RELOAD] = "reload",       [EF_CONTROL_LIVEZ] = "livez",
     [EF_CONTROL_READYZ] = "readyz",       [EF_CONTROL_METRICS] = "metrics",
-    [EF_CONTROL_LOG_LEVEL] = "log-level",
+    [EF_CONTROL_LOG_LEVEL] = "log-level", [EF_CONTROL_ROWS] = "rows",
+    [EF_CONTROL_COMMAND] = "command",
 };
 
 const char *ef_control_verb_name(enum ef_control_verb verb)
@@ -78,6 +81,20 @@ static bool take_for(const json_t *value, struct ef_control_request *ret, struct
            ef_error_set(err, EF_CLASS_CONFIG, "\"for_ms\" must be 1 to %d", LOG_LEVEL_MAX_MS);
 }
 
+static bool take_args(const json_t *value, struct ef_control_request *ret, struct ef_error *err)
+{
+    ret->args = value;
+    return json_is_object(value) ||
+           ef_error_set(err, EF_CLASS_CONFIG, "\"args\" must be an object");
+}
+
+static bool take_filter(const json_t *value, struct ef_control_request *ret, struct ef_error *err)
+{
+    if (!json_is_object(value))
+        return ef_error_set(err, EF_CLASS_CONFIG, "\"filter\" must be an object");
+    return ef_control_filter(value, &ret->filter, err);
+}
+
 static bool take_member(const char *name, const json_t *value, struct ef_control_request *ret,
                         struct ef_error *err)
 {
@@ -91,6 +108,12 @@ static bool take_member(const char *name, const json_t *value, struct ef_control
         return take_room(value, ret, err);
     if (strcmp(name, "for_ms") == 0)
         return take_for(value, ret, err);
+    if (strcmp(name, "command") == 0)
+        return take_text(name, value, ret->command, sizeof(ret->command), err);
+    if (strcmp(name, "args") == 0)
+        return take_args(value, ret, err);
+    if (strcmp(name, "filter") == 0)
+        return take_filter(value, ret, err);
     return ef_error_set(err, EF_CLASS_CONFIG, "unknown member \"%.64s\"", name);
 }
 
@@ -117,20 +140,46 @@ static bool take_members(json_t *object, struct ef_control_request *ret, struct 
     return true;
 }
 
-static bool check(struct ef_control_request *ret, struct ef_error *err)
+/* Verbs whose outbox must be named. */
+static bool needs_outbox(enum ef_control_verb verb)
 {
-    bool about_outbox = ret->verb == EF_CONTROL_PAUSE || ret->verb == EF_CONTROL_RESUME ||
-                        ret->verb == EF_CONTROL_DRAIN;
+    return verb == EF_CONTROL_PAUSE || verb == EF_CONTROL_RESUME || verb == EF_CONTROL_DRAIN ||
+           verb == EF_CONTROL_ROWS || verb == EF_CONTROL_COMMAND;
+}
+
+static bool check_outbox(struct ef_control_request *ret, struct ef_error *err)
+{
+    bool one = ret->verb == EF_CONTROL_ROWS || ret->verb == EF_CONTROL_COMMAND;
     if (ret->verb == EF_CONTROL_STATUS && !ret->outbox[0])
         snprintf(ret->outbox, sizeof(ret->outbox), "*");
-    if (about_outbox && !ret->outbox[0])
+    if (one && (!ret->outbox[0] || strcmp(ret->outbox, "*") == 0))
+        return ef_error_set(err, EF_CLASS_CONFIG, "\"outbox\" must name one");
+    if (needs_outbox(ret->verb) && !ret->outbox[0])
         return ef_error_set(err, EF_CLASS_CONFIG,
                             "\"outbox\" is missing: a name, or \"*\" for all");
-    if (ret->outbox[0] && !about_outbox && ret->verb != EF_CONTROL_STATUS)
+    if (ret->outbox[0] && !needs_outbox(ret->verb) && ret->verb != EF_CONTROL_STATUS)
         return ef_error_set(err, EF_CLASS_CONFIG, "\"%s\" takes no outbox", verb_names[ret->verb]);
+    return true;
+}
+
+static bool check_operation(const struct ef_control_request *ret, struct ef_error *err)
+{
+    if (ret->verb == EF_CONTROL_COMMAND && (!ret->command[0] || !ret->args))
+        return ef_error_set(err, EF_CLASS_CONFIG, "\"command\" and \"args\" are wanted");
+    if (ret->verb != EF_CONTROL_COMMAND && (ret->command[0] || ret->args))
+        return ef_error_set(err, EF_CLASS_CONFIG, "\"%s\" takes no command", verb_names[ret->verb]);
+    if (ret->verb != EF_CONTROL_ROWS && json_object_get(ret->document, "filter"))
+        return ef_error_set(err, EF_CLASS_CONFIG, "\"%s\" takes no filter", verb_names[ret->verb]);
+    return true;
+}
+
+static bool check(struct ef_control_request *ret, struct ef_error *err)
+{
+    bool about_log = ret->level_given || ret->room[0] || ret->for_ms;
+    if (!check_outbox(ret, err) || !check_operation(ret, err))
+        return false;
     if (ret->reason[0] && ret->verb != EF_CONTROL_PAUSE)
         return ef_error_set(err, EF_CLASS_CONFIG, "\"%s\" takes no reason", verb_names[ret->verb]);
-    bool about_log = ret->level_given || ret->room[0] || ret->for_ms;
     if (about_log && ret->verb != EF_CONTROL_LOG_LEVEL)
         return ef_error_set(err, EF_CLASS_CONFIG, "\"%s\" takes no level, room or duration",
                             verb_names[ret->verb]);
@@ -145,7 +194,8 @@ bool ef_control_parse(const char *line, size_t len, struct ef_control_request *r
                       struct ef_error *err)
 {
     json_error_t error;
-    *ret = (struct ef_control_request){0};
+    *ret =
+        (struct ef_control_request){.filter = {.after_id = INT64_MIN, .limit = EF_COMMAND_IDS_MAX}};
     if (len > EF_CONTROL_LINE_MAX_BYTES)
         return ef_error_set(err, EF_CLASS_CONFIG, "the request is longer than %d bytes",
                             EF_CONTROL_LINE_MAX_BYTES);
@@ -160,6 +210,7 @@ bool ef_control_parse(const char *line, size_t len, struct ef_control_request *r
 
 void ef_control_request_done(struct ef_control_request *request)
 {
+    ef_control_filter_done(&request->filter);
     json_decref(request->document);
     request->document = NULL;
 }

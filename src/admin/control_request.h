@@ -12,8 +12,10 @@
 
 #include "base/error.h"
 #include "base/log.h"
+#include "outbox/command.h"
 
-enum { EF_CONTROL_LINE_MAX_BYTES = 64 * 1024 };
+/* An edit carries a payload in base64. */
+enum { EF_CONTROL_LINE_MAX_BYTES = 8 * 1024 * 1024 };
 
 enum ef_control_verb {
     EF_CONTROL_STATUS,
@@ -25,19 +27,25 @@ enum ef_control_verb {
     EF_CONTROL_READYZ,
     EF_CONTROL_METRICS,
     EF_CONTROL_LOG_LEVEL,
+    EF_CONTROL_ROWS,
+    EF_CONTROL_COMMAND,
     EF_CONTROL_VERB_COUNT,
 };
 
 struct ef_control_request {
     enum ef_control_verb verb;
-    char outbox[256]; /* "*" all; status: "*" when absent; pause, resume, drain: never empty */
+    /* "*" all; status: "*" when absent; pause, resume, drain: never empty; rows, command: one */
+    char outbox[256];
     char reason[256]; /* pause only; "" if none */
     /* log-level: of this room, "" all */
     char room[EF_LOG_ROOM_MAX_BYTES + 1];
     bool level_given, restore; /* restore: level "reset" */
     enum ef_log_level level;
-    int64_t for_ms;   /* default 15 min */
-    json_t *document; /* owned */
+    int64_t for_ms;              /* default 15 min */
+    char command[16];            /* command: its verb */
+    const json_t *args;          /* command: an object; borrowed from the document */
+    struct ef_row_filter filter; /* rows */
+    json_t *document;            /* owned */
 };
 
 const char *ef_control_verb_name(enum ef_control_verb verb);

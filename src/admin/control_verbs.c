@@ -133,6 +133,64 @@ static void do_relays(struct ef_admin *admin, const struct ef_control_request *r
     part_done(job);
 }
 
+/* --- rows, and commands on them --- */
+
+struct operation {
+    void (*done)(void *arg, json_t *answer);
+    void *arg;
+    bool rows; /* a listing is the answer itself, with "ok" */
+};
+
+static void on_operated(void *arg, const char *json, const struct ef_error *err)
+{
+    struct operation *operation = arg;
+    json_error_t error;
+    json_t *answer = NULL, *result = err ? NULL : json_loads(json, 0, &error);
+    if (err) {
+        answer = ef_control_refusal(err);
+    } else if (operation->rows && json_is_object(result)) {
+        answer = json_incref(result);
+        json_object_set_new(answer, "ok", json_true());
+    } else {
+        answer = json_pack("{s:b, s:O?}", "ok", 1, "result", result);
+    }
+    json_decref(result);
+    operation->done(operation->arg, answer);
+    free(operation);
+}
+
+static struct ef_relay *relay_named(const struct ef_view *view, const char *outbox)
+{
+    struct ef_relay_status status;
+    for (int i = 0; i < view->relay_count(view->arg); i++) {
+        struct ef_relay *relay = view->relay_at(view->arg, i);
+        ef_relay_status(relay, &status);
+        if (strcmp(outbox, status.name) == 0)
+            return relay;
+    }
+    return NULL; /* known_outbox() has looked before */
+}
+
+static void do_operate(struct ef_admin *admin, const struct ef_control_request *request,
+                       const char *actor, void (*done)(void *arg, json_t *answer), void *arg)
+{
+    bool rows = request->verb == EF_CONTROL_ROWS;
+    struct operation *operation = ef_xmalloc(sizeof(*operation));
+    *operation = (struct operation){done, arg, rows};
+    char *args = rows ? NULL : json_dumps(request->args, JSON_COMPACT);
+    struct ef_operation question = {.kind = rows ? EF_OPERATION_ROWS : EF_OPERATION_COMMAND,
+                                    .filter = request->filter,
+                                    .verb = request->command,
+                                    .args = args,
+                                    .actor = actor};
+    if (!rows)
+        ef_info("operator's verb", EF_STR("verb", request->command),
+                EF_STR("outbox", request->outbox), EF_STR("actor", actor));
+    ef_relay_operate(relay_named(ef_admin_view(admin), request->outbox), &question, on_operated,
+                     operation);
+    free(args);
+}
+
 static json_t *do_reload(const struct ef_view *view, const char *actor)
 {
     struct ef_buf text;
@@ -224,6 +282,10 @@ void ef_control_do(struct ef_admin *admin, const struct ef_control_request *requ
         break;
     case EF_CONTROL_LOG_LEVEL:
         done(arg, do_log_level(request, actor));
+        break;
+    case EF_CONTROL_ROWS:
+    case EF_CONTROL_COMMAND:
+        do_operate(admin, request, actor, done, arg);
         break;
     case EF_CONTROL_PAUSE:
     case EF_CONTROL_RESUME:

@@ -95,6 +95,25 @@ static json_t *topics_json(const struct ef_relay_status *s)
     return list;
 }
 
+/* What operators hold back; the owner knows. */
+static json_t *holds_json(const struct ef_relay_status *s)
+{
+    char since[32];
+    json_t *list = json_array();
+    int shown = (int)(sizeof(s->holds) / sizeof(s->holds[0]));
+    if (s->hold_count < shown)
+        shown = s->hold_count;
+    for (int i = 0; i < shown; i++) {
+        const struct ef_relay_hold *hold = &s->holds[i];
+        ef_wall_iso8601((ef_wall){hold->at_us}, since, sizeof(since));
+        json_array_append_new(list,
+                              json_pack("{s:o, s:o, s:o, s:s}", hold->topic ? "topic" : "aggregate",
+                                        ef_json_text(hold->name), "by", ef_json_text(hold->by),
+                                        "reason", ef_json_text(hold->reason), "since", since));
+    }
+    return list;
+}
+
 static json_t *rate_json(const struct ef_snapshot_outbox *outbox)
 {
     if (!outbox->rate_known)
@@ -133,6 +152,9 @@ static json_t *outbox_json(const struct ef_snapshot_outbox *outbox)
                                               : json_integer((json_int_t)s->last_settle_ms));
     json_object_set_new(json, "paused_topic_count", json_integer(s->topic_count));
     json_object_set_new(json, "paused_topics", topics_json(s));
+    json_object_set_new(json, "hold_count", json_integer(s->hold_count));
+    json_object_set_new(json, "holds", holds_json(s));
+    json_object_set_new(json, "commands_waiting", json_integer(s->commands_waiting));
     return json;
 }
 

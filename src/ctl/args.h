@@ -35,12 +35,14 @@ struct ef_arg {
     void *to; /* of the type above */
 };
 
+enum { EF_ARGS_WORDS_MAX = 64 };
+
 struct ef_args {
     const char *verb;
     const char *usage; /* without what all verbs take */
     const struct ef_arg *options;
     int words_max;
-    const char *words[4]; /* result: what is no option */
+    const char *words[EF_ARGS_WORDS_MAX]; /* result: what is no option */
     int word_count;
     const char *socket; /* result; NULL: the configuration's */
 };

@@ -44,9 +44,15 @@ static int dial(const char *path, struct ef_error *err)
     int errnum = errno;
     ef_error_set(err, EF_CLASS_OUTAGE, "no eventferryd answers at \"%s\": %s%s", path,
                  strerror(errnum), advice(errnum));
+    ef_error_code(err, errnum, "");
     if (fd >= 0)
         close(fd);
     return -1;
+}
+
+bool ef_ctl_nobody_listens(const struct ef_error *err)
+{
+    return err->class == EF_CLASS_OUTAGE && (err->code == ENOENT || err->code == ECONNREFUSED);
 }
 
 /* False: the time is over, or the connection is. A closed one shows with the next read or write. */

@@ -18,3 +18,5 @@
  */
 EF_MUST_CHECK bool ef_ctl_ask(const char *socket_path, json_t *request, int64_t timeout_ms,
                               json_t **ret, struct ef_error *err);
+/* The error says that no daemon runs there: no socket, or one that was left behind. */
+bool ef_ctl_nobody_listens(const struct ef_error *err);

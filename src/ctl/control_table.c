@@ -67,6 +67,33 @@ static const char *color_of(const json_t *outbox)
                                                                                       : "\033[32m";
 }
 
+static void note_holds(struct ef_table *table, const json_t *outbox)
+{
+    char text[1024];
+    size_t i;
+    json_t *hold;
+    const json_t *holds = json_object_get(outbox, "holds");
+    int64_t more = ef_ctl_number(outbox, "hold_count") - (int64_t)json_array_size(holds),
+            commands = ef_ctl_number(outbox, "commands_waiting");
+    json_array_foreach(holds, i, hold)
+    {
+        bool topic = json_object_get(hold, "topic") != NULL;
+        const char *why = ef_ctl_text(hold, "reason");
+        snprintf(text, sizeof(text), "%s %s held by %s since %s%s%s", topic ? "topic" : "aggregate",
+                 ef_ctl_text(hold, topic ? "topic" : "aggregate"), ef_ctl_text(hold, "by"),
+                 ef_ctl_text(hold, "since"), why[0] ? ": " : "", why);
+        ef_table_note(table, text);
+    }
+    if (more > 0) {
+        snprintf(text, sizeof(text), "%lld more held", (long long)more);
+        ef_table_note(table, text);
+    }
+    if (commands > 0) {
+        snprintf(text, sizeof(text), "%lld operators' commands wait", (long long)commands);
+        ef_table_note(table, text);
+    }
+}
+
 static void fill_why(struct ef_table *table, const json_t *outbox)
 {
     char text[1024], since[32];
@@ -91,6 +118,7 @@ static void fill_why(struct ef_table *table, const json_t *outbox)
         snprintf(text, sizeof(text), "%lld more topics on hold", (long long)more);
         ef_table_note(table, text);
     }
+    note_holds(table, outbox);
 }
 
 static void fill(struct ef_table *table, const json_t *outbox)

@@ -6,6 +6,7 @@
 #include "ctl/asking.h"
 #include "ctl/control_table.h"
 #include "ctl/ctl.h"
+#include "ctl/hold.h"
 #include "ctl/table.h"
 
 enum { DRAIN_TIMEOUT_MS = 30 * 1000, TEXT_MAX_BYTES = 32 * 1024 * 1024 };
@@ -16,10 +17,12 @@ static const char status_usage[] =
     "second.\n\n"
     "  --json          the whole picture as JSON\n";
 static const char pause_usage[] =
-    "usage: eventferryctl pause [--reason TEXT] [--socket PATH] OUTBOX|--all\n\n"
+    "usage: eventferryctl pause [--topic NAME|--aggregate ID] [--reason TEXT] OUTBOX|--all\n\n"
     "Stops the relaying of an outbox's table, whichever relay owns it, until resume. What is in\n"
-    "flight is finished.\n\n"
+    "flight is finished. With --topic or --aggregate only its rows wait, and the others go on.\n\n"
     "  --all           every outbox of this daemon\n"
+    "  --topic NAME    rows of this topic alone\n"
+    "  --aggregate ID  rows of this aggregate alone\n"
     "  --reason TEXT   for whoever looks at the status\n";
 static const char resume_usage[] = "usage: eventferryctl resume [--socket PATH] OUTBOX|--all\n\n"
                                    "Ends a pause or a drain.\n\n"
@@ -135,32 +138,54 @@ int ef_ctl_status(struct ef_ctl *ctl, int argc, char **argv)
     return code;
 }
 
+/* One topic or one aggregate of one outbox, not all of it. */
+static int hold_or_release(struct ef_ctl *ctl, const struct ef_args *args, bool all,
+                           const struct ef_hold_args *hold, bool release)
+{
+    if (all || (hold->topic && hold->aggregate)) {
+        ef_ctl_complain("%s takes one topic or one aggregate of one outbox", args->verb);
+        return EF_CTL_USAGE;
+    }
+    return ef_ctl_hold(ctl, args->socket, args->word_count ? args->words[0] : NULL, hold, release);
+}
+
 int ef_ctl_pause(struct ef_ctl *ctl, int argc, char **argv)
 {
     bool all = false;
-    const char *reason = NULL;
+    struct ef_hold_args hold = {0};
     int code;
-    const struct ef_arg options[] = {
-        {"all", EF_ARG_FLAG, &all}, {"reason", EF_ARG_TEXT, &reason}, {.kind = EF_ARG_END}};
+    const struct ef_arg options[] = {{"all", EF_ARG_FLAG, &all},
+                                     {"reason", EF_ARG_TEXT, &hold.reason},
+                                     {"topic", EF_ARG_TEXT, &hold.topic},
+                                     {"aggregate", EF_ARG_TEXT, &hold.aggregate},
+                                     {.kind = EF_ARG_END}};
     struct ef_args args = {
         .verb = "pause", .usage = pause_usage, .options = options, .words_max = 1};
     if (!ef_args_read(ctl, &args, argc, argv, &code))
         return code;
+    if (hold.topic || hold.aggregate)
+        return hold_or_release(ctl, &args, all, &hold, false);
     json_t *request = json_object();
-    if (reason && reason[0])
-        json_object_set_new(request, "reason", json_string(reason));
+    if (hold.reason && hold.reason[0])
+        json_object_set_new(request, "reason", json_string(hold.reason));
     return act_on_outboxes(ctl, &args, all, request, EF_CTL_ANSWER_TIMEOUT_MS, "paused");
 }
 
 int ef_ctl_resume(struct ef_ctl *ctl, int argc, char **argv)
 {
     bool all = false;
+    struct ef_hold_args hold = {0};
     int code;
-    const struct ef_arg options[] = {{"all", EF_ARG_FLAG, &all}, {.kind = EF_ARG_END}};
+    const struct ef_arg options[] = {{"all", EF_ARG_FLAG, &all},
+                                     {"topic", EF_ARG_TEXT, &hold.topic},
+                                     {"aggregate", EF_ARG_TEXT, &hold.aggregate},
+                                     {.kind = EF_ARG_END}};
     struct ef_args args = {
         .verb = "resume", .usage = resume_usage, .options = options, .words_max = 1};
     if (!ef_args_read(ctl, &args, argc, argv, &code))
         return code;
+    if (hold.topic || hold.aggregate)
+        return hold_or_release(ctl, &args, all, &hold, true);
     return act_on_outboxes(ctl, &args, all, json_object(), EF_CTL_ANSWER_TIMEOUT_MS, "resumed");
 }
 

@@ -47,6 +47,8 @@ int ef_ctl_reload(struct ef_ctl *ctl, int argc, char **argv);
 int ef_ctl_lag(struct ef_ctl *ctl, int argc, char **argv);
 int ef_ctl_top(struct ef_ctl *ctl, int argc, char **argv);
 int ef_ctl_topics(struct ef_ctl *ctl, int argc, char **argv);
+int ef_ctl_dead(struct ef_ctl *ctl, int argc, char **argv);
+int ef_ctl_purge(struct ef_ctl *ctl, int argc, char **argv);
 int ef_ctl_log_level(struct ef_ctl *ctl, int argc, char **argv);
 
 /*

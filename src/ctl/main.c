@@ -27,6 +27,9 @@ static const struct ef_ctl_verb verbs[] = {
     {"lag", "[OUTBOX]", "show how far the outboxes are behind", ef_ctl_lag},
     {"top", "[OUTBOX]", "watch the outboxes at work", ef_ctl_top},
     {"topics", "VERB [OUTBOX]", "describe, validate or make topics in Kafka", ef_ctl_topics},
+    {"dead", "VERB [OUTBOX] [ID]...", "look at rows that were given up, and act on them",
+     ef_ctl_dead},
+    {"purge", "--done|--dead [OUTBOX]", "remove finished rows from a table", ef_ctl_purge},
     {"log-level", "[ROOM] [LEVEL]", "log more or less for a while", ef_ctl_log_level},
 };
 
@@ -38,7 +41,7 @@ static void usage(FILE *out)
     for (size_t i = 0; i < VERB_COUNT; i++) {
         char line[80];
         snprintf(line, sizeof(line), "%s %s", verbs[i].name, verbs[i].arguments);
-        fprintf(out, "  %-24s %s\n", line, verbs[i].help);
+        fprintf(out, "  %-28s %s\n", line, verbs[i].help);
     }
     fputs("\n  -c, --config FILE        default " EF_CTL_DEFAULT_CONFIG "\n"
           "  -h, --help               this text; after a verb, the verb's\n"

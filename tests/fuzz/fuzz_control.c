@@ -33,10 +33,13 @@ static void require_request(const struct ef_control_request *taken, size_t size)
     require_plain(request.outbox, sizeof(request.outbox));
     require_plain(request.reason, sizeof(request.reason));
     bool about_outbox = request.verb == EF_CONTROL_STATUS || request.verb == EF_CONTROL_PAUSE ||
-                        request.verb == EF_CONTROL_RESUME || request.verb == EF_CONTROL_DRAIN;
+                        request.verb == EF_CONTROL_RESUME || request.verb == EF_CONTROL_DRAIN ||
+                        request.verb == EF_CONTROL_ROWS || request.verb == EF_CONTROL_COMMAND;
     require(about_outbox == (request.outbox[0] != '\0'));
     require(request.reason[0] == '\0' || request.verb == EF_CONTROL_PAUSE);
     require(request.for_ms > 0);
+    require((request.args != NULL) == (request.verb == EF_CONTROL_COMMAND));
+    require(request.filter.limit >= 1 && request.filter.limit <= EF_COMMAND_IDS_MAX);
 }
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)

@@ -22,6 +22,8 @@ struct ef_relay {
     bool hold;            /* keep done() until fake_finish */
     void (*done)(void *arg, const struct ef_error *err);
     void *done_arg;
+    void (*operated)(void *arg, const char *json, const struct ef_error *err);
+    char operation[256]; /* the last one: verb and arguments, or its filter's topic and ids */
     struct ef_deferred deferred;
 };
 
@@ -86,6 +88,33 @@ void ef_relay_drain(struct ef_relay *relay, void (*done)(void *arg, const struct
 {
     relay->drains++;
     fake_verb(relay, done, arg);
+}
+
+static void fake_operated(void *arg)
+{
+    struct ef_relay *relay = arg;
+    void (*operated)(void *, const char *, const struct ef_error *) = relay->operated;
+    relay->operated = NULL;
+    operated(relay->done_arg, relay->fail.class ? NULL : "{\"rows\":1,\"more\":false}",
+             relay->fail.class ? &relay->fail : NULL);
+}
+
+void ef_relay_operate(struct ef_relay *relay, const struct ef_operation *op,
+                      void (*done)(void *arg, const char *json, const struct ef_error *err),
+                      void *arg)
+{
+    assert(!relay->operated);
+    relay->operated = done;
+    relay->done_arg = arg;
+    if (op->kind == EF_OPERATION_ROWS)
+        snprintf(relay->operation, sizeof(relay->operation), "rows %.*s %u %d %d",
+                 (int)op->filter.topic.len, op->filter.topic.p ? op->filter.topic.p : "",
+                 op->filter.statuses, op->filter.id_count, op->filter.limit);
+    else
+        snprintf(relay->operation, sizeof(relay->operation), "%s %s", op->verb, op->args);
+    snprintf(relay->actor, sizeof(relay->actor), "%s", op->actor);
+    ef_deferred_init(&relay->deferred, fake.loop, "test", fake_operated, relay);
+    ef_defer(&relay->deferred);
 }
 
 static int fake_count(void *arg)
