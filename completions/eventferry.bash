@@ -41,12 +41,16 @@ _eventferryctl()
 {
     local word=${COMP_WORDS[COMP_CWORD]} before=${COMP_WORDS[COMP_CWORD - 1]} words outboxes verb
     case $before in
-        --config | --socket | -c)
+        --config | --output | --payload-file | --socket | -c)
             mapfile -t COMPREPLY < <(compgen -f -- "$word")
             compopt -o filenames 2>/dev/null
             return
             ;;
-        --app-role | --brokers | --existing | --for | --grant-to | --interval | --old-transaction | --outbox | --partitions | --reason | --replication-factor | --setting | --table | --timeout | --topic | --url | --wait)
+        --after | --aggregate | --app-role | --brokers | --existing | --for | --grant-to | --headers | --id | --interval | --key | --last | --limit | --old-transaction | --older-than | --outbox | --partition | --partitions | --reason | --replication-factor | --set-topic | --setting | --table | --timeout | --topic | --until | --url | --wait)
+            return
+            ;;
+        --class)
+            mapfile -t COMPREPLY < <(compgen -W 'transient busy uncertain record destination outage fenced config fatal' -- "$word")
             return
             ;;
         --driver)
@@ -56,17 +60,20 @@ _eventferryctl()
     esac
     verb=$(_eventferryctl_verb)
     case $verb in
-        '') words='-c --config -V --version -h --help migrate doctor status pause resume drain reload lag top topics log-level' ;;
+        '') words='-c --config -V --version -h --help migrate doctor status pause resume drain reload lag top topics dead purge explain log-level' ;;
         migrate) words='--outbox --table --url --print --driver --grant-to --app-role --existing --doorbell --no-doorbell --remove-doorbell --wait -h --help' ;;
         doctor) words='--json -q --quiet --list --no-kafka --no-database --old-transaction -h --help' outboxes=yes ;;
         status) words='--json --socket -h --help' outboxes=yes ;;
-        pause) words='--all --reason --socket -h --help' outboxes=yes ;;
+        pause) words='--all --topic --aggregate --reason --socket -h --help' outboxes=yes ;;
         resume) words='--all --socket -h --help' outboxes=yes ;;
         drain) words='--all --timeout --socket -h --help' outboxes=yes ;;
         reload) words='--socket -h --help' ;;
         lag) words='--json --socket -h --help' outboxes=yes ;;
         top) words='--interval --once --socket -h --help' outboxes=yes ;;
         topics) words='describe validate ensure --topic --partitions --replication-factor --setting --grow --dry-run --yes --brokers --json --socket -h --help' outboxes=yes ;;
+        dead) words='list show retry skip edit export --topic --aggregate --class --since --until --id --all --waiting --limit --after --dry-run --yes --reason --json --output --payload-file --tombstone --set-topic --key --headers --partition --retry --socket -h --help' outboxes=yes ;;
+        purge) words='--done --dead --older-than --dry-run --yes --reason --socket -h --help' outboxes=yes ;;
+        explain) words='--last --no-kafka --json --socket -h --help' outboxes=yes ;;
         log-level) words='admin base daemon kafka loop main relay store debug info warn error reset --for --json --socket -h --help' ;;
         *) return ;;
     esac

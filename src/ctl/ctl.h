@@ -49,6 +49,7 @@ int ef_ctl_top(struct ef_ctl *ctl, int argc, char **argv);
 int ef_ctl_topics(struct ef_ctl *ctl, int argc, char **argv);
 int ef_ctl_dead(struct ef_ctl *ctl, int argc, char **argv);
 int ef_ctl_purge(struct ef_ctl *ctl, int argc, char **argv);
+int ef_ctl_explain(struct ef_ctl *ctl, int argc, char **argv);
 int ef_ctl_log_level(struct ef_ctl *ctl, int argc, char **argv);
 
 /*

@@ -224,23 +224,6 @@ static int show(struct ef_operator *op, const struct ef_dead_args *args)
 
 /* --- the verb --- */
 
-/* Words behind the verb: an outbox, unless it is a number, and ids. */
-static const char *take_words(const struct ef_args *words, struct ef_dead_args *args)
-{
-    const char *outbox = NULL;
-    for (int i = 1; i < words->word_count; i++) {
-        const char *word = words->words[i];
-        if (i == 1 && strspn(word, "0123456789,-") != strlen(word)) {
-            outbox = word;
-            continue;
-        }
-        struct ef_words *ids = &args->choice.ids;
-        ids->items = ef_xrealloc(ids->items, ((size_t)ids->count + 1) * sizeof(*ids->items));
-        ids->items[ids->count++] = word;
-    }
-    return outbox;
-}
-
 static int run_verb(struct ef_operator *op, const struct ef_dead_args *args, const char *verb)
 {
     if (strcmp(verb, "list") == 0)
@@ -266,7 +249,8 @@ static bool known_verb(const char *verb)
 
 static int run(struct ef_ctl *ctl, struct ef_args *words, struct ef_dead_args *args)
 {
-    const char *verb = words->word_count ? words->words[0] : "", *outbox = take_words(words, args);
+    const char *verb = words->word_count ? words->words[0] : "",
+               *outbox = ef_row_choice_words(&args->choice, words, 1);
     int code = EF_CTL_USAGE;
     if (!known_verb(verb))
         return code;

@@ -30,6 +30,8 @@ static const struct ef_ctl_verb verbs[] = {
     {"dead", "VERB [OUTBOX] [ID]...", "look at rows that were given up, and act on them",
      ef_ctl_dead},
     {"purge", "--done|--dead [OUTBOX]", "remove finished rows from a table", ef_ctl_purge},
+    {"explain", "[OUTBOX] [ID]...", "show a row's message, and why it has not gone",
+     ef_ctl_explain},
     {"log-level", "[ROOM] [LEVEL]", "log more or less for a while", ef_ctl_log_level},
 };
 

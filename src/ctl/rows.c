@@ -19,6 +19,23 @@ bool ef_row_choice_is_open(const struct ef_row_choice *choice)
            !choice->since_us && !choice->until_us;
 }
 
+const char *ef_row_choice_words(struct ef_row_choice *choice, const struct ef_args *words,
+                                int first)
+{
+    const char *outbox = NULL;
+    struct ef_words *ids = &choice->ids;
+    for (int i = first; i < words->word_count; i++) {
+        const char *word = words->words[i];
+        if (i == first && strspn(word, "0123456789,-") != strlen(word)) {
+            outbox = word;
+            continue;
+        }
+        ids->items = ef_xrealloc(ids->items, ((size_t)ids->count + 1) * sizeof(*ids->items));
+        ids->items[ids->count++] = word;
+    }
+    return outbox;
+}
+
 void ef_row_choice_done(struct ef_row_choice *choice)
 {
     ef_words_done(&choice->ids);

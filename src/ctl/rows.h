@@ -39,6 +39,10 @@ bool ef_row_choice_is_open(const struct ef_row_choice *choice);
  * sense, which was said.
  */
 json_t *ef_row_choice_filter(const struct ef_row_choice *choice, unsigned statuses);
+/* Words from the first-th on: an outbox, unless that is a number, and ids, which the choice takes.
+ * The outbox, or NULL. */
+const char *ef_row_choice_words(struct ef_row_choice *choice, const struct ef_args *words,
+                                int first);
 void ef_row_choice_done(struct ef_row_choice *choice);
 
 /*
