@@ -35,7 +35,7 @@ def of(*programs):
 
 @pytest.fixture(scope="module")
 def well(system_postgres, kafka):
-    """A relay of an outbox "orders" that has sent something."""
+    """A relay of an outbox "orders" that has sent something, and has a dead row."""
     database = fresh_database(system_postgres)
     outbox = Outbox(database, kafka.create_topic())
     process = Daemon(relay_config(database, kafka, instance="relay-1")).start()
@@ -45,6 +45,10 @@ def well(system_postgres, kafka):
     wait_for(lambda: process.metrics().select("eventferry_kafka_queue_messages"), 30,
              "librdkafka gave its first statistics")
     process.database = database
+    process.dead = database.one(
+        "INSERT INTO outbox (aggregate_type, aggregate_id, topic, payload, status, attempts, processed_at, "
+        "last_error) VALUES ('order', 'a', %s, '{}', 4, 5, now(), 'transient MSG_TIMED_OUT: too late') "
+        "RETURNING id", (outbox.topic,))
     process.topic = outbox.topic
     yield process
     process.discard()
@@ -96,8 +100,9 @@ def test_programs_take_the_command(well, line):
         assert re.search(rf"\b{words[1]}\b", told), told
     verb = " ".join(words[:2 if words[0] in SUBCOMMANDS else 1])
     if verb in ("status", "lag", "reload", "doctor", "topics validate", "topics describe", "log-level",
-                "dead list", "explain", "resume") or "--print" in words or "--once" in words:
-        words = [well.topic if word == "NAME" else word for word in words]
+                "dead list", "dead show", "explain", "resume") or "--dry-run" in words and words[0] != "topics" or "--print" in words or "--once" in words:
+        known = {"NAME": well.topic, "4711": str(well.dead)}
+        words = [known.get(word, word) for word in words]
         done = run("--config", well.config_path, *words)
         assert done.returncode in ((0, 1, 2) if verb in FINDINGS else (0,)), done.stdout + done.stderr
         assert done.stdout
