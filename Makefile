@@ -11,7 +11,7 @@ MAKEFLAGS += --no-builtin-rules
 BUILD ?= build
 
 # Goals that work before anything is configured.
-FREE_GOALS := help deps dist deb rpm clean distclean
+FREE_GOALS := help deps dist deb rpm release-check clean distclean
 # Goals that first see to their packages (scripts/deps --ensure GROUP), then run in a second make.
 GATED_GOALS := check check-unit check-memory check-sim check-integration check-chaos check-packaging \
     check-packages analyse asan tsan asan-integration tsan-integration bench bench-restarts stress soak fuzz demo lint \
@@ -86,6 +86,8 @@ help:
 #: prove-mutants - plants known mistakes one at a time and shows that each is caught
 #: chaos - lets misfortunes loose on real servers for CHAOS_SECONDS (300), seed CHAOS_SEED
 #: demo - shows orders travelling from PostgreSQL through the daemon to a Kafka consumer
+#: sbom - writes what the programs are made of (SPDX 2.3), as build/eventferry.spdx.json
+#: release-check - runs everything a release needs, and says how long each step took
 #: install - installs below DESTDIR and the configured prefix
 #: uninstall - removes what install put there, except the configuration
 #: dist - writes eventferry-VERSION.tar.gz with a ready configure
@@ -101,6 +103,10 @@ deps:
 
 dist:
 	@scripts/dist
+
+.PHONY: release-check
+release-check:
+	@env -u MAKEFLAGS -u MAKELEVEL -u MFLAGS scripts/release-check
 
 # Packages are built from the last commit, by their own tools.
 PACKAGES ?= build

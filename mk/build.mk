@@ -39,7 +39,7 @@ $(lib): | $(thread_object)
 endif
 
 .PHONY: all FORCE
-all: $(BUILD)/eventferryd $(BUILD)/eventferryctl
+all: $(BUILD)/eventferryd $(BUILD)/eventferryctl $(BUILD)/eventferry.spdx.json
 
 # Changed flags rebuild everything, changed lists of sources rebuild the archives.
 define write_if_changed
@@ -100,6 +100,13 @@ $(BUILD)/eventferryd: $(BUILD)/src/main.o $(lib)
 $(BUILD)/eventferryctl: $(BUILD)/src/ctl/main.o $(ctl_lib) $(lib)
 	@echo '  LD   $@'
 	@$(link) -o $@ $^ $(ALLOCATOR_LIBS) $(EF_LIBS)
+
+# What the programs are made of.
+.PHONY: sbom
+sbom: $(BUILD)/eventferry.spdx.json
+$(BUILD)/eventferry.spdx.json: $(BUILD)/eventferryd $(BUILD)/eventferryctl scripts/sbom
+	@echo '  GEN  $@'
+	@CC='$(CC)' scripts/sbom $< $@
 
 # For editors and clangd.
 .PHONY: compile_commands.json

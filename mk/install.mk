@@ -40,6 +40,7 @@ install: all
 	    '$(DESTDIR)$(docdir)/$(notdir $(file))' &&) :
 	$(foreach file,$(examples),$(INSTALL) -D -m 644 $(file) \
 	    '$(DESTDIR)$(docdir)/examples/$(notdir $(file))' &&) :
+	$(INSTALL) -m 644 $(BUILD)/eventferry.spdx.json '$(DESTDIR)$(docdir)/eventferry.spdx.json'
 	$(INSTALL) -d '$(DESTDIR)$(systemdsystemunitdir)'
 	$(foreach unit,$(units),$(unit_paths) $(unit) \
 	    >'$(DESTDIR)$(systemdsystemunitdir)/$(notdir $(unit))' && \

@@ -71,6 +71,7 @@ def test_every_file_is_there_with_its_mode(installed):
         "usr/share/eventferry/contrib/prometheus/alerts.yml": 0o644,
         "usr/share/doc/eventferry/README.md": 0o644,
         "usr/share/doc/eventferry/LICENSE": 0o644,
+        "usr/share/doc/eventferry/eventferry.spdx.json": 0o644,
     }
     assert {path: oct(files.get(path, 0)) for path in expected} == \
         {path: oct(mode) for path, mode in expected.items()}
