@@ -240,6 +240,21 @@ def test_old_transaction(doctor, db):
         db.run("REVOKE pg_read_all_stats FROM relay")
 
 
+def test_old_transaction_of_a_role_that_is_not_shown(doctor, db):
+    """Without pg_read_all_stats there is no time, but how many transactions have overtaken it."""
+    with db.session(OWNER_ROLE, autocommit=False) as open_one:
+        open_one.run("INSERT INTO outbox (aggregate_type, aggregate_id, topic, payload) "
+                     "VALUES ('o', 'a', 't', '{}')")
+        assert doctor().level("db.transactions") == "OK"
+        db.run("SET synchronous_commit = off")
+        db.run("DO $$ BEGIN FOR i IN 1..100100 LOOP PERFORM pg_current_xact_id(); COMMIT; "
+               "END LOOP; END $$")
+        found = doctor()
+        assert "transactions of others" in found.bad("db.transactions")["text"]
+        mended(doctor, db, found, "db.transactions")
+        open_one.connection.close()
+
+
 def test_prepared_transaction(doctor, db):
     with db.session() as session:
         session.run("BEGIN")
