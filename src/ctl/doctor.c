@@ -163,6 +163,11 @@ static void add_problems(struct ef_doctor *doctor, const struct ef_config_proble
                       problem->text);
         if (chmod)
             ef_report_mend(report, "%s", chmod);
+        else if (strstr(problem->text, "CREDENTIALS_DIRECTORY"))
+            ef_report_mend(report,
+                           "CREDENTIALS_DIRECTORY=/run/credentials/eventferryd.service "
+                           "eventferryctl --config %s doctor # as root, while the unit runs",
+                           doctor->config->path);
     }
 }
 

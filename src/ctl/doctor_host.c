@@ -107,7 +107,8 @@ static void look_at_secret(struct ef_doctor *doctor, const char *what, const cha
     struct ef_report *report = &doctor->report;
     struct ef_error err;
     struct stat st;
-    if (!path || !path[0])
+    /* a folder's name alone is left of a path that a credential would complete */
+    if (!path || !path[0] || path[strlen(path) - 1] == '/')
         return;
     if (ef_secret_check(path, &err)) {
         ef_report_add(report, "host.secret", EF_LEVEL_OK, "%s %s is private", what, path);
@@ -183,8 +184,8 @@ static void look_at_unit(struct ef_doctor *doctor)
         ef_report_mend(report, "systemctl enable --now eventferryd");
     } else if (unit.restarts > 0) {
         ef_report_add(report, "host.unit", EF_LEVEL_WARN,
-                      "eventferryd.service was restarted %d times after it had failed",
-                      unit.restarts);
+                      "eventferryd.service was restarted %d time%s after it had failed",
+                      unit.restarts, unit.restarts > 1 ? "s" : "");
         ef_report_mend(report, "journalctl -u eventferryd -p warning");
     } else {
         ef_report_add(report, "host.unit", EF_LEVEL_OK, "eventferryd.service is active");

@@ -451,6 +451,19 @@ def test_configuration_with_a_secret_that_others_may_read(db, tmp_path):
     config.discard()
 
 
+def test_credential_that_only_the_unit_has(db, tmp_path):
+    config = Daemon(build(db, None, None, {"databases": {"db": {
+        "url": db.url(RELAY).replace("relay@", "relay:${credential:pw}@")}}}))
+    found = examine(config, "--no-kafka")
+    assert found.code == 1 and "credential" in found.bad("host.secret")["text"]
+    assert found.mends("host.secret")[0].startswith("CREDENTIALS_DIRECTORY=")
+    (tmp_path / "pw").write_text("secret\n")
+    (tmp_path / "pw").chmod(0o600)
+    found = examine(config, "--no-kafka", env={"CREDENTIALS_DIRECTORY": str(tmp_path)})
+    assert found.level("db.connect") == "OK"
+    config.discard()
+
+
 @pytest.mark.parametrize("days, level", [(400, "OK"), (20, "WARN"), (-1, "FAIL")])
 def test_certificate(doctor, tmp_path, days, level):
     """The same certificate, looked at by a host whose clock is as many days before its end."""

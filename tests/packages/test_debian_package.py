@@ -207,6 +207,8 @@ def test_a_crash_is_followed_by_a_start(box, relay):
     box.run("systemctl", "kill", "-s", "KILL", SERVICE)
     wait_for(lambda: box.show(SERVICE, "NRestarts") == "1", 20, "the unit was started again")
     relay.wait_state("running")
+    found = box.run("eventferryctl", "doctor", "--no-kafka", "--no-database", expect=None).stdout
+    assert "was restarted 1 time after it had failed" in found
 
 
 def test_a_stuck_loop_is_noticed(box, relay):
