@@ -4,8 +4,11 @@ by the daemon, by another daemon that owns the table, and where none runs."""
 
 import json
 import os
+import pty
 import pwd
+import signal
 import subprocess
+import termios
 import time
 
 import pytest
@@ -241,3 +244,55 @@ def test_rows_are_explained(outbox, relay, owner, kafka, topic):
     daemon.stop()
     late = row_of(owner, outbox.insert("a-5"))
     assert "no daemon runs here" in daemon.ctl("explain", late).stdout
+
+
+def test_lag_top_and_the_level_of_the_log(outbox, relay, topic):
+    daemon = relay(outbox, log={"level": "info"})
+    daemon.wait_running()
+    outbox.insert_many(50)
+    wait_for(lambda: daemon.outbox()["totals"]["settled"] == 50, 20, "all is settled")
+    lag = json.loads(daemon.ctl("lag", "--json").stdout)
+    assert [(one["outbox"], one["known"]) for one in lag] == [("orders", True)]
+    assert "DRAINED IN" in daemon.ctl("lag").stdout
+    frame = daemon.ctl("top", "--once").stdout
+    assert "orders  running" in frame and "acked" in frame and "\x1b" not in frame
+
+    assert not daemon.log(level="debug")
+    said = daemon.ctl("log-level", "store", "debug", "--for", "2s").stdout
+    assert "store: debug for another" in said
+    assert "log of store at debug" in daemon.ctl("status").stdout
+    wait_for(lambda: daemon.status()["log"]["overrides"] == [], 20, "it has ended by itself")
+    daemon.ctl("log-level", "debug")
+    daemon.ctl("reload")
+    assert daemon.status()["log"]["overrides"] == []
+    assert "no room is named" in daemon.ctl("log-level", "attic", "debug", expect=1).stderr
+
+
+def test_top_leaves_the_terminal_as_it_was(outbox, relay):
+    daemon = relay(outbox)
+    daemon.wait_running()
+    ours, theirs = pty.openpty()
+    before = termios.tcgetattr(theirs)
+    top = subprocess.Popen([binary("eventferryctl"), "--config", daemon.config_path, "top",
+                            "--interval", "100ms"], stdin=theirs, stdout=theirs, stderr=theirs,
+                           env={**os.environ, "TERM": "xterm", "LC_ALL": "C.UTF-8"})
+    seen = b""
+
+    def drawn():
+        nonlocal seen
+        seen += os.read(ours, 65536)
+        return seen.count(b"\x1b[H") >= 3
+
+    try:
+        wait_for(drawn, 20, "three frames")
+        assert not termios.tcgetattr(theirs)[3] & termios.ECHO
+        top.send_signal(signal.SIGINT)
+        assert top.wait(scaled(10)) == 0
+        seen += os.read(ours, 65536)
+        assert termios.tcgetattr(theirs) == before
+        assert seen.count(b"\x1b[?1049h") == 1 and seen.count(b"\x1b[?1049l") == 1
+        assert b"\x1b[?25h\x1b[?1049l" in seen
+    finally:
+        top.kill()
+        os.close(ours)
+        os.close(theirs)
