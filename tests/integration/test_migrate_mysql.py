@@ -20,7 +20,7 @@ from harness.timing import scaled, wait_for
 GRANTS = ("--grant-to", RELAY, "--app-role", APPLICATION + "@%")
 INSERT = ("INSERT INTO {} (message_id, aggregate_type, aggregate_id, topic, payload, headers) "
           "VALUES (UUID(), 'order', 'a-1', 't', '{{}}', '{{}}')")
-OUR_TABLES = ("audit", "command", "fence", "lease", "outbox", "relay", "schema_version")
+OUR_TABLES = ("audit", "command", "fence", "hold", "lease", "outbox", "relay", "schema_version")
 
 
 @pytest.fixture

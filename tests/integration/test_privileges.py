@@ -19,7 +19,9 @@ def test_relay_role_has_only_the_documented_rights(outbox):
         "AND table_name NOT LIKE 'archive_public_outbox_%'"))
     allowed = {
         "public.outbox": {"SELECT", "DELETE"},
-        "eventferry.lease": {"SELECT", "UPDATE"}, "eventferry.command": {"SELECT", "UPDATE"},
+        "eventferry.lease": {"SELECT", "UPDATE"}, 
+        "eventferry.command": {"SELECT", "INSERT", "UPDATE"},
+        "eventferry.hold": {"SELECT", "INSERT", "DELETE"},
         "eventferry.outbox": {"SELECT"},
         "eventferry.relay": {"SELECT", "INSERT", "UPDATE", "DELETE"},
         "eventferry.schema_version": {"SELECT"}, "eventferry.audit": {"INSERT"},

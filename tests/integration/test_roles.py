@@ -96,6 +96,12 @@ STATEMENTS = {
     "pause": "UPDATE eventferry.outbox SET paused_at = now(), paused_by = 'p', pause_reason = 'w' "
              "WHERE outbox_id = 1",
     "commands": "SELECT id FROM eventferry.command WHERE outbox_id = 1 AND done_at IS NULL",
+    "command written": "INSERT INTO eventferry.command (outbox_id, verb, args, actor) "
+                       "VALUES (1, 'skip', '{}', 'me') RETURNING id",
+    "holds": "SELECT kind, name, actor, reason, at FROM eventferry.hold WHERE outbox_id = 1",
+    "hold": "INSERT INTO eventferry.hold (outbox_id, kind, name, actor, reason) "
+            "VALUES (1, 'topic', 't', 'me', '') ON CONFLICT DO NOTHING",
+    "release": "DELETE FROM eventferry.hold WHERE outbox_id = 1",
     "command done": "UPDATE eventferry.command SET done_at = now(), result = 'done'",
     "audit": "INSERT INTO eventferry.audit (outbox_id, actor, verb, row_id, payload_sha256) "
              "VALUES (1, 'p', 'skip', 1, sha256('x'))",
@@ -137,7 +143,7 @@ DENIED_TO_RELAY = [
     "UPDATE eventferry.outbox SET archive_name = 'outbox'",
     "UPDATE eventferry.outbox SET table_name = 'other'",
     "INSERT INTO eventferry.outbox (table_schema, table_name) VALUES ('public', 'x')",
-    "INSERT INTO eventferry.command (outbox_id, verb, actor) VALUES (1, 'skip', 'me')",
+    "UPDATE eventferry.hold SET reason = 'none'",
     "DELETE FROM eventferry.command",
     "SELECT * FROM eventferry.audit",
     "DELETE FROM eventferry.audit",
