@@ -70,7 +70,7 @@ _eventferryctl()
         reload) words='--socket -h --help' ;;
         lag) words='--json --socket -h --help' outboxes=yes ;;
         top) words='--interval --once --socket -h --help' outboxes=yes ;;
-        topics) words='describe validate ensure --topic --partitions --replication-factor --setting --grow --dry-run --yes --brokers --json --socket -h --help' outboxes=yes ;;
+        topics) words='describe validate ensure --topic --from-rows --partitions --replication-factor --setting --grow --dry-run --yes --brokers --json --socket -h --help' outboxes=yes ;;
         dead) words='list show retry skip edit export --topic --aggregate --class --since --until --id --all --waiting --limit --after --dry-run --yes --reason --json --output --payload-file --tombstone --set-topic --key --headers --partition --retry --socket -h --help' outboxes=yes ;;
         purge) words='--done --dead --older-than --dry-run --yes --reason --socket -h --help' outboxes=yes ;;
         explain) words='--last --no-kafka --json --socket -h --help' outboxes=yes ;;

@@ -120,6 +120,7 @@ complete -c eventferryctl -n __eventferryctl_is_none -a topics -d 'describe, val
 complete -c eventferryctl -n '__eventferryctl_is topics' -a 'describe validate ensure'
 complete -c eventferryctl -n '__eventferryctl_is topics' -a '(__eventferryctl_outboxes)' -d outbox
 complete -c eventferryctl -n '__eventferryctl_is topics' -l topic -x -d 'this topic, perhaps more than one'
+complete -c eventferryctl -n '__eventferryctl_is topics' -l from-rows -d 'also those that undelivered rows of the table name'
 complete -c eventferryctl -n '__eventferryctl_is topics' -l partitions -x -d 'of new topics (the brokers\' default)'
 complete -c eventferryctl -n '__eventferryctl_is topics' -l replication-factor -x -d 'the same'
 complete -c eventferryctl -n '__eventferryctl_is topics' -l setting -x -d 'a setting of these topics, perhaps more than one'

@@ -27,6 +27,7 @@ static const char usage_text[] =
     "  ensure                   makes what is missing, sets what --setting says; takes no\n"
     "                           partition away\n"
     "  --topic NAME             this topic, perhaps more than one\n"
+    "  --from-rows              also those that undelivered rows of the table name\n"
     "  --partitions N           of new topics (the brokers' default)\n"
     "  --replication-factor N   the same\n"
     "  --setting NAME=VALUE     a setting of these topics, perhaps more than one\n"
@@ -40,7 +41,7 @@ static const char usage_text[] =
 struct topics_args {
     struct ef_words topics, settings;
     int64_t partitions, replicas;
-    bool grow, dry_run, yes, json;
+    bool grow, dry_run, yes, json, from_rows;
     const char *brokers;
 };
 
@@ -313,7 +314,7 @@ static int ensure_wished(struct run *run)
     return code;
 }
 
-static bool gather(struct run *run, const struct ef_args *args, int *ret_code)
+static bool gather(struct ef_ctl *ctl, struct run *run, const struct ef_args *args, int *ret_code)
 {
     const struct ef_words *topics = &run->given->topics;
     const char *wanted = args->word_count == 2 ? args->words[1] : NULL;
@@ -327,6 +328,9 @@ static bool gather(struct run *run, const struct ef_args *args, int *ret_code)
         const struct ef_config_outbox *outbox = &config->outboxes[i];
         if (wanted && strcmp(wanted, outbox->name) != 0)
             continue;
+        if (run->given->from_rows &&
+            !ef_topic_names_of_rows(&run->names, ctl, args->socket, outbox, ret_code))
+            return false;
         if (topics->count == 0)
             ef_topic_names_of(&run->names, outbox);
         else if (wanted || config->outbox_count == 1)
@@ -340,8 +344,8 @@ static bool gather(struct run *run, const struct ef_args *args, int *ret_code)
             ef_topic_names_add(&run->names, NULL, topics->items[t]);
     if (run->names.count)
         return true;
-    ef_ctl_complain("the configuration names no topic without a pattern: say --topic NAME, or list "
-                    "them in topics.allow");
+    ef_ctl_complain("the configuration names no topic without a pattern: say --topic NAME or "
+                    "--from-rows, or list them in topics.allow");
     return false;
 }
 
@@ -366,7 +370,7 @@ static bool open_run(struct ef_ctl *ctl, struct run *run, const struct ef_args *
     ef_config_use_kafka_checks(&ef_kafka_config_checks);
     ef_config_use_driver_checks(&ef_store_config_checks);
     run->config = ef_ctl_load_config(ctl, true, ret_code);
-    if (!run->config || !gather(run, args, ret_code))
+    if (!run->config || !gather(ctl, run, args, ret_code))
         return false;
     if (run->config->kafka.embedded && !run->given->brokers) {
         ef_ctl_complain("the broker is embedded in the daemon: eventferryctl status shows its "
@@ -428,6 +432,7 @@ int ef_ctl_topics(struct ef_ctl *ctl, int argc, char **argv)
                                      {"dry-run", EF_ARG_FLAG, &given.dry_run},
                                      {"yes", EF_ARG_FLAG, &given.yes},
                                      {"brokers", EF_ARG_TEXT, &given.brokers},
+                                     {"from-rows", EF_ARG_FLAG, &given.from_rows},
                                      {"json", EF_ARG_FLAG, &given.json},
                                      {.kind = EF_ARG_END}};
     struct ef_args args = {

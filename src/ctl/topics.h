@@ -58,3 +58,8 @@ void ef_topic_plan(const struct ef_topic_facts *facts, const struct ef_topic_wis
 EF_MUST_CHECK bool ef_topic_act(struct ef_kafka_admin *admin, const struct ef_topic_facts *facts,
                                 const struct ef_topic_wish *wish, const struct ef_topic_plan *plan,
                                 bool only_try, struct ef_error *err);
+
+/* Adds the topics that rows of the table name which have not been delivered; asks the daemon, or
+ * where none runs the database. False: the exit code. */
+bool ef_topic_names_of_rows(struct ef_topic_names *names, struct ef_ctl *ctl, const char *socket,
+                            const struct ef_config_outbox *outbox, int *ret_code);

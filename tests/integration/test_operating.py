@@ -268,6 +268,20 @@ def test_lag_top_and_the_level_of_the_log(outbox, relay, topic):
     assert "no room is named" in daemon.ctl("log-level", "attic", "debug", expect=1).stderr
 
 
+def test_topics_that_rows_name_can_be_made(outbox, relay, kafka, collect):
+    name = kafka.new_name()
+    daemon = relay(outbox)
+    daemon.wait_running()
+    outbox.insert("a-1", topic=name)
+    wait_for(lambda: daemon.outbox()["paused_topics"], 30, "the missing topic is told")
+    assert "say --topic NAME or --from-rows" in daemon.ctl("topics", "validate", expect=1).stderr
+    assert f"FAIL  {name}: does not exist" in \
+        daemon.ctl("topics", "validate", "--from-rows", expect=1).stdout
+    daemon.ctl("topics", "ensure", "--from-rows", "--partitions", 1, "--replication-factor", 1,
+               "--yes")
+    collect(name).wait(1, timeout=40)
+
+
 def test_top_leaves_the_terminal_as_it_was(outbox, relay):
     daemon = relay(outbox)
     daemon.wait_running()
