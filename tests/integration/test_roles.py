@@ -101,7 +101,7 @@ STATEMENTS = {
     "holds": "SELECT kind, name, actor, reason, at FROM eventferry.hold WHERE outbox_id = 1",
     "hold": "INSERT INTO eventferry.hold (outbox_id, kind, name, actor, reason) "
             "VALUES (1, 'topic', 't', 'me', '') ON CONFLICT DO NOTHING",
-    "release": "DELETE FROM eventferry.hold WHERE outbox_id = 1",
+    "hold released": "DELETE FROM eventferry.hold WHERE outbox_id = 1",
     "command done": "UPDATE eventferry.command SET done_at = now(), result = 'done'",
     "audit": "INSERT INTO eventferry.audit (outbox_id, actor, verb, row_id, payload_sha256) "
              "VALUES (1, 'p', 'skip', 1, sha256('x'))",
