@@ -19,6 +19,7 @@ programs := eventferryd eventferryctl
 examples := $(filter-out conf/eventferry.yaml,$(wildcard conf/*.yaml))
 contrib := $(wildcard contrib/*.md contrib/grafana/*.json contrib/prometheus/*.yml)
 documents := $(wildcard README.md CHANGELOG.md SECURITY.md LICENSE docs/*.md)
+images := $(wildcard docs/images/*.png)
 man_target = $(mandir)/man$(patsubst .%,%,$(suffix $(1)))/$(notdir $(1))
 
 # The units name the paths of a distribution package; here they get the configured ones.
@@ -38,6 +39,8 @@ install: all
 	    '$(DESTDIR)$(contribdir)/$(patsubst contrib/%,%,$(file))' &&) :
 	$(foreach file,$(documents),$(INSTALL) -D -m 644 $(file) \
 	    '$(DESTDIR)$(docdir)/$(notdir $(file))' &&) :
+	$(foreach file,$(images),$(INSTALL) -D -m 644 $(file) \
+	    '$(DESTDIR)$(docdir)/images/$(notdir $(file))' &&) :
 	$(foreach file,$(examples),$(INSTALL) -D -m 644 $(file) \
 	    '$(DESTDIR)$(docdir)/examples/$(notdir $(file))' &&) :
 	$(INSTALL) -m 644 $(BUILD)/eventferry.spdx.json '$(DESTDIR)$(docdir)/eventferry.spdx.json'

@@ -8,6 +8,8 @@
 
 #include "base/str.h"
 
+enum { SEARCHED = 10 }; /* of the last ones, for the same */
+
 struct ef_happenings {
     pthread_mutex_t mutex;
     struct ef_happening ring[EF_HAPPENINGS_MAX];
@@ -76,6 +78,25 @@ static bool same(const struct ef_happening *a, const struct ef_happening *b)
            strcmp(a->text, b->text) == 0;
 }
 
+static struct ef_happening *number(struct ef_happenings *happenings, int64_t n)
+{
+    return &happenings->ring[n % EF_HAPPENINGS_MAX];
+}
+
+/* Takes the same out of the last ones, and counts it in. */
+static void take_former(struct ef_happenings *happenings, struct ef_happening *happening)
+{
+    int64_t total = happenings->total, n = total - 1;
+    while (n >= 0 && n >= total - SEARCHED && !same(number(happenings, n), happening))
+        n--;
+    if (n < 0 || n < total - SEARCHED)
+        return;
+    happening->count += number(happenings, n)->count;
+    for (; n + 1 < total; n++)
+        *number(happenings, n) = *number(happenings, n + 1);
+    happenings->total--;
+}
+
 static void on_line(void *arg, enum ef_log_level level, const char *msg,
                     const struct ef_field *fields)
 {
@@ -85,14 +106,8 @@ static void on_line(void *arg, enum ef_log_level level, const char *msg,
         return;
     fill(&happening, level, msg, fields);
     pthread_mutex_lock(&happenings->mutex);
-    int64_t total = happenings->total;
-    struct ef_happening *last = total ? &happenings->ring[(total - 1) % EF_HAPPENINGS_MAX] : NULL;
-    if (last && same(last, &happening)) {
-        last->at = happening.at;
-        last->count++;
-    } else {
-        happenings->ring[happenings->total++ % EF_HAPPENINGS_MAX] = happening;
-    }
+    take_former(happenings, &happening);
+    *number(happenings, happenings->total++) = happening;
     pthread_mutex_unlock(&happenings->mutex);
 }
 

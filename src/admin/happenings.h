@@ -4,6 +4,9 @@
  * the log it knows no payloads and no secrets; unlike it, it never shows keys or aggregate ids,
  * whatever log.identifiers says, because the page may have more readers.
  *
+ * One that came again among the last few moves up and is counted: what is tried every few
+ * seconds does not drive out the rest.
+ *
  * Owns: a ring of 50. It is the log's observer while it lives. Thread: any for what the log tells
  * it (one mutex), the loop's for the rest. Life: ef_happenings_new .. ef_happenings_free.
  */

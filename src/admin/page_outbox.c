@@ -227,6 +227,16 @@ static void add_counts(struct ef_buf *out, const struct ef_snapshot_outbox *outb
         max < 0 ? "&ndash;" : ef_words_count((int64_t)max, most, sizeof(most)), points);
 }
 
+/* A relay that stands by, or cannot work, has nothing to draw. */
+static bool anything(const struct ef_history *history)
+{
+    const struct ef_sample *sample;
+    for (int64_t n = history->total - 1; (sample = ef_history_at(history, n)); n--)
+        if (sample->delivered > 0 || sample->backlog >= 0)
+            return true;
+    return false;
+}
+
 void ef_page_outbox_charts(struct ef_buf *out, const struct ef_snapshot_outbox *outbox)
 {
     static const char *const names[EF_STAGE_COUNT] = {[EF_STAGE_SEEN] = "written &rarr; read",
@@ -237,13 +247,14 @@ void ef_page_outbox_charts(struct ef_buf *out, const struct ef_snapshot_outbox *
     char now[96], median[32], p99[32], most[32];
     const struct ef_history *history = outbox->history;
 
-    if (!history || history->total == 0)
+    if (!history || !anything(history))
         return;
     ef_buf_puts(out, "<table><thead><tr><th scope=col>last 15 min</th><th scope=col>now</th>"
                      "<th scope=col>most</th><td></td></tr></thead><tbody>");
     add_counts(out, outbox);
-    ef_buf_puts(out, "</tbody><thead><tr><th scope=col>latency</th><th scope=col>median, 99 %</th>"
-                     "<th scope=col>worst 99 %</th><td></td></tr></thead><tbody>");
+    ef_buf_puts(out,
+                "</tbody><thead><tr><th scope=col>latency</th><th scope=col>median, 99&nbsp;%</th>"
+                "<th scope=col>worst 99&nbsp;%</th><td></td></tr></thead><tbody>");
     const struct ef_sample *last = ef_history_at(history, history->total - 1);
     for (int stage = 0; stage < EF_STAGE_COUNT; stage++) {
         const struct ef_latency *latency = &last->stages[stage];
@@ -354,7 +365,7 @@ static void add_rest(struct ef_buf *out, const struct ef_relay_status *s)
                                                                : "marked as done");
 }
 
-/* The last words of the log about rows and topics of this outbox. */
+/* The last words of the log about rows and topics of this outbox, each once. */
 static void add_last_words(struct ef_buf *out, const struct ef_snapshot *snapshot,
                            const struct ef_relay_status *s)
 {

@@ -192,6 +192,22 @@ START_TEST(happenings_that_repeat_are_counted)
 }
 END_TEST
 
+/* Two lines that come in turn, every few seconds, while something else is looked for. */
+START_TEST(happenings_that_alternate_drive_nothing_out)
+{
+    ef_err("worth keeping");
+    for (int i = 0; i < 100; i++) {
+        ef_info("looking", EF_STR("outbox", "orders"));
+        ef_warn("not good", EF_STR("outbox", "orders"));
+    }
+    ck_assert_int_eq(ef_happenings_copy(happenings, got), 3);
+    ck_assert_str_eq(got[0].text, "not good");
+    ck_assert_uint_eq(got[0].count, 100);
+    ck_assert_str_eq(got[1].text, "looking");
+    ck_assert_str_eq(got[2].text, "worth keeping");
+}
+END_TEST
+
 START_TEST(happenings_keep_the_last_fifty)
 {
     for (int i = 0; i < 60; i++)
@@ -340,6 +356,7 @@ int main(void)
     tcase_add_checked_fixture(tc, setup_happenings, teardown_happenings);
     tcase_add_test(tc, happenings_are_the_log_in_words);
     tcase_add_test(tc, happenings_that_repeat_are_counted);
+    tcase_add_test(tc, happenings_that_alternate_drive_nothing_out);
     tcase_add_test(tc, happenings_keep_the_last_fifty);
     tcase_add_test(tc, a_long_line_is_cut);
     suite_add_tcase(suite, tc);
