@@ -8,7 +8,7 @@
 
 #include "base/str.h"
 
-enum { SEARCHED = 10 }; /* of the last ones, for the same */
+enum { SEARCHED = 25 }; /* of the last ones, for the same */
 
 struct ef_happenings {
     pthread_mutex_t mutex;

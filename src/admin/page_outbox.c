@@ -18,7 +18,8 @@ enum ef_tone ef_page_tone(const struct ef_snapshot_outbox *outbox)
     if (s->state == EF_RELAY_MISCONFIGURED || !s->ready)
         return EF_TONE_BAD;
     if (s->state == EF_RELAY_RUNNING)
-        return s->outage || s->topic_count > 0 || stuck ? EF_TONE_WARN : EF_TONE_OK;
+        return s->outage || s->topic_count > 0 || s->hold_count > 0 || stuck ? EF_TONE_WARN
+                                                                             : EF_TONE_OK;
     if (s->state == EF_RELAY_STANDBY || s->state == EF_RELAY_STOPPED)
         return EF_TONE_CALM;
     return EF_TONE_WARN;
@@ -42,6 +43,7 @@ void ef_page_trouble(const struct ef_snapshot_outbox *outbox, char *out, size_t 
     if (tone != EF_TONE_BAD && tone != EF_TONE_WARN)
         return;
     ef_snapshot_reason(s, out, size);
+    add_count(out, size, "hold", s->hold_count);
     if (!s->lag_known || !s->lease_held)
         return;
     add_count(out, size, "dead row", s->lag.dead_rows);
@@ -294,6 +296,33 @@ static void add_topics(struct ef_buf *out, const struct ef_relay_status *s)
     ef_buf_puts(out, "</ul>");
 }
 
+/* What operators have paused. Aggregates are counted only: their ids may be personal data. */
+static void add_holds(struct ef_buf *out, const struct ef_relay_status *s)
+{
+    int listed = 0, shown = (int)(sizeof(s->holds) / sizeof(s->holds[0]));
+    if (s->hold_count == 0)
+        return;
+    ef_buf_printf(out, "<h3 class=warn>%d hold%s by operators</h3><ul>", s->hold_count,
+                  s->hold_count == 1 ? "" : "s");
+    for (int i = 0; i < s->hold_count && i < shown; i++) {
+        const struct ef_relay_hold *hold = &s->holds[i];
+        if (!hold->topic)
+            continue;
+        ef_buf_puts(out, "<li>topic <strong>");
+        ef_html_text(out, hold->name);
+        ef_buf_puts(out, "</strong> by ");
+        ef_html_text(out, hold->by[0] ? hold->by : "?");
+        ef_buf_puts(out, hold->reason[0] ? ": " : "");
+        ef_html_text(out, hold->reason);
+        ef_buf_puts(out, "</li>");
+        listed++;
+    }
+    if (s->hold_count > listed)
+        ef_buf_printf(out, "<li>%d%s, shown by eventferryctl status</li>", s->hold_count - listed,
+                      s->hold_count > shown ? " more" : " of single aggregates");
+    ef_buf_puts(out, "</ul>");
+}
+
 static const char *class_words(enum ef_class class)
 {
     static const char *const words[EF_CLASS_COUNT] = {
@@ -388,6 +417,7 @@ void ef_page_outbox_facts(struct ef_buf *out, const struct ef_snapshot *snapshot
 {
     const struct ef_relay_status *s = &outbox->status;
     add_topics(out, s);
+    add_holds(out, s);
     ef_buf_puts(out, "<dl>");
     add_lease(out, snapshot, s);
     add_classes(out, "Given up since start", outbox->dead);

@@ -298,6 +298,24 @@ START_TEST(failures_are_told_by_class)
 }
 END_TEST
 
+START_TEST(holds_are_shown_without_aggregates)
+{
+    struct ef_relay_status *s = &fake.relays[0].status;
+    s->hold_count = 2;
+    s->holds[0] = (struct ef_relay_hold){
+        .topic = true, .name = "<t>", .by = "ann", .reason = "consumer <broken>"};
+    s->holds[1] = (struct ef_relay_hold){.name = "secret-aggregate", .by = "bob"};
+    const char *page = render();
+    ck_assert_ptr_nonnull(strstr(page, "2 holds by operators"));
+    ck_assert_ptr_nonnull(
+        strstr(page, "topic <strong>&lt;t&gt;</strong> by ann: consumer &lt;broken&gt;"));
+    ck_assert_ptr_nonnull(strstr(page, "<li>1 of single aggregates, shown by"));
+    ck_assert_ptr_null(strstr(page, "secret-aggregate"));
+    ck_assert_ptr_nonnull(strstr(page, "</span>: 2 holds; 1 dead row"));
+    ef_snapshot_done(&snapshot);
+}
+END_TEST
+
 START_TEST(happenings_are_escaped)
 {
     struct ef_happening *happening = ef_xcalloc(1, sizeof(*happening));
@@ -349,6 +367,7 @@ int main(void)
     tcase_add_test(tc, every_part_stands_in_the_page_once);
     tcase_add_test(tc, trouble_comes_first);
     tcase_add_test(tc, failures_are_told_by_class);
+    tcase_add_test(tc, holds_are_shown_without_aggregates);
     tcase_add_test(tc, happenings_are_escaped);
     tcase_add_test(tc, the_last_15_minutes_are_drawn);
     suite_add_tcase(suite, tc);
