@@ -395,14 +395,16 @@ static void put_purge(struct ef_buf *b, const struct ef_pg_store *s, const struc
     const char *when =
         l->has[EF_COL_PROCESSED_AT] ? l->column[EF_COL_PROCESSED_AT] : l->column[EF_COL_CREATED_AT];
     put_rows(b, s);
+    /* rows of before a migration share the id 0 (layout debezium) and are not the relay's */
     ef_pg_param_int(req, c->older_than_ms);
-    ef_buf_printf(b,
-                  " AND o.%s = %d AND coalesce(o.%s, o.%s) <= clock_timestamp() - %s::bigint *"
-                  " interval '1 millisecond' ORDER BY o.%s LIMIT %d FOR UPDATE SKIP LOCKED),"
-                  " d AS (DELETE FROM %s o USING t WHERE o.%s = t.id)",
-                  l->column[EF_COL_STATUS], c->purge_dead ? EF_STATUS_DEAD : EF_STATUS_DONE, when,
-                  l->column[EF_COL_CREATED_AT], param(req, p), l->column[EF_COL_ID], c->limit,
-                  l->table, l->column[EF_COL_ID]);
+    ef_buf_printf(
+        b,
+        " AND o.%s = %d AND o.%s > 0 AND coalesce(o.%s, o.%s) <= clock_timestamp() - %s::bigint *"
+        " interval '1 millisecond' ORDER BY o.%s LIMIT %d FOR UPDATE SKIP LOCKED),"
+        " d AS (DELETE FROM %s o USING t WHERE o.%s = t.id)",
+        l->column[EF_COL_STATUS], c->purge_dead ? EF_STATUS_DEAD : EF_STATUS_DONE,
+        l->column[EF_COL_ID], when, l->column[EF_COL_CREATED_AT], param(req, p),
+        l->column[EF_COL_ID], c->limit, l->table, l->column[EF_COL_ID]);
 }
 
 static bool put_hold(struct ef_buf *b, const struct ef_pg_store *s, const struct ef_command *c,

@@ -324,6 +324,8 @@ void sim_check_appended(int uid, int topic, bool late)
     if (h->appeared)
         return;
     h->appeared = true;
+    if (h->skipped && h->settled && !late && !sim_late_message())
+        sim_violated(SIM_DEAD_ORDER, "m%06d appears, though it was skipped", uid);
     /* a row may be given up while a request of a former producer is still on its way */
     if (late && h->dead)
         return;
