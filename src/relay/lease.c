@@ -245,8 +245,6 @@ void ef_relay_renewed(void *arg, const struct ef_renewal *renewal, const struct 
     ef_timer_start(&r->deadline_timer, r->valid_until_us - ef_clock_mono().us);
     obey_pause_mark(r, renewal);
     ef_relay_commands_told(r, renewal->commands);
-    if (r->state == EF_RELAY_RUNNING && !r->holds_known)
-        ef_relay_ask_holds(r);
     if (r->renew_wanted && r->epoch) {
         r->renew_wanted = false;
         ef_relay_renew_now(r);

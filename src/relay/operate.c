@@ -99,42 +99,6 @@ static void ask_store(struct ef_relay *r, struct operation *op)
     ef_store_operate(r->store, &question);
 }
 
-static void step(struct ef_relay *r)
-{
-    struct operation *op, *next;
-    int64_t now = ef_clock_mono().us, earliest = INT64_MAX;
-    DL_FOREACH_SAFE (r->operations, op, next) {
-        if (op->running)
-            continue;
-        if (op->refusal.class) {
-            finish(r, op, NULL, &op->refusal);
-            continue;
-        }
-        if (op->due_us <= now && !knows_its_table(r)) {
-            op->due_us = now + RESULT_LOOK_US;
-            if (now - op->began_us > START_WAIT_US ||
-                !(r->state == EF_RELAY_CONNECTING || r->state == EF_RELAY_CHECKING)) {
-                refuse_for_want_of_database(r, op);
-                op->due_us = now;
-            }
-        } else if (op->due_us <= now && !r->operating) {
-            ask_store(r, op);
-            continue;
-        }
-        if (op->due_us < earliest)
-            earliest = op->due_us;
-    }
-    if (earliest != INT64_MAX && !r->operating)
-        ef_timer_start(&r->operate_timer, earliest > now ? earliest - now : 0);
-}
-
-static void on_operate_timer(void *arg)
-{
-    step(arg);
-}
-
-/* --- answers --- */
-
 /* Who was to carry it out, and why that has not happened. */
 static void tell_what_it_waits_for(const struct ef_relay *r, struct operation *op,
                                    struct ef_error *err)
@@ -166,6 +130,54 @@ static void look_later(struct ef_relay *r, struct operation *op)
     tell_what_it_waits_for(r, op, &err);
     finish(r, op, NULL, &err);
 }
+
+static struct operation *refused(const struct ef_relay *r)
+{
+    struct operation *op;
+    DL_FOREACH (r->operations, op)
+        if (op->refusal.class && !op->running)
+            return op;
+    return NULL;
+}
+
+static void step(struct ef_relay *r)
+{
+    struct operation *op, *next;
+    int64_t now = ef_clock_mono().us, earliest = INT64_MAX;
+    while ((op = refused(r))) /* whoever hears of it may ask or close: begin again each time */
+        finish(r, op, NULL, &op->refusal);
+    DL_FOREACH_SAFE (r->operations, op, next) {
+        if (op->running)
+            continue;
+        if (op->due_us <= now && op->command && !knows_its_table(r)) {
+            look_later(r, op);
+            earliest = now + RESULT_LOOK_US < earliest ? now + RESULT_LOOK_US : earliest;
+            continue;
+        }
+        if (op->due_us <= now && !knows_its_table(r)) {
+            op->due_us = now + RESULT_LOOK_US;
+            if (now - op->began_us > START_WAIT_US ||
+                !(r->state == EF_RELAY_CONNECTING || r->state == EF_RELAY_CHECKING)) {
+                refuse_for_want_of_database(r, op);
+                op->due_us = now;
+            }
+        } else if (op->due_us <= now && !r->operating) {
+            ask_store(r, op);
+            continue;
+        }
+        if (op->due_us < earliest)
+            earliest = op->due_us;
+    }
+    if (earliest != INT64_MAX && !r->operating)
+        ef_timer_start(&r->operate_timer, earliest > now ? earliest - now : 0);
+}
+
+static void on_operate_timer(void *arg)
+{
+    step(arg);
+}
+
+/* --- answers --- */
 
 static void take_result(struct ef_relay *r, struct operation *op, const char *text)
 {
@@ -209,7 +221,7 @@ void ef_relay_operated(void *arg, const char *json, const struct ef_error *err)
             break;
     if (op) {
         op->running = false;
-        if (err && op->command) {
+        if (err && op->command && err->class != EF_CLASS_CONFIG) {
             look_later(r, op); /* it is written down: what came of it can be looked up again */
         } else if (err || op->kind == EF_OPERATION_ROWS) {
             finish(r, op, json, err);
@@ -269,10 +281,12 @@ void ef_relay_operate_init(struct ef_relay *r)
 
 void ef_relay_operate_end(struct ef_relay *r)
 {
-    struct operation *op, *next;
+    struct operation *op;
     ef_timer_stop(&r->operate_timer);
-    DL_FOREACH_SAFE (r->operations, op, next) {
-        if (!op->refusal.class)
+    while ((op = r->operations)) {
+        if (op->command)
+            tell_what_it_waits_for(r, op, &op->refusal);
+        else if (!op->refusal.class)
             refuse_for_want_of_database(r, op);
         finish(r, op, NULL, &op->refusal);
     }

@@ -462,6 +462,7 @@ void ef_relay_do_run(struct ef_relay *r)
     if (r->outbox->wake == EF_WAKE_NOTIFY)
         ef_store_arm_wakeup(r->store, false); /* a former owner may have left it armed */
     warm_topics(r);
+    r->holds_known = false; /* an answer about former times may have come meanwhile */
     ef_relay_ask_holds(r);
     ef_relay_look_start(r);
     ef_relay_pump_soon(r);

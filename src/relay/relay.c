@@ -380,6 +380,7 @@ void ef_relay_free(struct ef_relay *r)
     ef_deferred_cancel(&r->pump_later);
     ef_deferred_cancel(&r->drain_later);
     ef_timer_stop(&r->look_again);
+    ef_relay_operate_end(r);
     ef_relay_forget(r);
     ef_window_free(r->window);
     ef_cursor_done(&r->cursor);

@@ -130,6 +130,9 @@ struct ef_relay {
     bool standing_still; /* nothing is read or produced until it is done */
     int64_t stood_still_us, commands_not_before_us;
     int64_t last_command, carrying_number;
+    bool outcome_unknown; /* the answer to this one was lost: stand on until it is known */
+    int64_t failed_command, stand_still_pause_us, holds_not_before_us;
+    int command_failures;
     struct ef_timer commands_timer;
     struct ef_holds holds;
     bool holds_known, asking_holds, holds_again;

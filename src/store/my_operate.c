@@ -92,6 +92,13 @@ static void submit(struct ef_my_store *s, struct ef_my_request *req)
 
 /* --- questions --- */
 
+/* With payloads, no more rows than may be in memory at once; the first may be of any size. */
+static int limit_of(const struct ef_my_store *s, const struct ef_row_filter *f)
+{
+    int64_t payloads = 1 + LISTING_BYTES / (s->outbox->max_payload_bytes + 1);
+    return f->payload && f->limit > payloads ? (int)payloads : f->limit;
+}
+
 /* Rows came first to last, or last to first where the newest were asked for. */
 static void got_rows(void *arg, const struct ef_my_answer *a, const struct ef_error *err)
 {
@@ -131,13 +138,15 @@ void ef_my_operate(struct ef_store *store, const struct ef_operate *operate)
 {
     struct ef_my_store *s = ef_my_store_of(store);
     const char *database = s->layout.database;
+    struct ef_row_filter filter;
     struct ef_buf sql;
     ef_buf_init(&sql, EF_MY_SQL_MAX);
     switch (operate->kind) {
     case EF_OPERATE_ROWS:
-        s->operate.limit = operate->filter->limit;
-        s->operate.newest = operate->filter->newest;
-        ef_my_rows_sql(s, operate->filter, &sql);
+        filter = *operate->filter;
+        filter.limit = s->operate.limit = limit_of(s, operate->filter);
+        s->operate.newest = filter.newest;
+        ef_my_rows_sql(s, &filter, &sql);
         submit(s, ef_my_request_new(&sql, got_rows, s));
         break;
     case EF_OPERATE_REQUEST:
@@ -192,10 +201,24 @@ void ef_my_next_command(struct ef_store *store)
     ef_my_conn_submit(&s->settle, ef_my_request_new(&sql, got_command, s));
 }
 
+/* Rows may be edited only where somebody has allowed it: the error says how. */
+static const struct ef_error *with_grant(const struct ef_my_store *s, const struct ef_error *err,
+                                         struct ef_error *own)
+{
+    /* ER_TABLEACCESS_DENIED_ERROR, ER_COLUMNACCESS_DENIED_ERROR */
+    if (!err || !s->operate.columns[0] || (err->code != 1142 && err->code != 1143))
+        return err;
+    *own = *err;
+    ef_error_set(own, EF_CLASS_CONFIG, "%s; run GRANT UPDATE (%s) ON %s TO the relay's account",
+                 err->text, s->operate.columns, s->layout.table);
+    return own;
+}
+
 static void got_carried_out(void *arg, const struct ef_my_answer *a, const struct ef_error *err)
 {
     struct ef_my_store *s = arg;
     struct ef_error own;
+    err = with_grant(s, err, &own);
     if (!err && s->operate.refusal.class)
         err = &s->operate.refusal;
     if (!err && !ef_my_int(a, 0, 0, 0)) {
@@ -210,6 +233,7 @@ void ef_my_carry_out(struct ef_store *store, int64_t epoch, const struct ef_comm
     struct ef_my_store *s = ef_my_store_of(store);
     struct ef_buf sql;
     ef_error_clear(&s->operate.refusal);
+    s->operate.columns[0] = '\0';
     ef_buf_init(&sql, EF_MY_SQL_MAX);
     if (!ef_my_carry_out_sql(s, epoch, command, &sql, &s->operate.refusal)) {
         ef_buf_clear(&sql);

@@ -107,6 +107,11 @@ static void put_held_by(struct ef_buf *b, const struct ef_my_store *s)
                   l->column[EF_COL_ID], l->column[EF_COL_STATUS]);
 }
 
+static int64_t created_zone(const struct ef_my_store *s)
+{
+    return ef_my_time_of(s, "1970-01-01 00:00:00") * -1;
+}
+
 /* Counted in whole: a derived table that ends early cannot see the row it belongs to. */
 static void put_successors(struct ef_buf *b, const struct ef_my_store *s, const char *name,
                            const char *table, const char *statuses)
@@ -118,6 +123,9 @@ static void put_successors(struct ef_buf *b, const struct ef_my_store *s, const 
     ef_buf_printf(b, " AND e.%s > o.%s", l->column[EF_COL_ID], l->column[EF_COL_ID]);
     if (statuses)
         ef_buf_printf(b, " AND e.%s IN (%s)", l->column[EF_COL_STATUS], statuses);
+    else /* the archive's partitions are by this column */
+        ef_buf_printf(b, " AND e.archived_at >= o.%s - INTERVAL %" PRId64 " MICROSECOND",
+                      l->column[EF_COL_CREATED_AT], created_zone(s));
     ef_buf_puts(b, "))");
 }
 
@@ -137,11 +145,6 @@ static void put_all_successors(struct ef_buf *b, const struct ef_my_store *s)
         ef_buf_puts(b, ", 'successors_gone', NULL");
         break;
     }
-}
-
-static int64_t created_zone(const struct ef_my_store *s)
-{
-    return ef_my_time_of(s, "1970-01-01 00:00:00") * -1;
 }
 
 static void put_row(struct ef_buf *b, const struct ef_my_store *s, const struct ef_row_filter *f)
@@ -249,7 +252,9 @@ static void put_command(struct ef_buf *b, const struct ef_my_store *s, int64_t e
 {
     ef_my_sql_fence(s, epoch, b);
     ef_buf_printf(b,
-                  "SET @ef_command = 0, @ef_ids = '[]', @ef_rows = 0;"
+                  /* MariaDB cuts JSON_ARRAYAGG there */
+                  "SET SESSION group_concat_max_len = 1048576, @ef_command = 0, @ef_ids = '[]',"
+                  " @ef_rows = 0;"
                   "SELECT 1 INTO @ef_command FROM %s.eventferry_command WHERE id = %" PRId64
                   " AND outbox_id = %d AND done_at IS NULL AND @ef_owner = 1 FOR UPDATE;",
                   s->layout.database, c->number, s->layout.outbox_id);
@@ -373,7 +378,7 @@ static bool put_value(struct ef_buf *b, const struct ef_my_store *s, int column,
     return true;
 }
 
-static bool put_edit(struct ef_buf *b, const struct ef_my_store *s, const struct ef_command *c,
+static bool put_edit(struct ef_buf *b, struct ef_my_store *s, const struct ef_command *c,
                      struct ef_error *err)
 {
     static const enum ef_column columns[EF_EDIT_COUNT] = {
@@ -381,6 +386,7 @@ static bool put_edit(struct ef_buf *b, const struct ef_my_store *s, const struct
         [EF_EDIT_HEADERS] = EF_COL_HEADERS,     [EF_EDIT_PAYLOAD] = EF_COL_PAYLOAD,
         [EF_EDIT_PARTITION] = EF_COL_PARTITION,
     };
+    char *names = s->operate.columns;
     const char *separator = "";
     ef_buf_puts(b, "UPDATE ");
     put_rows(b, s, NULL);
@@ -394,6 +400,8 @@ static bool put_edit(struct ef_buf *b, const struct ef_my_store *s, const struct
         ef_buf_printf(b, "%so.%s = ", separator, s->layout.column[columns[i]]);
         if (!put_value(b, s, i, c->edits[i].value, err))
             return false;
+        snprintf(names + strlen(names), sizeof(s->operate.columns) - strlen(names), "%s%s",
+                 separator, s->layout.column[columns[i]]);
         separator = ", ";
     }
     ef_buf_puts(b, ";");
@@ -472,7 +480,7 @@ static void put_audit(struct ef_buf *b, const struct ef_my_store *s, const struc
     }
 }
 
-static bool put_act(struct ef_buf *b, const struct ef_my_store *s, const struct ef_command *c,
+static bool put_act(struct ef_buf *b, struct ef_my_store *s, const struct ef_command *c,
                     struct ef_error *err)
 {
     switch (c->verb) {
@@ -515,7 +523,7 @@ static void put_end(struct ef_buf *b, const struct ef_my_store *s, const struct 
                   c->number);
 }
 
-bool ef_my_carry_out_sql(const struct ef_my_store *s, int64_t epoch, const struct ef_command *c,
+bool ef_my_carry_out_sql(struct ef_my_store *s, int64_t epoch, const struct ef_command *c,
                          struct ef_buf *out, struct ef_error *err)
 {
     put_command(out, s, epoch, c);

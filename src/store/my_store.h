@@ -52,6 +52,7 @@ struct ef_my_operate {
     struct ef_my_request *waiting; /* for the connection; NULL: none */
     int limit;                     /* of the listing under way */
     bool newest;
+    char columns[512];       /* that an edit under way writes; "" for other commands */
     struct ef_error refusal; /* of a command that cannot be a statement */
     struct ef_timer idle;
 };
@@ -145,7 +146,7 @@ void ef_my_release_topic(struct ef_store *store, int64_t epoch, struct ef_slice 
 void ef_my_rows_sql(const struct ef_my_store *s, const struct ef_row_filter *filter,
                     struct ef_buf *out);
 /* CONFIG: the table has no such column, or no such value. */
-EF_MUST_CHECK bool ef_my_carry_out_sql(const struct ef_my_store *s, int64_t epoch,
+EF_MUST_CHECK bool ef_my_carry_out_sql(struct ef_my_store *s, int64_t epoch,
                                        const struct ef_command *command, struct ef_buf *out,
                                        struct ef_error *err);
 

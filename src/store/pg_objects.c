@@ -125,7 +125,7 @@ static const char privileges_sql[] =
     " ('SELECT, UPDATE', $2::text || '.lease', has_table_privilege($2::text || '.lease', 'SELECT')"
     "   AND has_table_privilege($2::text || '.lease', 'UPDATE')),"
     " ('SELECT, UPDATE', $2::text || '.command', has_table_privilege($2::text || '.command', "
-    "'SELECT')),"
+    "'SELECT') AND has_table_privilege($2::text || '.command', 'UPDATE')),"
     " ('SELECT, INSERT, UPDATE, DELETE', $2::text || '.relay', has_table_privilege($2::text || "
     "'.relay', "
     "'INSERT')),"

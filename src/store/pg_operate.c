@@ -100,6 +100,13 @@ static void submit(struct ef_pg_store *s, struct ef_pg_request *req, char *sql)
 
 /* --- questions --- */
 
+/* With payloads, no more rows than may be in memory at once; the first may be of any size. */
+static int limit_of(const struct ef_pg_store *s, const struct ef_row_filter *f)
+{
+    int64_t payloads = 1 + LISTING_BYTES / (s->outbox->max_payload_bytes + 1);
+    return f->payload && f->limit > payloads ? (int)payloads : f->limit;
+}
+
 /* Rows came first to last, or last to first where the newest were asked for. */
 static void got_rows(void *arg, PGresult *res, const struct ef_error *err)
 {
@@ -154,7 +161,8 @@ void ef_pg_operate(struct ef_store *store, const struct ef_operate *operate)
     case EF_OPERATE_ROWS:
         req = ef_pg_request_new(NULL, "", got_rows, s);
         s->operate.filter = *operate->filter;
-        submit(s, req, ef_pg_rows_sql(s, operate->filter, req));
+        s->operate.filter.limit = limit_of(s, operate->filter);
+        submit(s, req, ef_pg_rows_sql(s, &s->operate.filter, req));
         break;
     case EF_OPERATE_REQUEST:
         req = ef_pg_request_new(NULL, "", got_number, s);
@@ -203,10 +211,24 @@ void ef_pg_next_command(struct ef_store *store)
     ef_pg_conn_submit(&s->settle, req);
 }
 
+/* Rows may be edited only where somebody has allowed it: the error says how. */
+static const struct ef_error *with_grant(const struct ef_pg_store *s, const struct ef_error *err,
+                                         struct ef_error *own)
+{
+    /* insufficient_privilege (PostgreSQL, appendix A) */
+    if (!err || !s->operate.columns[0] || strcmp(err->name, "42501") != 0)
+        return err;
+    *own = *err;
+    ef_error_set(own, EF_CLASS_CONFIG, "%s; run GRANT UPDATE (%s) ON %s TO the relay's role",
+                 err->text, s->operate.columns, s->layout.table);
+    return own;
+}
+
 static void got_carried_out(void *arg, PGresult *res, const struct ef_error *err)
 {
     struct ef_pg_store *s = arg;
     struct ef_error own;
+    err = with_grant(s, err, &own);
     if (!err && s->operate.refusal.class)
         err = &s->operate.refusal;
     if (!err && PQgetvalue(res, 0, 0)[0] != 't') {
@@ -224,6 +246,7 @@ void ef_pg_carry_out(struct ef_store *store, int64_t epoch, const struct ef_comm
     struct ef_pg_store *s = ef_pg_store_of(store);
     struct ef_pg_request *req = ef_pg_request_new(NULL, "", got_carried_out, s);
     ef_error_clear(&s->operate.refusal);
+    s->operate.columns[0] = '\0';
     ef_pg_param_int(req, s->layout.outbox_id);
     ef_pg_param_int(req, epoch);
     ef_pg_param_text(req, s->settle.session.system);

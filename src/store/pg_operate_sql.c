@@ -11,7 +11,7 @@
 #include "base/str.h"
 #include "store/pg_session.h"
 
-enum { SQL_MAX = 16384, SUCCESSORS_MAX = 1000 };
+enum { SQL_MAX = 65536, SUCCESSORS_MAX = 1000 };
 
 static char *finish(struct ef_buf *b)
 {
@@ -128,6 +128,8 @@ static void put_successors(struct ef_buf *b, const struct ef_pg_store *s, const 
     ef_buf_printf(b, " AND e.%s > o.%s", l->column[EF_COL_ID], l->column[EF_COL_ID]);
     if (statuses)
         ef_buf_printf(b, " AND e.%s IN (%s)", l->column[EF_COL_STATUS], statuses);
+    else /* the archive's partitions and its index are by this column */
+        ef_buf_printf(b, " AND e.archived_at >= o.%s::timestamptz", l->column[EF_COL_CREATED_AT]);
     ef_buf_printf(b, " LIMIT %d) n)", SUCCESSORS_MAX);
 }
 
@@ -163,12 +165,13 @@ static void put_row(struct ef_buf *b, const struct ef_pg_store *s, const struct 
     put_number(b, s, "status", EF_COL_STATUS);
     put_number(b, s, "attempts", EF_COL_ATTEMPTS);
     put_time(b, s, "created_at", EF_COL_CREATED_AT);
-    ef_buf_printf(b, ", 'created_us', round(extract(epoch FROM o.%s::timestamptz) * 1000000)",
+    ef_buf_printf(b,
+                  ", 'created_us', round(extract(epoch FROM o.%s::timestamptz) * 1000000)::bigint",
                   l->column[EF_COL_CREATED_AT]);
     put_time(b, s, "next_retry_at", EF_COL_NEXT_RETRY_AT);
     ef_buf_printf(b,
                   ", 'next_retry_in_ms', CASE WHEN o.%s = 3 THEN round(extract(epoch FROM o.%s -"
-                  " clock_timestamp()) * 1000) END",
+                  " clock_timestamp()) * 1000)::bigint END",
                   l->column[EF_COL_STATUS], l->column[EF_COL_NEXT_RETRY_AT]);
     put_time(b, s, "claimed_at", EF_COL_CLAIMED_AT);
     put_time(b, s, "processed_at", EF_COL_PROCESSED_AT);
@@ -358,7 +361,7 @@ static bool add_payload(struct ef_pg_request *req, const struct ef_pg_store *s,
     return true;
 }
 
-static bool put_edit(struct ef_buf *b, const struct ef_pg_store *s, const struct ef_command *c,
+static bool put_edit(struct ef_buf *b, struct ef_pg_store *s, const struct ef_command *c,
                      struct ef_pg_request *req, struct ef_error *err)
 {
     static const enum ef_column columns[EF_EDIT_COUNT] = {
@@ -366,6 +369,7 @@ static bool put_edit(struct ef_buf *b, const struct ef_pg_store *s, const struct
         [EF_EDIT_HEADERS] = EF_COL_HEADERS,     [EF_EDIT_PAYLOAD] = EF_COL_PAYLOAD,
         [EF_EDIT_PARTITION] = EF_COL_PARTITION,
     };
+    char *names = s->operate.columns;
     const char *separator = "";
     char p[8];
     ef_buf_printf(b, ", u AS (UPDATE %s o SET ", s->layout.table);
@@ -381,6 +385,8 @@ static bool put_edit(struct ef_buf *b, const struct ef_pg_store *s, const struct
             return false;
         /* without a cast it is read as of the column's own type */
         ef_buf_printf(b, "%s%s = %s", separator, s->layout.column[columns[i]], param(req, p));
+        snprintf(names + strlen(names), sizeof(s->operate.columns) - strlen(names), "%s%s",
+                 separator, s->layout.column[columns[i]]);
         separator = ", ";
     }
     put_update_of_rows(b, s);
@@ -475,7 +481,7 @@ static void put_end(struct ef_buf *b, const struct ef_pg_store *s, const struct 
                    " FROM t)");
 }
 
-static bool put_act(struct ef_buf *b, const struct ef_pg_store *s, const struct ef_command *c,
+static bool put_act(struct ef_buf *b, struct ef_pg_store *s, const struct ef_command *c,
                     struct ef_pg_request *req, struct ef_error *err)
 {
     if (ef_command_needs_barrier(c))
@@ -501,7 +507,7 @@ static bool put_act(struct ef_buf *b, const struct ef_pg_store *s, const struct 
     return true;
 }
 
-char *ef_pg_carry_out_sql(const struct ef_pg_store *s, const struct ef_command *c,
+char *ef_pg_carry_out_sql(struct ef_pg_store *s, const struct ef_command *c,
                           struct ef_pg_request *req, struct ef_error *err)
 {
     struct ef_buf b;

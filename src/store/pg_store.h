@@ -51,6 +51,7 @@ struct ef_pg_operate {
     struct ef_pg_request *waiting; /* for the connection; NULL: none */
     char *sql, *carry_out_sql;     /* of the statement under way; owned */
     struct ef_row_filter filter;   /* limit and payload of the listing under way */
+    char columns[512];             /* that an edit under way writes; "" for other commands */
     struct ef_error refusal;       /* of a command that cannot be a statement */
     struct ef_timer idle;
 };
@@ -144,7 +145,7 @@ void ef_pg_release_topic(struct ef_store *store, int64_t epoch, struct ef_slice 
 char *ef_pg_rows_sql(const struct ef_pg_store *s, const struct ef_row_filter *filter,
                      struct ef_pg_request *req);
 /* After the fence's three; CONFIG: the table has no such column. */
-char *ef_pg_carry_out_sql(const struct ef_pg_store *s, const struct ef_command *command,
+char *ef_pg_carry_out_sql(struct ef_pg_store *s, const struct ef_command *command,
                           struct ef_pg_request *req, struct ef_error *err);
 
 /* pg_operate.c */

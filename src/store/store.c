@@ -220,6 +220,8 @@ void ef_store_next_command(struct ef_store *store)
 
 void ef_store_carry_out(struct ef_store *store, int64_t epoch, const struct ef_command *command)
 {
+    if (ef_command_needs_barrier(command) && store->busy[EF_VERB_FETCH])
+        broken(store, EF_VERB_CARRY_OUT, "while a fetch is open");
     begin(store, EF_VERB_CARRY_OUT);
     store->ops->carry_out(store, epoch, command);
     began(store);
