@@ -134,7 +134,7 @@ static int64_t ends_at(struct der der)
 
 bool ef_certificate_next(struct ef_slice *pem, int64_t *ret_ends_at_s)
 {
-    unsigned char der[DER_MAX];
+    unsigned char der[DER_MAX] = {0};
     const char *begin = pem->len ? memmem(pem->p, pem->len, begin_line, strlen(begin_line)) : NULL;
     if (!begin)
         return false;

@@ -298,8 +298,9 @@ static int run_targets(const struct ef_targets *targets,
             code = ef_ctl_code(&err);
             break;
         }
-        int each = arguments->print ? show(db, script, target, &memory)
-                                    : apply(db, script, target, arguments->wait_ms);
+        /* without --print there is a connection; the analyzer is told so */
+        int each = arguments->print || !db ? show(db, script, target, &memory)
+                                           : apply(db, script, target, arguments->wait_ms);
         code = each ? each : code;
     }
     ef_db_close(db);
