@@ -289,6 +289,8 @@ uint32_t sim_check_grant(int relay)
 uint32_t sim_check_sent(int uid, int relay)
 {
     const struct history *h = &c.h[uid];
+    if (sim_db_holds(h->topic) && c.granted[relay] == c.last_grant && !sim_late_message())
+        sim_violated(SIM_HOLD, "relay %d sends m%06d, whose topic is held", relay, uid);
     if (h->acked && h->acked_by == relay && h->acked_life == c.life[relay] &&
         h->acked_grant == c.granted[relay])
         sim_violated(SIM_REPEAT, "relay %d sends m%06d again, which was acknowledged", relay, uid);

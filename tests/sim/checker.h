@@ -9,12 +9,12 @@
  * order        first appearances of an aggregate in a topic are not in id order
  * hold         an event appears although an earlier one of its aggregate is neither delivered nor
  *              dead
- * dead-order   an event that was dead appears again though nobody asked for it
- * owner        a relay produces although another was granted the table after it
- * fence        a statement of a former owner changes a row
- * repeat       a relay produces what was acknowledged to it since it was granted the table
- * attempts     more tries are counted than failures were reported
- * bounded      more in the window, or with the publisher, than was configured, at any time
+ *              or an owner sends an event whose topic an operator holds
+ * dead-order   an event that was dead, or that an operator gave up, appears again though nobody
+ * asked for it owner        a relay produces although another was granted the table after it fence
+ * a statement of a former owner changes a row repeat       a relay produces what was acknowledged
+ * to it since it was granted the table attempts     more tries are counted than failures were
+ * reported bounded      more in the window, or with the publisher, than was configured, at any time
  * stop         a clean stop leaves acknowledged rows unsettled, messages under way or its lease
  *              held
  * stuck        not everything is finished in time once there are no faults any more

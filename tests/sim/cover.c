@@ -138,6 +138,7 @@ static const char *const notables[SIM_NOTABLES] = {
     [SIM_ARCHIVED] = "row archived",
     [SIM_RETRIED] = "row retried by command",
     [SIM_SKIPPED] = "row skipped by command",
+    [SIM_HELD] = "topic held by command",
     [SIM_ORDERED_BY_TYPE] = "order by type and id",
 };
 

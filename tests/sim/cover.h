@@ -20,6 +20,7 @@ enum sim_notable {
     SIM_ARCHIVED,         /* rows, instead of deleted or marked */
     SIM_RETRIED,          /* rows, by an operator's command */
     SIM_SKIPPED,
+    SIM_HELD,            /* topics */
     SIM_ORDERED_BY_TYPE, /* schedules with order_by: aggregate_type_and_id */
     SIM_NOTABLES,
 };

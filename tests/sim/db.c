@@ -286,12 +286,37 @@ void sim_db_retry(int uid)
     sim_db_log_commit(true);
 }
 
-int sim_db_request(int uid, bool skip)
+static int write_down(const struct sim_command *command)
 {
-    if (db.command_count == COMMANDS_MAX)
+    int max = command->order == SIM_LET_TOPIC_GO ? COMMANDS_MAX : COMMANDS_MAX / 4;
+    if (db.command_count >= max) /* what is held can always be let go */
         return -1;
-    db.commands[db.command_count++] = (struct sim_command){.skip = skip, .id = db.rows[uid].id};
+    db.commands[db.command_count++] = *command;
     return db.command_count;
+}
+
+int sim_db_request(int uid, enum sim_order order)
+{
+    return write_down(&(struct sim_command){.order = order, .id = db.rows[uid].id});
+}
+
+int sim_db_request_for_topic(int topic, enum sim_order order)
+{
+    return write_down(&(struct sim_command){.order = order, .topic = topic});
+}
+
+bool sim_db_holds(int topic)
+{
+    return db.held[topic];
+}
+
+bool sim_db_release_waits(int topic)
+{
+    for (int i = 0; i < db.command_count; i++)
+        if (!db.commands[i].done && db.commands[i].order == SIM_LET_TOPIC_GO &&
+            db.commands[i].topic == topic)
+            return true;
+    return false;
 }
 
 const struct sim_command *sim_db_command(int number)

@@ -86,9 +86,12 @@ enum sim_stmt_kind {
     SIM_STMT_KINDS,
 };
 
+enum sim_order { SIM_RETRY_ROW, SIM_SKIP_ROW, SIM_HOLD_TOPIC, SIM_LET_TOPIC_GO };
+
 struct sim_command { /* an operator's, as the command table holds it */
-    bool skip;       /* else retry */
-    int64_t id;
+    enum sim_order order;
+    int64_t id; /* of the row */
+    int topic;
     bool done;
 };
 
@@ -113,7 +116,8 @@ struct sim_stmt {
     int count, limit;
     int topic; /* -1: every one */
     bool flag;
-    int command; /* its number, from 1; 0: there is none */
+    int command;   /* its number, from 1; 0: there is none */
+    unsigned held; /* the answer to what is held: bit n for topic n */
     /* the answer */
     struct ef_error err; /* class NONE: done */
     bool fenced;
@@ -163,7 +167,12 @@ void sim_db_foreign(int uid, enum ef_status status, int64_t claimed_us);
 void sim_db_retry(int uid);
 void sim_db_delete(int uid);
 /* An operator writes a command about this row into the command table; -1: it is full. */
-int sim_db_request(int uid, bool skip);
+int sim_db_request(int uid, enum sim_order order);
+/* The same about a topic. */
+int sim_db_request_for_topic(int topic, enum sim_order order);
+bool sim_db_holds(int topic);
+/* To let it go was asked for, and not done yet. */
+bool sim_db_release_waits(int topic);
 const struct sim_command *sim_db_command(int number);
 /* Ids go on after `sequence`; false: transactions are open. */
 bool sim_db_truncate(int64_t sequence);

@@ -4,7 +4,7 @@
 
 #include "sim/db.h"
 
-enum { TX_MAX = 16, COMMANDS_MAX = 32 };
+enum { TX_MAX = 16, COMMANDS_MAX = 128 };
 
 struct tx {
     bool open, ended, bell;
@@ -45,6 +45,7 @@ struct sim_db {
     void (*bell)(void);
     struct sim_command commands[COMMANDS_MAX];
     int command_count;
+    bool held[SIM_TOPICS];
 };
 
 extern struct sim_db db;

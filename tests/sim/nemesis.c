@@ -189,9 +189,28 @@ static void command(int i)
     if (uid < 0)
         return;
     bool skip = option(2) != 0;
-    int number = sim_db_request(uid, skip);
+    int number = sim_db_request(uid, skip ? SIM_SKIP_ROW : SIM_RETRY_ROW);
     if (number > 0)
         TELL("operator: command %d: %s m%06d", number, skip ? "skip" : "retry", uid);
+}
+
+static void hold_or_release(int i)
+{
+    (void)i;
+    int topic = which(SIM_TOPICS);
+    bool hold = option(2) != 0;
+    if (!hold && (!sim_db_holds(topic) || sim_db_release_waits(topic)))
+        return;
+    int number = sim_db_request_for_topic(topic, hold ? SIM_HOLD_TOPIC : SIM_LET_TOPIC_GO);
+    if (number > 0)
+        TELL("operator: command %d: %s topic %d", number, hold ? "hold" : "release", topic);
+}
+
+void sim_nemesis_release(void)
+{
+    for (int topic = 0; topic < SIM_TOPICS; topic++)
+        if (sim_db_holds(topic) && !sim_db_release_waits(topic))
+            sim_db_request_for_topic(topic, SIM_LET_TOPIC_GO);
 }
 
 static void delete_dead(int i)
@@ -263,6 +282,7 @@ static const struct {
     {"dead-row-retried", retry_dead},
     {"dead-row-deleted", delete_dead},
     {"command", command},
+    {"hold-or-release", hold_or_release},
 };
 enum { KINDS = sizeof(kinds) / sizeof(kinds[0]) };
 _Static_assert((int)KINDS <= (int)SIM_LABELS, "a label for each");

@@ -364,6 +364,38 @@ static void retry_row(struct sim_stmt *q, struct sim_row *row)
     TELL("database: id %lld (m%06d) is to be tried again", (long long)row->id, row->uid);
 }
 
+static void let_go(struct sim_stmt *q, int topic)
+{
+    int64_t now = sim_db_now_us();
+    TELL("database: topic %d is released", topic);
+    db.held[topic] = false;
+    for (int i = 0; i < db.index_count; i++) {
+        struct sim_row *row = &db.rows[db.index[i]];
+        if (!sim_db_visible(row, q->snapshot) || row->s.status != EF_STATUS_FAILED ||
+            row->topic != topic || row->s.next_retry_us <= now)
+            continue;
+        sim_db_save_row(row->uid);
+        row->s.next_retry_us = now;
+        q->rows++;
+    }
+}
+
+static void order_of_row(struct sim_stmt *q, const struct sim_command *command)
+{
+    int i = sim_db_lower_bound(command->id);
+    struct sim_row *row = i < db.index_count ? &db.rows[db.index[i]] : NULL;
+    bool there = row && row->id == command->id && sim_db_visible(row, q->snapshot) &&
+                 (row->s.status == EF_STATUS_FAILED || row->s.status == EF_STATUS_DEAD);
+    if (!there)
+        return;
+    bool skip = command->order == SIM_SKIP_ROW;
+    sim_cover_notable(skip ? SIM_SKIPPED : SIM_RETRIED);
+    if (skip)
+        skip_row(q, row);
+    else
+        retry_row(q, row);
+}
+
 static void carry_out(struct sim_stmt *q)
 {
     struct sim_command *command = &db.commands[q->command - 1];
@@ -372,17 +404,28 @@ static void carry_out(struct sim_stmt *q)
         return;
     db.next_xid++;
     command->done = true;
-    int i = sim_db_lower_bound(command->id);
-    struct sim_row *row = i < db.index_count ? &db.rows[db.index[i]] : NULL;
-    bool there = row && row->id == command->id && sim_db_visible(row, q->snapshot) &&
-                 (row->s.status == EF_STATUS_FAILED || row->s.status == EF_STATUS_DEAD);
-    if (there && command->skip)
-        skip_row(q, row);
-    else if (there)
-        retry_row(q, row);
-    if (there)
-        sim_cover_notable(command->skip ? SIM_SKIPPED : SIM_RETRIED);
+    switch (command->order) {
+    case SIM_RETRY_ROW:
+    case SIM_SKIP_ROW:
+        order_of_row(q, command);
+        break;
+    case SIM_HOLD_TOPIC:
+        TELL("database: topic %d is held", command->topic);
+        sim_cover_notable(SIM_HELD);
+        db.held[command->topic] = true;
+        break;
+    case SIM_LET_TOPIC_GO:
+        let_go(q, command->topic);
+        break;
+    }
     sim_db_log_commit(true);
+}
+
+static void holds(struct sim_stmt *q)
+{
+    q->held = 0;
+    for (int i = 0; i < SIM_TOPICS; i++)
+        q->held |= db.held[i] ? 1u << i : 0;
 }
 
 /* --- looking around --- */
@@ -460,6 +503,8 @@ static void perform(struct sim_stmt *q)
         carry_out(q);
         break;
     case SIM_HOLDS:
+        holds(q);
+        break;
     case SIM_CHECK:
     case SIM_LAG:
     case SIM_MAINTAIN:

@@ -177,13 +177,30 @@ static void next_command_known(struct sim_store *s, const struct sim_stmt *q,
         ef_store_did_next_command(&s->store, NULL, err);
         return;
     }
-    snprintf(args, sizeof(args), "{\"ids\":[%lld]}", (long long)command->id);
-    ef_store_did_next_command(&s->store,
-                              &(struct ef_command_row){.number = q->command,
-                                                       .verb = command->skip ? "skip" : "retry",
-                                                       .args = args,
-                                                       .actor = "operator"},
-                              NULL);
+    static const char *const verbs[] = {[SIM_RETRY_ROW] = "retry",
+                                        [SIM_SKIP_ROW] = "skip",
+                                        [SIM_HOLD_TOPIC] = "hold",
+                                        [SIM_LET_TOPIC_GO] = "release"};
+    if (command->order == SIM_HOLD_TOPIC || command->order == SIM_LET_TOPIC_GO)
+        snprintf(args, sizeof(args), "{\"topic\":\"%s\"}", s->topics[command->topic]);
+    else
+        snprintf(args, sizeof(args), "{\"ids\":[%lld]}", (long long)command->id);
+    ef_store_did_next_command(
+        &s->store,
+        &(struct ef_command_row){
+            .number = q->command, .verb = verbs[command->order], .args = args, .actor = "operator"},
+        NULL);
+}
+
+static void holds_known(struct sim_store *s, const struct sim_stmt *q, const struct ef_error *err)
+{
+    struct ef_hold held[SIM_TOPICS];
+    int count = 0;
+    for (int i = 0; i < SIM_TOPICS && !err; i++)
+        if (q->held >> i & 1)
+            held[count++] = (struct ef_hold){
+                .topic = true, .name = text(s->topics[i]), .actor = "operator", .reason = ""};
+    ef_store_did_holds(&s->store, held, count, err);
 }
 
 static void carried_out(struct sim_store *s, const struct sim_stmt *q, const struct ef_error *err)
@@ -256,7 +273,7 @@ void sim_complete(struct request *r, const struct ef_error *err)
         carried_out(s, q, err);
         break;
     case SIM_HOLDS:
-        ef_store_did_holds(store, NULL, 0, err);
+        holds_known(s, q, err);
         break;
     case SIM_BELL:
     case SIM_STMT_KINDS:

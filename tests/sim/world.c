@@ -178,6 +178,7 @@ static bool finish(int64_t patience_us, bool (*done)(void), enum sim_violation v
         }
         sim_relays_mend();
         sim_relays_resume();
+        sim_nemesis_release();
         if (run_until(sim_now_us() + 10 * EF_S_US, done) && !failed())
             return true;
     }

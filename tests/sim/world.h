@@ -77,4 +77,6 @@ void sim_foreign_finish(void); /* claim nothing new */
 /* nemesis.c */
 void sim_nemesis_begin(void);
 void sim_nemesis_end(void);
+/* What operators hold is to be let go. */
+void sim_nemesis_release(void);
 unsigned sim_nemesis_draw(void); /* which kinds this schedule has */
