@@ -3,6 +3,7 @@
 the file, the daemon is told, and what it does from then on is looked at."""
 
 import json
+import os
 import re
 import time
 import uuid
@@ -277,6 +278,47 @@ def test_messages(outbox, relay, collect):
     change(process, outbox={"timestamp_max_age": "10m"})
     late = message()
     assert age_s(late) < 60 and late.header("created-at")
+
+
+@shows("outboxes[].tombstone_on_empty")
+def test_payloads_of_nothing(outbox, relay, collect):
+    outbox.database.run(f"ALTER TABLE {outbox.table} ALTER payload TYPE text")
+    process = relay(outbox, {"on_delivered": "delete"})
+    collector = collect(outbox.topic)
+
+    def value():
+        row = str(uuid.uuid4())
+        outbox.database.run(
+            f"INSERT INTO {outbox.table} (message_id, aggregate_type, aggregate_id, topic, payload)"
+            f" VALUES ('{row}', 'order', 'a', '{outbox.topic}', '  ')")
+        return next(m for m in collector.wait_ids([row]) if m.message_id == row).value
+
+    assert value() == b"  "
+    change(process, outbox={"tombstone_on_empty": True})
+    assert value() is None
+    change(process, outbox={"tombstone_on_empty": False})
+    assert value() == b"  "
+
+
+@shows("http.token_file", "http.basic_file")
+def test_who_may_look(outbox, relay):
+    process = relay(outbox)
+
+    def written(name, text):
+        path = os.path.join(process.directory, name)
+        with open(path, "w", encoding="utf-8", opener=lambda p, f: os.open(p, f, 0o600)) as out:
+            out.write(text)
+        return path
+
+    def answers(**headers):
+        return process.get("/status", headers=headers).status_code
+
+    assert answers() == 200
+    change(process, "http.token_file", http={"token_file": written("token", "0123456789abcdef\n")})
+    assert answers() == 401 and answers(Authorization="Bearer 0123456789abcdef") == 200
+    change(process, "http.basic_file", http={"basic_file": written("users", "ann:se cret\n")})
+    assert process.get("/status", auth=("ann", "wrong")).status_code == 401
+    assert process.get("/status", auth=("ann", "se cret")).status_code == 200
 
 
 @shows("http.hosts")
