@@ -12,6 +12,7 @@ generated_headers := $(GEN)/version.h $(GEN)/sql_files.h $(GEN)/page_files.h \
     $(GEN)/log_table.h
 lib := $(BUILD)/libeventferry.a
 ctl_lib := $(BUILD)/libeventferryctl.a
+comma := ,
 
 WARNINGS := -Wall -Wextra -Wshadow -Wstrict-prototypes -Wmissing-prototypes -Wformat=2 -Wvla \
     $(if $(filter 1,$(WERROR)),-Werror)
@@ -22,7 +23,6 @@ sanitize_flags := -fsanitize=$(EF_SANITIZE) -fno-sanitize-recover=all -fno-omit-
 else
 # After the flags of a packager, whose level may be lower: what he hands to the preprocessor itself (RPM's
 # macros do) comes after all others.
-comma := ,
 direct := $(if $(findstring -Wp$(comma),$(CPPFLAGS) $(CFLAGS)),-Wp$(comma))
 fortify = $(direct)-U_FORTIFY_SOURCE $(direct)-D_FORTIFY_SOURCE=$(EF_FORTIFY)
 endif
