@@ -128,6 +128,8 @@ enum ef_header_bit { /* outboxes.*.headers: which standard headers are sent */
 struct ef_topic_override {
     char *pattern;           /* topic name or glob with '*' */
     char *dead_letter_topic; /* NULL: as the outbox's; "": park */
+    int max_attempts;        /* 0: as the outbox's, as are these: */
+    int64_t base_ms, max_ms;
 };
 
 struct ef_config_outbox {

@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: MIT
 #include "outbox/policy.h"
 
+#include "outbox/route.h"
+
 static struct ef_verdict retry_or_dead(const struct ef_retry *retry, int attempts, bool quota,
                                        struct ef_rng *rng)
 {
@@ -18,6 +20,30 @@ static struct ef_verdict retry_or_dead(const struct ef_retry *retry, int attempt
             v.delay_ms > max / retry->quota_multiplier ? max : v.delay_ms * retry->quota_multiplier;
     }
     return v;
+}
+
+struct ef_retry ef_policy_retry(const struct ef_config_outbox *outbox, struct ef_slice topic)
+{
+    struct ef_retry retry = outbox->retry;
+    int max_attempts = 0;
+    int64_t base_ms = 0, max_ms = 0;
+    for (size_t i = 0; i < outbox->topic_override_count; i++) {
+        const struct ef_topic_override *override = &outbox->topic_overrides[i];
+        if (!ef_topic_matches(override->pattern, topic))
+            continue;
+        max_attempts = max_attempts ? max_attempts : override->max_attempts;
+        base_ms = base_ms ? base_ms : override->base_ms;
+        max_ms = max_ms ? max_ms : override->max_ms;
+    }
+    if (max_attempts)
+        retry.max_attempts = max_attempts;
+    if (base_ms)
+        retry.backoff.base_ms = base_ms;
+    if (max_ms)
+        retry.backoff.max_ms = max_ms;
+    if (retry.backoff.max_ms < retry.backoff.base_ms)
+        retry.backoff.max_ms = retry.backoff.base_ms;
+    return retry;
 }
 
 struct ef_verdict ef_policy_judge(const struct ef_retry *retry, const struct ef_error *err,

@@ -7,6 +7,7 @@
 
 #include "base/error.h"
 #include "base/rng.h"
+#include "base/str.h"
 #include "config/config.h"
 
 enum ef_fate {
@@ -24,6 +25,10 @@ struct ef_verdict {
     int attempts; /* the new value */
     int64_t delay_ms;
 };
+
+/* What holds for rows of this topic: each value from the first override that fits and names it,
+ * else the outbox's. */
+struct ef_retry ef_policy_retry(const struct ef_config_outbox *outbox, struct ef_slice topic);
 
 /* err NULL: delivered. alone: the message was the only one of its request. */
 struct ef_verdict ef_policy_judge(const struct ef_retry *retry, const struct ef_error *err,

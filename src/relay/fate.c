@@ -133,8 +133,8 @@ void ef_relay_row_failed(struct ef_relay *r, struct ef_entry *e, const struct ef
         ef_window_returned(r->window, e, false);
         return;
     }
-    struct ef_verdict v =
-        ef_policy_judge(&r->outbox->retry, err, e->attempts, alone, quota, &r->rng);
+    struct ef_retry retry = ef_policy_retry(r->outbox, e->row->topic);
+    struct ef_verdict v = ef_policy_judge(&retry, err, e->attempts, alone, quota, &r->rng);
     if (probe && (v.fate == EF_FATE_ALONE || v.fate == EF_FATE_AGAIN))
         ef_destinations_again(&r->destinations, e->row->topic); /* else it never gets its verdict */
     else if (probe && v.fate != EF_FATE_PAUSE_TOPIC)
@@ -183,7 +183,8 @@ static void wait_for_dead_letters(struct ef_relay *r, struct ef_entry *e,
     struct ef_error text = *e->error;
     ef_error_prefix(&text, "its dead letter could not be sent (%s)", err->text);
     int attempts = e->attempts > 0 ? e->attempts - 1 : 0; /* this one did not end in a decision */
-    int64_t delay_ms = ef_backoff_ms(&r->outbox->retry.backoff, e->attempts + 3, &r->rng);
+    struct ef_retry retry = ef_policy_retry(r->outbox, e->row->topic);
+    int64_t delay_ms = ef_backoff_ms(&retry.backoff, e->attempts + 3, &r->rng);
     log_row(r, "dead letter could not be sent, row waits", e, err, attempts, delay_ms);
     *e->error = text;
     ef_window_fated(r->window, e, EF_ENTRY_RETRY, attempts, delay_ms);

@@ -192,6 +192,36 @@ def test_pauses_between_attempts(refusing, relay):
 
 
 @pytest.mark.real_kafka
+@shows("outboxes[].topics.overrides.*.retry.max_attempts",
+       "outboxes[].topics.overrides.*.retry.base_delay",
+       "outboxes[].topics.overrides.*.retry.max_delay")
+def test_attempts_of_single_topics(refusing, relay):
+    """The outbox's own numbers hold where an override names none."""
+    process = relay(refusing, {"retry": {"base_delay": "100s", "max_delay": "1h",
+                                         "jitter": False}})
+
+    def override(**values):
+        change(process, outbox={"topics.overrides": {refusing.topic: {"retry": values},
+                                                     "another": {"retry": {"max_attempts": 1}}}})
+
+    def assert_pause(seconds):
+        """What follows the second failed attempt: twice the first pause."""
+        row = refusing.insert(str(uuid.uuid4()), attempts=1)
+        assert refusing.wait_status(row, FAILED) == (FAILED, 2)
+        pause = refusing.row(row, "extract(epoch FROM next_retry_at - now())::float")[0]
+        assert seconds - 10 <= pause <= seconds
+
+    assert_pause(200)
+    override(base_delay="200s")
+    assert_pause(400)
+    override(base_delay="200s", max_delay="300s")
+    assert_pause(300)
+    override(max_attempts=2)
+    row = refusing.insert("a", attempts=1)
+    refusing.wait_status(row, DEAD)
+
+
+@pytest.mark.real_kafka
 @shows("outboxes[].retry.max_attempts")
 def test_attempts(refusing, relay):
     row = refusing.insert("a")

@@ -172,7 +172,8 @@ static const void *base_of(const struct ef_config *config, const struct ef_optio
 static char *shown(const struct ef_option *option)
 {
     const char *rest = option->path + ef_option_scope_len(option->path);
-    const char *outer = strncmp(option->path, "databases.", 10) == 0   ? "databases.shop."
+    const char *outer = strstr(option->path, "overrides.*.") ? "outboxes[0].topics.overrides.a."
+                        : strncmp(option->path, "databases.", 10) == 0 ? "databases.shop."
                         : strncmp(option->path, "outboxes[]", 10) == 0 ? "outboxes[0]."
                                                                        : "";
     return ef_xprintf("%s%s", outer, rest);

@@ -198,11 +198,12 @@ END_TEST
 START_TEST(topics_may_have_their_own)
 {
     struct ef_topic_override overrides[] = {
-        {(char *)"audit.*", NULL}, /* says nothing about dead letters */
-        {(char *)"audit.secret", (char *)"vault"},
-        {(char *)"audit.*", (char *)""},
-        {(char *)"pay*", (char *)"dead.${topic}"},
-        {(char *)"payments", (char *)"never reached"},
+        {.pattern = (char *)"audit.*",
+         .dead_letter_topic = NULL}, /* says nothing about dead letters */
+        {.pattern = (char *)"audit.secret", .dead_letter_topic = (char *)"vault"},
+        {.pattern = (char *)"audit.*", .dead_letter_topic = (char *)""},
+        {.pattern = (char *)"pay*", .dead_letter_topic = (char *)"dead.${topic}"},
+        {.pattern = (char *)"payments", .dead_letter_topic = (char *)"never reached"},
     };
     outbox.topic_overrides = overrides;
     outbox.topic_override_count = sizeof(overrides) / sizeof(*overrides);

@@ -160,6 +160,32 @@ START_TEST(a_probe_that_says_nothing_is_repeated)
 }
 END_TEST
 
+/* --- by topic --- */
+
+START_TEST(topics_override_what_they_name)
+{
+    struct ef_topic_override overrides[] = {
+        {.pattern = (char *)"pay.*", .max_attempts = 20},
+        {.pattern = (char *)"pay.slow", .max_attempts = 7, .base_ms = 5000, .max_ms = 9000},
+        {.pattern = (char *)"*.slow", .max_ms = 60},
+    };
+    struct ef_config_outbox outbox = {
+        .retry = retry, .topic_overrides = overrides, .topic_override_count = 3};
+    struct ef_retry plain = ef_policy_retry(&outbox, ef_slice_of("orders"));
+    ck_assert_int_eq(plain.max_attempts, 3);
+    ck_assert_int_eq(plain.backoff.base_ms, 100);
+    ck_assert_int_eq(plain.backoff.max_ms, 1000);
+    /* the first that fits and names it, value by value */
+    struct ef_retry slow = ef_policy_retry(&outbox, ef_slice_of("pay.slow"));
+    ck_assert_int_eq(slow.max_attempts, 20);
+    ck_assert_int_eq(slow.backoff.base_ms, 5000);
+    ck_assert_int_eq(slow.backoff.max_ms, 9000);
+    ck_assert_int_eq(slow.quota_multiplier, 5);
+    /* the longest pause is never shorter than the first */
+    ck_assert_int_eq(ef_policy_retry(&outbox, ef_slice_of("x.slow")).backoff.max_ms, 100);
+}
+END_TEST
+
 int main(void)
 {
     Suite *suite = suite_create("policy");
@@ -169,6 +195,7 @@ int main(void)
     tcase_add_test(fates, a_row_is_dead_after_max_attempts);
     tcase_add_test(fates, a_refusal_in_company_is_tried_alone_first);
     tcase_add_test(fates, quota_waits_longer_within_bounds);
+    tcase_add_test(fates, topics_override_what_they_name);
     suite_add_tcase(suite, fates);
     TCase *paused = tcase_create("paused topics");
     tcase_add_checked_fixture(paused, setup, teardown);
