@@ -4,19 +4,14 @@
 #include <string.h>
 #include <time.h>
 
+#include "base/base64.h"
+
 static const char begin_line[] = "-----BEGIN CERTIFICATE-----";
 static const char end_line[] = "-----END CERTIFICATE-----";
 
 enum { DER_MAX = 64 * 1024, SEQUENCE = 0x30, VERSION = 0xa0, UTC_TIME = 0x17, TIME = 0x18 };
 
 /* --- base64 --- */
-
-static int digit_of(char c)
-{
-    static const char digits[] = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
-    const char *at = c ? strchr(digits, c) : NULL;
-    return at ? (int)(at - digits) : -1;
-}
 
 /* Characters that are none are left out, as line ends have to be. */
 static size_t decode(struct ef_slice text, unsigned char *out, size_t size)
@@ -25,7 +20,7 @@ static size_t decode(struct ef_slice text, unsigned char *out, size_t size)
     int count = 0;
     size_t len = 0;
     for (size_t i = 0; i < text.len && len < size; i++) {
-        int digit = digit_of(text.p[i]);
+        int digit = ef_base64_digit(text.p[i]);
         if (digit < 0)
             continue;
         bits = (bits << 6 | (unsigned)digit) & 0xffffff;

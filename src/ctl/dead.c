@@ -8,9 +8,9 @@
 #include <string.h>
 
 #include "admin/words.h"
+#include "base/base64.h"
 #include "base/utf8.h"
 #include "ctl/asking.h"
-#include "ctl/base64.h"
 #include "ctl/table.h"
 
 enum { DEFAULT_LIMIT = 50 };

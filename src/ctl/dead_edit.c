@@ -8,9 +8,9 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include "base/base64.h"
 #include "base/str.h"
 #include "ctl/asking.h"
-#include "ctl/base64.h"
 #include "ctl/dead.h"
 
 enum { FILE_MAX_BYTES = 5 * 1024 * 1024 }; /* in base64 it fits the command's arguments */

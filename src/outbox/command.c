@@ -1,9 +1,10 @@
 // SPDX-License-Identifier: MIT
 #include "outbox/command.h"
 
-#include <inttypes.h>
 #include <jansson.h>
 #include <stdlib.h>
+
+#include "base/base64.h"
 
 static const char *const verb_names[] = {
     [EF_COMMAND_RETRY] = "retry", [EF_COMMAND_SKIP] = "skip", [EF_COMMAND_EDIT] = "edit",
@@ -67,43 +68,6 @@ static bool take_ids(const json_t *args, struct ef_command *c, struct ef_error *
 
 /* --- edit --- */
 
-static int base64_value(char c)
-{
-    static const char digits[] =
-        "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/"; /* RFC 4648, 4 */
-    const char *at = c ? strchr(digits, c) : NULL;
-    return at ? (int)(at - digits) : -1;
-}
-
-/* RFC 4648, section 4, with its padding. False: it is none. */
-static bool decode_base64(const char *text, size_t len, struct ef_slice *ret)
-{
-    size_t out = 0, pad = 0;
-    unsigned bits = 0, value = 0;
-    if (len % 4 != 0)
-        return false;
-    while (pad < 2 && len > 0 && text[len - 1] == '=') {
-        len--;
-        pad++;
-    }
-    char *bytes = ef_xmalloc(len * 3 / 4 + 1);
-    for (size_t i = 0; i < len; i++) {
-        int digit = base64_value(text[i]);
-        if (digit < 0) {
-            free(bytes);
-            return false;
-        }
-        value = (value << 6 | (unsigned)digit) & 0xffffff;
-        bits += 6;
-        if (bits >= 8) {
-            bits -= 8;
-            bytes[out++] = (char)(value >> bits & 0xff);
-        }
-    }
-    *ret = (struct ef_slice){bytes, out};
-    return true;
-}
-
 static bool take_partition(const json_t *value, struct ef_edit *edit, struct ef_error *err)
 {
     json_int_t number = json_integer_value(value);
@@ -128,10 +92,15 @@ static bool take_edit(enum ef_edit_column column, const json_t *value, struct ef
     if (!json_is_string(value))
         return ef_error_set(err, EF_CLASS_CONFIG, "\"%s\" must be a string or null",
                             edit_names[column]);
-    if (column != EF_EDIT_PAYLOAD)
+    if (column != EF_EDIT_PAYLOAD) {
         edit->value = copy(json_string_value(value), json_string_length(value));
-    else if (!decode_base64(json_string_value(value), json_string_length(value), &edit->value))
+        return true;
+    }
+    char *bytes;
+    size_t len;
+    if (!ef_base64_decode(json_string_value(value), &bytes, &len))
         return ef_error_set(err, EF_CLASS_CONFIG, "\"payload_base64\" is no base64");
+    edit->value = (struct ef_slice){bytes, len};
     return true;
 }
 

@@ -5,7 +5,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "ctl/base64.h"
+#include "base/base64.h"
 #include "ctl/explain_row.h"
 #include "ctl/rows.h"
 

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-#include "ctl/base64.h"
+#include "base/base64.h"
 
 #include <stdint.h>
 #include <stdlib.h>
@@ -27,16 +27,22 @@ char *ef_base64_encode(const void *data, size_t len)
     return text;
 }
 
+int ef_base64_digit(char c)
+{
+    const char *at = c ? strchr(digits, c) : NULL;
+    return at ? (int)(at - digits) : -1;
+}
+
 /* Four characters; the number of bytes in them, or -1. */
 static int decode_four(const char *four, char *out)
 {
     uint32_t bits = 0;
     int pad = (four[3] == '=') + (four[3] == '=' && four[2] == '=');
     for (int i = 0; i < 4; i++) {
-        const char *digit = i >= 4 - pad ? digits : strchr(digits, four[i]);
-        if (!digit || !four[i])
+        int digit = i >= 4 - pad ? 0 : ef_base64_digit(four[i]);
+        if (digit < 0)
             return -1;
-        bits = bits << 6 | (uint32_t)(digit - digits);
+        bits = bits << 6 | (uint32_t)digit;
     }
     out[0] = (char)(bits >> 16);
     out[1] = (char)(bits >> 8);
