@@ -257,6 +257,12 @@ bool ef_command_needs_barrier(const struct ef_command *command)
            command->verb == EF_COMMAND_EDIT;
 }
 
+bool ef_command_is_about_rows(const struct ef_command *command)
+{
+    return ef_command_needs_barrier(command) ||
+           (command->verb == EF_COMMAND_PURGE && command->purge_dead);
+}
+
 char *ef_command_result(const struct ef_command *command, int64_t rows, const int64_t *ids,
                         int id_count)
 {

@@ -70,6 +70,8 @@ const char *ef_edit_name(enum ef_edit_column column);
 /* Rows of its aggregates enter or leave status 3 or become something else: only while none is under
  * way and no read is open (the fate barrier). */
 bool ef_command_needs_barrier(const struct ef_command *command);
+/* The audit has a line for each of its rows, not one for all. */
+bool ef_command_is_about_rows(const struct ef_command *command);
 /* {"rows": N, "ids": [...]}, or {"error": why} of a refused one: what the table keeps. */
 char *ef_command_result(const struct ef_command *command, int64_t rows, const int64_t *ids,
                         int id_count);

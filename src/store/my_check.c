@@ -8,6 +8,8 @@
 #define EF_LOG_ROOM "store"
 #include "store/my_store.h"
 
+#include "store/layout.h"
+
 #include <stdlib.h>
 #include <strings.h>
 
@@ -84,16 +86,6 @@ static int row_of(const struct ef_my_answer *a, const char *column)
     return -1;
 }
 
-static const char *column_name(const struct ef_my_store *s, enum ef_column col)
-{
-    if (col == EF_COL_ID && s->outbox->order_column)
-        return s->outbox->order_column;
-    const struct ef_column_map *map = &s->outbox->columns[col];
-    if (map->column)
-        return map->column;
-    return map->value || map->named ? NULL : ef_column_names[col]; /* "~": there is none */
-}
-
 /* The type to add a missing column with; NULL: it may be missing. */
 static const char *column_ddl(enum ef_column col)
 {
@@ -115,47 +107,16 @@ static const char *column_ddl(enum ef_column col)
     }
 }
 
-static bool debezium_missing(const struct ef_my_store *s, const char *name, struct ef_error *err)
+static bool has_column(const void *answer, const char *column)
 {
-    if (s->outbox->layout != EF_LAYOUT_DEBEZIUM)
-        return true;
-    return ef_error_set(err, EF_CLASS_CONFIG,
-                        "column %s is missing in %s; run `eventferryctl migrate`, which adds what "
-                        "the relay needs, or map another under `columns`",
-                        name, s->layout.table);
-}
-
-static bool header_columns_ok(const struct ef_my_store *s, const struct ef_my_answer *a,
-                              struct ef_error *err)
-{
-    for (size_t i = 0; i < s->outbox->header_columns.count; i++) {
-        const char *header, *entry = s->outbox->header_columns.items[i];
-        char *column = ef_config_header_column(entry, &header);
-        bool found = row_of(a, column) >= 0;
-        free(column);
-        if (!found)
-            return ef_error_set(err, EF_CLASS_CONFIG, "%s has no column for '%s' of header_columns",
-                                s->layout.table, entry);
-    }
-    return true;
-}
-
-static bool topic_ok(const struct ef_my_store *s, struct ef_error *err)
-{
-    const char *topic = s->outbox->columns[EF_COL_TOPIC].value;
-    if (!topic || !strstr(topic, EF_AGGREGATE_TYPE_WORD) || s->layout.has[EF_COL_AGGREGATE_TYPE] ||
-        s->outbox->columns[EF_COL_AGGREGATE_TYPE].value)
-        return true;
-    return ef_error_set(err, EF_CLASS_CONFIG,
-                        "the topic '%s' needs an aggregate_type, and %s has no column %s", topic,
-                        s->layout.table, s->layout.column[EF_COL_AGGREGATE_TYPE]);
+    return row_of(answer, column) >= 0;
 }
 
 static bool column_ok(struct ef_my_store *s, const struct ef_my_answer *a, enum ef_column col,
                       struct ef_error *err)
 {
     struct ef_my_layout *l = &s->layout;
-    const char *name = column_name(s, col), *ddl = column_ddl(col);
+    const char *name = ef_layout_name(s->outbox, col), *ddl = column_ddl(col);
     int row = name ? row_of(a, name) : -1;
     l->has[col] = row >= 0;
     if (name)
@@ -166,24 +127,13 @@ static bool column_ok(struct ef_my_store *s, const struct ef_my_answer *a, enum 
             l->created_nullable = ef_my_text(a, row, 2)[0] == 'Y';
         return true;
     }
-    if (name && (ddl || s->outbox->columns[col].named))
-        return debezium_missing(s, name, err) &&
-               ef_error_set(err, EF_CLASS_CONFIG,
-                            "column %s (%s) is missing in %s; run ALTER TABLE %s ADD COLUMN %s %s, "
-                            "or map another "
-                            "under `columns`",
-                            l->column[col], ef_column_names[col], l->table, l->table,
-                            l->column[col], ddl ? ddl : "VARCHAR(255)");
-    if (!name && ddl)
-        return ef_error_set(err, EF_CLASS_CONFIG, "columns.%s cannot be a constant; name a column",
-                            ef_column_names[col]);
-    if (col == EF_COL_TOPIC && name)
-        return ef_error_set(
-            err, EF_CLASS_CONFIG,
-            "column %s (topic) is missing in %s; name another under `columns`, or give a constant: "
-            "columns: {topic: {value: orders}}",
-            l->column[col], l->table);
-    return true;
+    struct ef_lacking lacking = {.column = col,
+                                 .name = name,
+                                 .quoted = l->column[col],
+                                 .table = l->table,
+                                 .required = ddl != NULL,
+                                 .ddl = ddl ? ddl : "VARCHAR(255)"};
+    return ef_layout_lacks(s->outbox, &lacking, err);
 }
 
 static bool is_one_of(const char *word, const char *const *words)
@@ -231,7 +181,9 @@ static bool columns_ok(struct ef_my_store *s, const struct ef_my_answer *a, stru
     for (int col = 0; col < EF_COL_COUNT; col++)
         if (!column_ok(s, a, (enum ef_column)col, err))
             return false;
-    if (!topic_ok(s, err) || !header_columns_ok(s, a, err) || !types_ok(s, a, err))
+    if (!ef_layout_topic_ok(s->outbox, l->has[EF_COL_AGGREGATE_TYPE],
+                            l->column[EF_COL_AGGREGATE_TYPE], l->table, err) ||
+        !ef_layout_headers_ok(s->outbox, l->table, has_column, a, err) || !types_ok(s, a, err))
         return false;
     s->layout.payload_is_json = strcmp(l->type[EF_COL_PAYLOAD], "json") == 0;
     s->info.has_last_error = l->has[EF_COL_LAST_ERROR];
@@ -277,7 +229,8 @@ static void put_indexes(const struct ef_my_store *s, struct ef_buf *b)
 static bool take_indexes(struct ef_my_store *s, const struct ef_my_answer *a, struct ef_error *err)
 {
     struct ef_my_layout *l = &s->layout;
-    const char *id = column_name(s, EF_COL_ID), *status = column_name(s, EF_COL_STATUS);
+    const char *id = ef_layout_name(s->outbox, EF_COL_ID),
+               *status = ef_layout_name(s->outbox, EF_COL_STATUS);
     l->id_index[0] = l->status_index[0] = '\0';
     /* both are required, and looked at before */
     for (int i = 0; id && status && i < a->rows; i++) {

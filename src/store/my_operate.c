@@ -7,120 +7,69 @@
 #include <inttypes.h>
 #include <stdlib.h>
 
-/* The connection is given back this long after the last question. */
-#define IDLE_US (30 * EF_S_US)
-/* A listing with payloads ends when it holds this much; one row always fits. */
-enum { LISTING_BYTES = 4 << 20, LISTING_MAX_BYTES = 1 << 30 };
-
 /* --- the connection --- */
+
+static void start(void *conn)
+{
+    ef_my_conn_start(conn);
+}
+
+static void stop(void *conn)
+{
+    ef_my_conn_stop(conn);
+}
+
+static void submit(void *conn, void *request)
+{
+    ef_my_conn_submit(conn, request);
+}
+
+static void fail(void *request, const struct ef_error *err)
+{
+    struct ef_my_request *req = request;
+    req->done(req->arg, NULL, err);
+    ef_my_request_free(req);
+}
+
+static const struct ef_operate_ops line_ops = {
+    .start = start, .stop = stop, .submit = submit, .fail = fail};
 
 static void on_up(void *arg)
 {
-    struct ef_my_operate *o = &((struct ef_my_store *)arg)->operate;
-    struct ef_my_request *req = o->waiting;
-    o->up = true;
-    o->waiting = NULL;
-    if (req)
-        ef_my_conn_submit(&o->conn, req);
-}
-
-static void fail_waiting(struct ef_my_store *s, const struct ef_error *err)
-{
-    struct ef_my_request *req = s->operate.waiting;
-    struct ef_error own = *err;
-    s->operate.waiting = NULL;
-    if (!req)
-        return;
-    own.class = EF_CLASS_OUTAGE; /* whatever keeps the connection from coming up */
-    req->done(req->arg, NULL, &own);
-    ef_my_request_free(req);
+    ef_operating_up(&((struct ef_my_store *)arg)->operate.line);
 }
 
 static void on_down(void *arg, const struct ef_error *err)
 {
-    struct ef_my_store *s = arg;
-    s->operate.up = false;
-    fail_waiting(s, err);
-}
-
-static void stop_conn(struct ef_my_store *s)
-{
-    if (s->operate.started)
-        ef_my_conn_stop(&s->operate.conn);
-    s->operate.started = s->operate.up = false;
-}
-
-static void on_idle(void *arg)
-{
-    struct ef_my_store *s = arg;
-    if (s->store.busy[EF_VERB_OPERATE])
-        ef_timer_start(&s->operate.idle, IDLE_US);
-    else
-        stop_conn(s);
+    ef_operating_down(&((struct ef_my_store *)arg)->operate.line, err);
 }
 
 void ef_my_operate_init(struct ef_my_store *s)
 {
     s->operate.conn.up = on_up;
     s->operate.conn.down = on_down;
-    ef_timer_init(&s->operate.idle, s->loop, "store", on_idle, s);
+    ef_operating_init(&s->operate.line, &line_ops, &s->store, &s->operate.conn, s->loop);
 }
 
 void ef_my_operate_stop(struct ef_my_store *s)
 {
-    struct ef_error err;
-    ef_timer_stop(&s->operate.idle);
-    ef_error_set(&err, EF_CLASS_OUTAGE, "the store is being closed");
-    fail_waiting(s, &err);
-    stop_conn(s);
-}
-
-static void submit(struct ef_my_store *s, struct ef_my_request *req)
-{
-    struct ef_my_operate *o = &s->operate;
-    ef_timer_start(&o->idle, IDLE_US);
-    if (o->up) {
-        ef_my_conn_submit(&o->conn, req);
-        return;
-    }
-    o->waiting = req;
-    if (o->started)
-        return;
-    o->started = true;
-    ef_my_conn_start(&o->conn);
+    ef_operating_stop(&s->operate.line);
 }
 
 /* --- questions --- */
 
-/* With payloads, no more rows than may be in memory at once; the first may be of any size. */
-static int limit_of(const struct ef_my_store *s, const struct ef_row_filter *f)
+static const char *row_of(const void *arg, int i)
 {
-    int64_t payloads = 1 + LISTING_BYTES / (s->outbox->max_payload_bytes + 1);
-    return f->payload && f->limit > payloads ? (int)payloads : f->limit;
+    return ef_my_text(arg, i, 0);
 }
 
-/* Rows came first to last, or last to first where the newest were asked for. */
 static void got_rows(void *arg, const struct ef_my_answer *a, const struct ef_error *err)
 {
     struct ef_my_store *s = arg;
-    struct ef_buf b;
-    if (err) {
+    if (err)
         ef_store_did_operate(&s->store, NULL, err);
-        return;
-    }
-    int taken = 0;
-    size_t bytes = 0;
-    while (taken < a->rows && taken < s->operate.limit && (taken == 0 || bytes < LISTING_BYTES))
-        bytes += strlen(ef_my_text(a, taken++, 0));
-    ef_buf_init(&b, LISTING_MAX_BYTES);
-    ef_buf_puts(&b, "{\"rows\":[");
-    for (int i = 0; i < taken; i++) {
-        ef_buf_puts(&b, i ? "," : "");
-        ef_buf_puts(&b, ef_my_text(a, s->operate.newest ? taken - 1 - i : i, 0));
-    }
-    ef_buf_printf(&b, "],\"more\":%s}", taken < a->rows ? "true" : "false");
-    ef_store_did_operate(&s->store, b.data, NULL);
-    ef_buf_done(&b);
+    else
+        ef_operating_listed(&s->operate.line, a->rows, row_of, a);
 }
 
 static void got_answer(void *arg, const struct ef_my_answer *a, const struct ef_error *err)
@@ -143,11 +92,9 @@ void ef_my_operate(struct ef_store *store, const struct ef_operate *operate)
     ef_buf_init(&sql, EF_MY_SQL_MAX);
     switch (operate->kind) {
     case EF_OPERATE_ROWS:
-        filter = *operate->filter;
-        filter.limit = s->operate.limit = limit_of(s, operate->filter);
-        s->operate.newest = filter.newest;
+        filter = ef_operating_list(&s->operate.line, operate->filter, s->outbox->max_payload_bytes);
         ef_my_rows_sql(s, &filter, &sql);
-        submit(s, ef_my_request_new(&sql, got_rows, s));
+        ef_operating_submit(&s->operate.line, ef_my_request_new(&sql, got_rows, s));
         break;
     case EF_OPERATE_REQUEST:
         ef_buf_printf(&sql,
@@ -160,7 +107,7 @@ void ef_my_operate(struct ef_store *store, const struct ef_operate *operate)
         ef_buf_puts(&sql, ", ");
         ef_my_sql_literal(&sql, operate->actor);
         ef_buf_puts(&sql, ");SELECT JSON_OBJECT('command', LAST_INSERT_ID())");
-        submit(s, ef_my_request_new(&sql, got_answer, s));
+        ef_operating_submit(&s->operate.line, ef_my_request_new(&sql, got_answer, s));
         break;
     case EF_OPERATE_RESULT:
         ef_buf_printf(&sql,
@@ -168,7 +115,7 @@ void ef_my_operate(struct ef_store *store, const struct ef_operate *operate)
                       " ',\"result\":', COALESCE(JSON_QUOTE(result), 'null'), '}')"
                       " FROM %s.eventferry_command WHERE id = %" PRId64,
                       database, operate->command);
-        submit(s, ef_my_request_new(&sql, got_answer, s));
+        ef_operating_submit(&s->operate.line, ef_my_request_new(&sql, got_answer, s));
         break;
     }
 }
@@ -201,26 +148,21 @@ void ef_my_next_command(struct ef_store *store)
     ef_my_conn_submit(&s->settle, ef_my_request_new(&sql, got_command, s));
 }
 
-/* Rows may be edited only where somebody has allowed it: the error says how. */
-static const struct ef_error *with_grant(const struct ef_my_store *s, const struct ef_error *err,
-                                         struct ef_error *own)
+/* ER_TABLEACCESS_DENIED_ERROR, ER_COLUMNACCESS_DENIED_ERROR (MySQL's server error reference) */
+static bool is_denial(const struct ef_error *err)
 {
-    /* ER_TABLEACCESS_DENIED_ERROR, ER_COLUMNACCESS_DENIED_ERROR */
-    if (!err || !s->operate.columns[0] || (err->code != 1142 && err->code != 1143))
-        return err;
-    *own = *err;
-    ef_error_set(own, EF_CLASS_CONFIG, "%s; run GRANT UPDATE (%s) ON %s TO the relay's account",
-                 err->text, s->operate.columns, s->layout.table);
-    return own;
+    return err->code == 1142 || err->code == 1143;
 }
 
 static void got_carried_out(void *arg, const struct ef_my_answer *a, const struct ef_error *err)
 {
     struct ef_my_store *s = arg;
     struct ef_error own;
-    err = with_grant(s, err, &own);
-    if (!err && s->operate.refusal.class)
-        err = &s->operate.refusal;
+    const struct ef_operating *line = &s->operate.line;
+    if (!err && line->refusal.class)
+        err = &line->refusal;
+    if (err && is_denial(err))
+        err = ef_operating_denied(line, err, s->layout.table, "the relay's account", &own);
     if (!err && !ef_my_int(a, 0, 0, 0)) {
         ef_error_set(&own, EF_CLASS_FENCED, "the lease is not ours any more");
         err = &own;
@@ -232,10 +174,9 @@ void ef_my_carry_out(struct ef_store *store, int64_t epoch, const struct ef_comm
 {
     struct ef_my_store *s = ef_my_store_of(store);
     struct ef_buf sql;
-    ef_error_clear(&s->operate.refusal);
-    s->operate.columns[0] = '\0';
+    ef_operating_command(&s->operate.line);
     ef_buf_init(&sql, EF_MY_SQL_MAX);
-    if (!ef_my_carry_out_sql(s, epoch, command, &sql, &s->operate.refusal)) {
+    if (!ef_my_carry_out_sql(s, epoch, command, &sql, &s->operate.line.refusal)) {
         ef_buf_clear(&sql);
         ef_buf_puts(&sql, "SELECT 1"); /* answered in its turn all the same */
     }

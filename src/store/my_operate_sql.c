@@ -131,20 +131,15 @@ static void put_successors(struct ef_buf *b, const struct ef_my_store *s, const 
 
 static void put_all_successors(struct ef_buf *b, const struct ef_my_store *s)
 {
+    const struct ef_my_layout *l = &s->layout;
+    const char *gone = ef_operating_gone(s->outbox, l->table, l->archive);
     if (!has_aggregates(s))
         return;
-    put_successors(b, s, "successors_waiting", s->layout.table, "0,1,3");
-    switch (s->outbox->on_delivered) {
-    case EF_ON_DELIVERED_ARCHIVE:
-        put_successors(b, s, "successors_gone", s->layout.archive, NULL);
-        break;
-    case EF_ON_DELIVERED_MARK:
-        put_successors(b, s, "successors_gone", s->layout.table, "2");
-        break;
-    case EF_ON_DELIVERED_DELETE:
+    put_successors(b, s, "successors_waiting", l->table, "0,1,3");
+    if (gone)
+        put_successors(b, s, "successors_gone", gone, gone == l->table ? "2" : NULL);
+    else
         ef_buf_puts(b, ", 'successors_gone', NULL");
-        break;
-    }
 }
 
 static void put_row(struct ef_buf *b, const struct ef_my_store *s, const struct ef_row_filter *f)
@@ -358,50 +353,34 @@ static void put_skip(struct ef_buf *b, const struct ef_my_store *s)
     put_delete(b, s);
 }
 
-static bool put_value(struct ef_buf *b, const struct ef_my_store *s, int column,
-                      struct ef_slice value, struct ef_error *err)
+static void put_bytes(struct ef_buf *b, struct ef_slice value)
 {
-    if (column != EF_EDIT_PAYLOAD || !value.p) {
-        put_slice(b, value);
-        return true;
-    }
-    if (!is_blob(s)) {
-        put_slice(b, value);
-        return !memchr(value.p, '\0', value.len) ||
-               ef_error_set(err, EF_CLASS_CONFIG, "a payload of type %s cannot hold a NUL",
-                            s->layout.type[EF_COL_PAYLOAD]);
-    }
     ef_buf_puts(b, "x'");
     for (size_t i = 0; i < value.len; i++)
         ef_buf_printf(b, "%02x", (unsigned char)value.p[i]);
     ef_buf_puts(b, "'");
-    return true;
 }
 
 static bool put_edit(struct ef_buf *b, struct ef_my_store *s, const struct ef_command *c,
                      struct ef_error *err)
 {
-    static const enum ef_column columns[EF_EDIT_COUNT] = {
-        [EF_EDIT_TOPIC] = EF_COL_TOPIC,         [EF_EDIT_KEY] = EF_COL_KEY,
-        [EF_EDIT_HEADERS] = EF_COL_HEADERS,     [EF_EDIT_PAYLOAD] = EF_COL_PAYLOAD,
-        [EF_EDIT_PARTITION] = EF_COL_PARTITION,
-    };
-    char *names = s->operate.columns;
+    const struct ef_my_layout *l = &s->layout;
     const char *separator = "";
     ef_buf_puts(b, "UPDATE ");
     put_rows(b, s, NULL);
     ef_buf_puts(b, " SET ");
-    for (int i = 0; i < EF_EDIT_COUNT; i++) {
+    for (enum ef_edit_column i = 0; i < EF_EDIT_COUNT; i++) {
+        enum ef_column column = ef_operating_column(i);
         if (!c->edits[i].set)
             continue;
-        if (!s->layout.has[columns[i]])
-            return ef_error_set(err, EF_CLASS_CONFIG, "table %s has no column for %s",
-                                s->layout.table, ef_edit_name((enum ef_edit_column)i));
-        ef_buf_printf(b, "%so.%s = ", separator, s->layout.column[columns[i]]);
-        if (!put_value(b, s, i, c->edits[i].value, err))
+        if (!ef_operating_edit(&s->operate.line, c->edits, i, l->has[column], l->column[column],
+                               l->table, is_blob(s) ? NULL : l->type[EF_COL_PAYLOAD], err))
             return false;
-        snprintf(names + strlen(names), sizeof(s->operate.columns) - strlen(names), "%s%s",
-                 separator, s->layout.column[columns[i]]);
+        ef_buf_printf(b, "%so.%s = ", separator, l->column[column]);
+        if (i == EF_EDIT_PAYLOAD && is_blob(s) && c->edits[i].value.p)
+            put_bytes(b, c->edits[i].value);
+        else
+            put_slice(b, c->edits[i].value);
         separator = ", ";
     }
     ef_buf_puts(b, ";");
@@ -445,22 +424,18 @@ static bool put_hold(struct ef_buf *b, const struct ef_my_store *s, const struct
     return true;
 }
 
-static bool is_about_rows(const struct ef_command *c)
-{
-    return ef_command_needs_barrier(c) || (c->verb == EF_COMMAND_PURGE && c->purge_dead);
-}
-
 /* One line for each row it is about, before it is changed; else one in all, afterwards. */
 static void put_audit(struct ef_buf *b, const struct ef_my_store *s, const struct ef_command *c)
 {
     const struct ef_my_layout *l = &s->layout;
     ef_buf_printf(b, "INSERT INTO %s.eventferry_audit (outbox_id, actor, verb, ", l->database);
-    ef_buf_puts(b, is_about_rows(c) ? "row_id, message_id, topic, payload_sha256, detail)"
-                                    : "detail)");
+    ef_buf_puts(b, ef_command_is_about_rows(c)
+                       ? "row_id, message_id, topic, payload_sha256, detail)"
+                       : "detail)");
     ef_buf_printf(b, " SELECT %d, ", l->outbox_id);
     ef_my_sql_literal(b, c->actor);
     ef_buf_printf(b, ", '%s', ", ef_command_verb_name(c->verb));
-    if (is_about_rows(c)) {
+    if (ef_command_is_about_rows(c)) {
         ef_buf_printf(b, "o.%s, ", l->column[EF_COL_ID]);
         ef_my_sql_text(s, EF_COL_MESSAGE_ID, b);
         ef_buf_puts(b, ", ");
@@ -469,7 +444,7 @@ static void put_audit(struct ef_buf *b, const struct ef_my_store *s, const struc
     }
     ef_buf_printf(b, "JSON_OBJECT('command', %" PRId64 ", 'reason', ", c->number);
     ef_my_sql_literal(b, c->reason);
-    if (is_about_rows(c)) {
+    if (ef_command_is_about_rows(c)) {
         ef_buf_printf(b, ", 'from_status', o.%s + 0) FROM ", l->column[EF_COL_STATUS]);
         put_rows(b, s, NULL);
         ef_buf_puts(b, ";");
@@ -531,11 +506,11 @@ bool ef_my_carry_out_sql(struct ef_my_store *s, int64_t epoch, const struct ef_c
         put_named_rows(out, s, c);
     else if (c->verb == EF_COMMAND_PURGE)
         put_old_rows(out, s, c);
-    if (is_about_rows(c))
+    if (ef_command_is_about_rows(c))
         put_audit(out, s, c);
     if (!put_act(out, s, c, err))
         return false;
-    if (!is_about_rows(c) && c->verb != EF_COMMAND_REFUSED)
+    if (!ef_command_is_about_rows(c) && c->verb != EF_COMMAND_REFUSED)
         put_audit(out, s, c);
     put_end(out, s, c);
     return true;

@@ -11,6 +11,7 @@
 #include "store/intake.h"
 #include "store/my_conn.h"
 #include "store/my_names.h"
+#include "store/operating.h"
 #include "store/store.h"
 
 enum { EF_MY_TABLE_MAX = 2 * EF_MY_IDENT_MAX + 2 };
@@ -44,17 +45,9 @@ struct ef_my_sql {
     char *due;     /* AND ...: of row o */
 };
 
-/* Operators' questions have a connection of their own, opened for them and closed when none has
- * come for a while. */
 struct ef_my_operate {
     struct ef_my_conn conn;
-    bool started, up;
-    struct ef_my_request *waiting; /* for the connection; NULL: none */
-    int limit;                     /* of the listing under way */
-    bool newest;
-    char columns[512];       /* that an edit under way writes; "" for other commands */
-    struct ef_error refusal; /* of a command that cannot be a statement */
-    struct ef_timer idle;
+    struct ef_operating line;
 };
 
 struct ef_my_store {

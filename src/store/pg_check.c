@@ -12,6 +12,7 @@
 #include <stdlib.h>
 
 #include "base/str.h"
+#include "store/layout.h"
 #include "store/pg_names.h"
 
 static void ask_columns(struct ef_pg_store *s);
@@ -116,23 +117,13 @@ static void got_table(void *arg, PGresult *res, const struct ef_error *err)
         ask_columns(s);
 }
 
-static const char *column_name(const struct ef_pg_store *s, enum ef_column col)
-{
-    if (col == EF_COL_ID && s->outbox->order_column)
-        return s->outbox->order_column;
-    const struct ef_column_map *map = &s->outbox->columns[col];
-    if (map->column)
-        return map->column;
-    return map->value || map->named ? NULL : ef_column_names[col]; /* "~": there is none */
-}
-
 static void ask_table(struct ef_pg_store *s)
 {
     struct ef_pg_request *req = ef_pg_request_new(NULL, table_sql, got_table, s);
     req->text = true;
     ef_pg_param_text(req, s->layout.schema_name);
     ef_pg_param_text(req, s->layout.table_name);
-    ef_pg_param_text(req, column_name(s, EF_COL_ID));
+    ef_pg_param_text(req, ef_layout_name(s->outbox, EF_COL_ID));
     /* rows from before seq was added share one number, so its index cannot be unique */
     ef_pg_param_text(req, s->outbox->layout == EF_LAYOUT_DEBEZIUM ? "t" : "f");
     ef_pg_conn_submit(&s->lease, req);
@@ -171,7 +162,7 @@ static const char *type_of(const PGresult *res, const char *column)
 /* The same for a column that was found; "" else. */
 static const char *known_type(const struct ef_pg_store *s, const PGresult *res, enum ef_column col)
 {
-    const char *name = column_name(s, col), *type = name ? type_of(res, name) : NULL;
+    const char *name = ef_layout_name(s->outbox, col), *type = name ? type_of(res, name) : NULL;
     return type ? type : "";
 }
 
@@ -209,72 +200,29 @@ static const char *column_ddl(enum ef_column col)
     }
 }
 
-/* What `eventferryctl migrate` adds to such a table cannot be added by a plain ALTER TABLE. */
-static bool debezium_missing(const struct ef_pg_store *s, const char *name, struct ef_error *err)
+static bool has_column(const void *res, const char *column)
 {
-    if (s->outbox->layout != EF_LAYOUT_DEBEZIUM)
-        return true;
-    return ef_error_set(err, EF_CLASS_CONFIG,
-                        "column %s is missing in %s; run `eventferryctl migrate`, which adds what "
-                        "the relay needs, or map another under `columns`",
-                        name, s->layout.table);
-}
-
-static bool header_columns_ok(const struct ef_pg_store *s, const PGresult *res,
-                              struct ef_error *err)
-{
-    for (size_t i = 0; i < s->outbox->header_columns.count; i++) {
-        const char *header, *entry = s->outbox->header_columns.items[i];
-        char *column = ef_config_header_column(entry, &header);
-        bool found = type_of(res, column) != NULL;
-        free(column);
-        if (!found)
-            return ef_error_set(err, EF_CLASS_CONFIG, "%s has no column for '%s' of header_columns",
-                                s->layout.table, entry);
-    }
-    return true;
-}
-
-static bool topic_ok(const struct ef_pg_store *s, struct ef_error *err)
-{
-    const char *topic = s->outbox->columns[EF_COL_TOPIC].value;
-    if (!topic || !strstr(topic, EF_AGGREGATE_TYPE_WORD) || s->layout.has[EF_COL_AGGREGATE_TYPE] ||
-        s->outbox->columns[EF_COL_AGGREGATE_TYPE].value)
-        return true;
-    return ef_error_set(err, EF_CLASS_CONFIG,
-                        "the topic '%s' needs an aggregate_type, and %s has no column %s", topic,
-                        s->layout.table, s->layout.column[EF_COL_AGGREGATE_TYPE]);
+    return type_of(res, column) != NULL;
 }
 
 static bool column_ok(struct ef_pg_store *s, const PGresult *res, enum ef_column col,
                       struct ef_error *err)
 {
     struct ef_pg_layout *l = &s->layout;
-    const char *name = column_name(s, col);
+    const char *name = ef_layout_name(s->outbox, col);
     const char *type = name ? type_of(res, name) : NULL;
     l->has[col] = type != NULL;
     if (name)
         ef_pg_quote_ident(l->column[col], sizeof(l->column[col]), name);
     if (type)
         return true;
-    if (name && (required(col) || s->outbox->columns[col].named))
-        return debezium_missing(s, name, err) &&
-               ef_error_set(err, EF_CLASS_CONFIG,
-                            "column %s (%s) is missing in %s; run ALTER TABLE %s ADD COLUMN %s %s, "
-                            "or map another "
-                            "under `columns`",
-                            l->column[col], ef_column_names[col], l->table, l->table,
-                            l->column[col], column_ddl(col));
-    if (!name && required(col))
-        return ef_error_set(err, EF_CLASS_CONFIG, "columns.%s cannot be a constant; name a column",
-                            ef_column_names[col]);
-    if (col == EF_COL_TOPIC && name)
-        return ef_error_set(
-            err, EF_CLASS_CONFIG,
-            "column %s (topic) is missing in %s; name another under `columns`, or give a constant: "
-            "columns: {topic: {value: orders}}",
-            l->column[col], l->table);
-    return true;
+    struct ef_lacking lacking = {.column = col,
+                                 .name = name,
+                                 .quoted = l->column[col],
+                                 .table = l->table,
+                                 .required = required(col),
+                                 .ddl = column_ddl(col)};
+    return ef_layout_lacks(s->outbox, &lacking, err);
 }
 
 static bool columns_ok(struct ef_pg_store *s, const PGresult *res, struct ef_error *err)
@@ -283,7 +231,9 @@ static bool columns_ok(struct ef_pg_store *s, const PGresult *res, struct ef_err
     for (int col = 0; col < EF_COL_COUNT; col++)
         if (!column_ok(s, res, (enum ef_column)col, err))
             return false;
-    if (!topic_ok(s, err) || !header_columns_ok(s, res, err))
+    if (!ef_layout_topic_ok(s->outbox, l->has[EF_COL_AGGREGATE_TYPE],
+                            l->column[EF_COL_AGGREGATE_TYPE], l->table, err) ||
+        !ef_layout_headers_ok(s->outbox, l->table, has_column, res, err))
         return false;
     const char *payload = known_type(s, res, EF_COL_PAYLOAD);
     static const char *const accepted[] = {
@@ -307,7 +257,8 @@ static bool columns_ok(struct ef_pg_store *s, const PGresult *res, struct ef_err
             "(ALTER TABLE %s ADD COLUMN seq bigint GENERATED ALWAYS AS IDENTITY) and set "
             "order_column: seq",
             l->column[EF_COL_ID], l->table, id_type, l->table);
-    const char *id = column_name(s, EF_COL_ID), *cache = id ? value_of(res, id, 2) : NULL;
+    const char *id = ef_layout_name(s->outbox, EF_COL_ID),
+               *cache = id ? value_of(res, id, 2) : NULL;
     if (cache && cache[0])
         ef_store_info_warn(
             &s->info,

@@ -8,141 +8,84 @@
 
 #include "base/str.h"
 
-/* The connection is given back this long after the last question. */
-#define IDLE_US (30 * EF_S_US)
-/* A listing with payloads ends when it holds this much; one row always fits. */
-enum { LISTING_BYTES = 4 << 20, LISTING_MAX_BYTES = 1 << 30 };
-
 /* --- the connection --- */
+
+static void start(void *conn)
+{
+    ef_pg_conn_start(conn);
+}
+
+static void stop(void *conn)
+{
+    ef_pg_conn_stop(conn);
+}
+
+static void submit(void *conn, void *request)
+{
+    ef_pg_conn_submit(conn, request);
+}
+
+static void fail(void *request, const struct ef_error *err)
+{
+    struct ef_pg_request *req = request;
+    req->done(req->arg, NULL, err);
+    ef_pg_request_free(req);
+}
+
+static const struct ef_operate_ops line_ops = {
+    .start = start, .stop = stop, .submit = submit, .fail = fail};
 
 static void on_up(void *arg)
 {
-    struct ef_pg_operate *o = &((struct ef_pg_store *)arg)->operate;
-    struct ef_pg_request *req = o->waiting;
-    o->up = true;
-    o->waiting = NULL;
-    if (req)
-        ef_pg_conn_submit(&o->conn, req);
-}
-
-static void fail_waiting(struct ef_pg_store *s, const struct ef_error *err)
-{
-    struct ef_pg_request *req = s->operate.waiting;
-    struct ef_error own = *err;
-    s->operate.waiting = NULL;
-    if (!req)
-        return;
-    own.class = EF_CLASS_OUTAGE; /* whatever keeps the connection from coming up */
-    req->done(req->arg, NULL, &own);
-    ef_pg_request_free(req);
+    ef_operating_up(&((struct ef_pg_store *)arg)->operate.line);
 }
 
 static void on_down(void *arg, const struct ef_error *err)
 {
-    struct ef_pg_store *s = arg;
-    s->operate.up = false;
-    fail_waiting(s, err);
-}
-
-static void stop_conn(struct ef_pg_store *s)
-{
-    if (s->operate.started)
-        ef_pg_conn_stop(&s->operate.conn);
-    s->operate.started = s->operate.up = false;
-}
-
-static void on_idle(void *arg)
-{
-    struct ef_pg_store *s = arg;
-    if (s->store.busy[EF_VERB_OPERATE])
-        ef_timer_start(&s->operate.idle, IDLE_US);
-    else
-        stop_conn(s);
+    ef_operating_down(&((struct ef_pg_store *)arg)->operate.line, err);
 }
 
 void ef_pg_operate_init(struct ef_pg_store *s)
 {
     s->operate.conn.up = on_up;
     s->operate.conn.down = on_down;
-    ef_timer_init(&s->operate.idle, s->loop, "store", on_idle, s);
+    ef_operating_init(&s->operate.line, &line_ops, &s->store, &s->operate.conn, s->loop);
 }
 
 void ef_pg_operate_stop(struct ef_pg_store *s)
 {
-    struct ef_error err;
-    ef_timer_stop(&s->operate.idle);
-    ef_error_set(&err, EF_CLASS_OUTAGE, "the store is being closed");
-    fail_waiting(s, &err);
-    stop_conn(s);
+    ef_operating_stop(&s->operate.line);
     free(s->operate.sql);
     s->operate.sql = NULL;
 }
 
-/* The text is kept until the next question: the request borrows it. */
-static void submit(struct ef_pg_store *s, struct ef_pg_request *req, char *sql)
-{
-    struct ef_pg_operate *o = &s->operate;
-    free(o->sql);
-    o->sql = sql;
-    req->sql = sql;
-    req->text = true;
-    ef_timer_start(&o->idle, IDLE_US);
-    if (o->up) {
-        ef_pg_conn_submit(&o->conn, req);
-        return;
-    }
-    o->waiting = req;
-    if (o->started)
-        return;
-    o->started = true;
-    ef_pg_conn_start(&o->conn);
-}
-
 /* --- questions --- */
 
-/* With payloads, no more rows than may be in memory at once; the first may be of any size. */
-static int limit_of(const struct ef_pg_store *s, const struct ef_row_filter *f)
+/* The text is kept until the next question: the request borrows it. */
+static void ask(struct ef_pg_store *s, struct ef_pg_request *req, char *sql)
 {
-    int64_t payloads = 1 + LISTING_BYTES / (s->outbox->max_payload_bytes + 1);
-    return f->payload && f->limit > payloads ? (int)payloads : f->limit;
+    free(s->operate.sql);
+    s->operate.sql = sql;
+    req->sql = sql;
+    req->text = true;
+    ef_operating_submit(&s->operate.line, req);
 }
 
-/* Rows came first to last, or last to first where the newest were asked for. */
+static const char *row_of(const void *arg, int i)
+{
+    return PQgetvalue(arg, i, 0);
+}
+
 static void got_rows(void *arg, PGresult *res, const struct ef_error *err)
 {
     struct ef_pg_store *s = arg;
-    const struct ef_row_filter *f = &s->operate.filter;
-    struct ef_buf b;
-    if (err) {
+    if (err)
         ef_store_did_operate(&s->store, NULL, err);
-        return;
-    }
-    int count = PQntuples(res), taken = 0;
-    size_t bytes = 0;
-    while (taken < count && taken < f->limit && (taken == 0 || bytes < LISTING_BYTES))
-        bytes += (size_t)PQgetlength(res, taken++, 0);
-    ef_buf_init(&b, LISTING_MAX_BYTES);
-    ef_buf_puts(&b, "{\"rows\":[");
-    for (int i = 0; i < taken; i++) {
-        int row = f->newest ? taken - 1 - i : i;
-        ef_buf_puts(&b, i ? "," : "");
-        ef_buf_add(&b, PQgetvalue(res, row, 0), (size_t)PQgetlength(res, row, 0));
-    }
-    ef_buf_printf(&b, "],\"more\":%s}", taken < count ? "true" : "false");
-    ef_store_did_operate(&s->store, b.data, NULL);
-    ef_buf_done(&b);
+    else
+        ef_operating_listed(&s->operate.line, PQntuples(res), row_of, res);
 }
 
-static void got_number(void *arg, PGresult *res, const struct ef_error *err)
-{
-    struct ef_pg_store *s = arg;
-    char json[64] = "";
-    if (!err)
-        snprintf(json, sizeof(json), "{\"command\":%s}", PQgetvalue(res, 0, 0));
-    ef_store_did_operate(&s->store, err ? NULL : json, err);
-}
-
-static void got_result(void *arg, PGresult *res, const struct ef_error *err)
+static void got_answer(void *arg, PGresult *res, const struct ef_error *err)
 {
     struct ef_pg_store *s = arg;
     struct ef_error gone;
@@ -157,31 +100,32 @@ void ef_pg_operate(struct ef_store *store, const struct ef_operate *operate)
 {
     struct ef_pg_store *s = ef_pg_store_of(store);
     struct ef_pg_request *req;
+    struct ef_row_filter filter;
     switch (operate->kind) {
     case EF_OPERATE_ROWS:
         req = ef_pg_request_new(NULL, "", got_rows, s);
-        s->operate.filter = *operate->filter;
-        s->operate.filter.limit = limit_of(s, operate->filter);
-        submit(s, req, ef_pg_rows_sql(s, &s->operate.filter, req));
+        filter = ef_operating_list(&s->operate.line, operate->filter, s->outbox->max_payload_bytes);
+        ask(s, req, ef_pg_rows_sql(s, &filter, req));
         break;
     case EF_OPERATE_REQUEST:
-        req = ef_pg_request_new(NULL, "", got_number, s);
+        req = ef_pg_request_new(NULL, "", got_answer, s);
         ef_pg_param_int(req, s->layout.outbox_id);
         ef_pg_param_text(req, operate->verb);
         ef_pg_param_text(req, operate->args);
         ef_pg_param_text(req, operate->actor);
-        submit(s, req,
-               ef_xprintf("INSERT INTO %s.command (outbox_id, verb, args, actor) VALUES"
-                          " ($1::int, $2::text, $3::jsonb, $4::text) RETURNING id",
-                          s->layout.ours));
+        ask(s, req,
+            ef_xprintf("INSERT INTO %s.command (outbox_id, verb, args, actor) VALUES ($1::int,"
+                       " $2::text, $3::jsonb, $4::text) RETURNING"
+                       " json_build_object('command', id)::text",
+                       s->layout.ours));
         break;
     case EF_OPERATE_RESULT:
-        req = ef_pg_request_new(NULL, "", got_result, s);
+        req = ef_pg_request_new(NULL, "", got_answer, s);
         ef_pg_param_int(req, operate->command);
-        submit(s, req,
-               ef_xprintf("SELECT json_build_object('done', done_at IS NOT NULL, 'result',"
-                          " result)::text FROM %s.command WHERE id = $1::bigint",
-                          s->layout.ours));
+        ask(s, req,
+            ef_xprintf("SELECT json_build_object('done', done_at IS NOT NULL, 'result',"
+                       " result)::text FROM %s.command WHERE id = $1::bigint",
+                       s->layout.ours));
         break;
     }
 }
@@ -211,26 +155,15 @@ void ef_pg_next_command(struct ef_store *store)
     ef_pg_conn_submit(&s->settle, req);
 }
 
-/* Rows may be edited only where somebody has allowed it: the error says how. */
-static const struct ef_error *with_grant(const struct ef_pg_store *s, const struct ef_error *err,
-                                         struct ef_error *own)
-{
-    /* insufficient_privilege (PostgreSQL, appendix A) */
-    if (!err || !s->operate.columns[0] || strcmp(err->name, "42501") != 0)
-        return err;
-    *own = *err;
-    ef_error_set(own, EF_CLASS_CONFIG, "%s; run GRANT UPDATE (%s) ON %s TO the relay's role",
-                 err->text, s->operate.columns, s->layout.table);
-    return own;
-}
-
 static void got_carried_out(void *arg, PGresult *res, const struct ef_error *err)
 {
     struct ef_pg_store *s = arg;
     struct ef_error own;
-    err = with_grant(s, err, &own);
-    if (!err && s->operate.refusal.class)
-        err = &s->operate.refusal;
+    const struct ef_operating *line = &s->operate.line;
+    if (!err && line->refusal.class)
+        err = &line->refusal;
+    if (err && strcmp(err->name, "42501") == 0) /* insufficient_privilege (PostgreSQL, app. A) */
+        err = ef_operating_denied(line, err, s->layout.table, "the relay's role", &own);
     if (!err && PQgetvalue(res, 0, 0)[0] != 't') {
         ef_error_set(&own, EF_CLASS_FENCED, "the lease is not ours any more");
         err = &own;
@@ -245,12 +178,9 @@ void ef_pg_carry_out(struct ef_store *store, int64_t epoch, const struct ef_comm
 {
     struct ef_pg_store *s = ef_pg_store_of(store);
     struct ef_pg_request *req = ef_pg_request_new(NULL, "", got_carried_out, s);
-    ef_error_clear(&s->operate.refusal);
-    s->operate.columns[0] = '\0';
-    ef_pg_param_int(req, s->layout.outbox_id);
-    ef_pg_param_int(req, epoch);
-    ef_pg_param_text(req, s->settle.session.system);
-    s->operate.carry_out_sql = ef_pg_carry_out_sql(s, command, req, &s->operate.refusal);
+    ef_operating_command(&s->operate.line);
+    ef_pg_param_fence(s, req, epoch);
+    s->operate.carry_out_sql = ef_pg_carry_out_sql(s, command, req, &s->operate.line.refusal);
     if (!s->operate.carry_out_sql) { /* answered in its turn all the same */
         ef_pg_request_free(req);
         req = ef_pg_request_new(NULL, "SELECT 1", got_carried_out, s);

@@ -11,16 +11,7 @@
 #include "base/str.h"
 #include "store/pg_session.h"
 
-enum { SQL_MAX = 65536, SUCCESSORS_MAX = 1000 };
-
-static char *finish(struct ef_buf *b)
-{
-    if (b->overflow)
-        abort(); /* names are bounded; only a bug makes a statement this long */
-    char *text = ef_xstrdup(b->data);
-    ef_buf_done(b);
-    return text;
-}
+enum { SUCCESSORS_MAX = 1000 };
 
 /* "$7", the parameter added last */
 static const char *param(const struct ef_pg_request *req, char out[8])
@@ -135,20 +126,15 @@ static void put_successors(struct ef_buf *b, const struct ef_pg_store *s, const 
 
 static void put_all_successors(struct ef_buf *b, const struct ef_pg_store *s)
 {
+    const struct ef_pg_layout *l = &s->layout;
+    const char *gone = ef_operating_gone(s->outbox, l->table, l->archive);
     if (!has_aggregates(s))
         return;
-    put_successors(b, s, "successors_waiting", s->layout.table, "0,1,3");
-    switch (s->outbox->on_delivered) {
-    case EF_ON_DELIVERED_ARCHIVE:
-        put_successors(b, s, "successors_gone", s->layout.archive, NULL);
-        break;
-    case EF_ON_DELIVERED_MARK:
-        put_successors(b, s, "successors_gone", s->layout.table, "2");
-        break;
-    case EF_ON_DELIVERED_DELETE:
+    put_successors(b, s, "successors_waiting", l->table, "0,1,3");
+    if (gone)
+        put_successors(b, s, "successors_gone", gone, gone == l->table ? "2" : NULL);
+    else
         ef_buf_puts(b, ", 'successors_gone', NULL");
-        break;
-    }
 }
 
 static void put_row(struct ef_buf *b, const struct ef_pg_store *s, const struct ef_row_filter *f)
@@ -254,12 +240,12 @@ char *ef_pg_rows_sql(const struct ef_pg_store *s, const struct ef_row_filter *fi
                      struct ef_pg_request *req)
 {
     struct ef_buf b;
-    ef_buf_init(&b, SQL_MAX);
+    ef_buf_init(&b, EF_PG_SQL_MAX);
     put_row(&b, s, filter);
     put_filter(&b, s, filter, req);
     ef_buf_printf(&b, " ORDER BY o.%s%s LIMIT %d", s->layout.column[EF_COL_ID],
                   filter->newest ? " DESC" : "", filter->limit + 1);
-    return finish(&b);
+    return ef_pg_sql_finish(&b);
 }
 
 /* --- commands --- */
@@ -339,54 +325,36 @@ static void put_skip(struct ef_buf *b, const struct ef_pg_store *s)
                       l->archive, l->archive_columns, l->archive_columns);
 }
 
-/* bytea takes bytes as \x and two digits each (PostgreSQL, 8.4.1); a text has no NUL in it. */
-static bool add_payload(struct ef_pg_request *req, const struct ef_pg_store *s,
-                        struct ef_slice payload, struct ef_error *err)
+/* bytea takes bytes as \x and two digits each (PostgreSQL, 8.4.1). */
+static void add_bytes(struct ef_pg_request *req, struct ef_slice payload)
 {
-    if (!payload.p) {
-        ef_pg_param_owned(req, NULL);
-        return true;
-    }
-    if (!is_bytea(s)) {
-        add_slice(req, payload);
-        return !memchr(payload.p, '\0', payload.len) ||
-               ef_error_set(err, EF_CLASS_CONFIG, "a payload of type %s cannot hold a NUL",
-                            s->layout.payload_type);
-    }
     char *hex = ef_xmalloc(payload.len * 2 + 3);
     snprintf(hex, 3, "\\x");
     for (size_t i = 0; i < payload.len; i++)
         snprintf(hex + 2 + i * 2, 3, "%02x", (unsigned char)payload.p[i]);
     ef_pg_param_owned(req, hex);
-    return true;
 }
 
 static bool put_edit(struct ef_buf *b, struct ef_pg_store *s, const struct ef_command *c,
                      struct ef_pg_request *req, struct ef_error *err)
 {
-    static const enum ef_column columns[EF_EDIT_COUNT] = {
-        [EF_EDIT_TOPIC] = EF_COL_TOPIC,         [EF_EDIT_KEY] = EF_COL_KEY,
-        [EF_EDIT_HEADERS] = EF_COL_HEADERS,     [EF_EDIT_PAYLOAD] = EF_COL_PAYLOAD,
-        [EF_EDIT_PARTITION] = EF_COL_PARTITION,
-    };
-    char *names = s->operate.columns;
+    const struct ef_pg_layout *l = &s->layout;
     const char *separator = "";
     char p[8];
-    ef_buf_printf(b, ", u AS (UPDATE %s o SET ", s->layout.table);
-    for (int i = 0; i < EF_EDIT_COUNT; i++) {
+    ef_buf_printf(b, ", u AS (UPDATE %s o SET ", l->table);
+    for (enum ef_edit_column i = 0; i < EF_EDIT_COUNT; i++) {
+        enum ef_column column = ef_operating_column(i);
         if (!c->edits[i].set)
             continue;
-        if (!s->layout.has[columns[i]])
-            return ef_error_set(err, EF_CLASS_CONFIG, "table %s has no column for %s",
-                                s->layout.table, ef_edit_name((enum ef_edit_column)i));
-        if (i != EF_EDIT_PAYLOAD)
-            add_slice(req, c->edits[i].value);
-        else if (!add_payload(req, s, c->edits[i].value, err))
+        if (!ef_operating_edit(&s->operate.line, c->edits, i, l->has[column], l->column[column],
+                               l->table, is_bytea(s) ? NULL : l->payload_type, err))
             return false;
+        if (i == EF_EDIT_PAYLOAD && is_bytea(s) && c->edits[i].value.p)
+            add_bytes(req, c->edits[i].value);
+        else
+            add_slice(req, c->edits[i].value);
         /* without a cast it is read as of the column's own type */
-        ef_buf_printf(b, "%s%s = %s", separator, s->layout.column[columns[i]], param(req, p));
-        snprintf(names + strlen(names), sizeof(s->operate.columns) - strlen(names), "%s%s",
-                 separator, s->layout.column[columns[i]]);
+        ef_buf_printf(b, "%s%s = %s", separator, l->column[column], param(req, p));
         separator = ", ";
     }
     put_update_of_rows(b, s);
@@ -444,17 +412,12 @@ static bool put_hold(struct ef_buf *b, const struct ef_pg_store *s, const struct
     return true;
 }
 
-static bool is_about_rows(const struct ef_command *c)
-{
-    return ef_command_needs_barrier(c) || (c->verb == EF_COMMAND_PURGE && c->purge_dead);
-}
-
 /* One line for each row it is about; else one in all, with what it was told. */
 static void put_audit(struct ef_buf *b, const struct ef_pg_store *s, const struct ef_command *c)
 {
     const char *verb = ef_command_verb_name(c->verb);
     ef_buf_printf(b, ", a AS (INSERT INTO %s.audit (outbox_id, actor, verb", s->layout.ours);
-    if (is_about_rows(c))
+    if (ef_command_is_about_rows(c))
         ef_buf_printf(b,
                       ", row_id, message_id, topic, payload_sha256, detail) SELECT $1::int,"
                       " $5::text, '%s', t.id, t.message_id, t.topic, t.sum, jsonb_build_object("
@@ -511,7 +474,7 @@ char *ef_pg_carry_out_sql(struct ef_pg_store *s, const struct ef_command *c,
                           struct ef_pg_request *req, struct ef_error *err)
 {
     struct ef_buf b;
-    ef_buf_init(&b, SQL_MAX);
+    ef_buf_init(&b, EF_PG_SQL_MAX);
     ef_pg_param_int(req, c->number);
     ef_pg_param_text(req, c->actor);
     if (c->verb == EF_COMMAND_REFUSED) {
@@ -522,7 +485,7 @@ char *ef_pg_carry_out_sql(struct ef_pg_store *s, const struct ef_command *c,
                       " $6::text FROM k WHERE c.id = k.id) SELECT EXISTS (SELECT 1 FROM l),"
                       " 0::bigint, $5::text",
                       s->layout.ours);
-        return finish(&b);
+        return ef_pg_sql_finish(&b);
     }
     ef_pg_param_text(req, c->reason);
     put_command(&b, s);
@@ -532,5 +495,5 @@ char *ef_pg_carry_out_sql(struct ef_pg_store *s, const struct ef_command *c,
     }
     put_audit(&b, s, c);
     put_end(&b, s, c);
-    return finish(&b);
+    return ef_pg_sql_finish(&b);
 }

@@ -117,7 +117,7 @@ static void put_string(struct ef_buf *b, const char *s)
     ef_buf_done(&valid);
 }
 
-static void put_fence(struct ef_pg_store *s, struct ef_pg_request *req, int64_t epoch)
+void ef_pg_param_fence(struct ef_pg_store *s, struct ef_pg_request *req, int64_t epoch)
 {
     ef_pg_param_int(req, s->layout.outbox_id);
     ef_pg_param_int(req, epoch);
@@ -149,7 +149,7 @@ void ef_pg_settle(struct ef_store *store, int64_t epoch, const struct ef_settle_
         put_time(&a.b[2], &a.low, runs[i].created_min_us);
         put_time(&a.b[3], &a.high, runs[i].created_max_us);
     }
-    put_fence(s, req, epoch);
+    ef_pg_param_fence(s, req, epoch);
     arrays_give(&a, req);
     ef_pg_conn_submit(&s->settle, req);
 }
@@ -187,7 +187,7 @@ static void submit_marks(struct ef_pg_store *s, int64_t epoch, const struct ef_d
         put_int(&a.b[4], d[i].delay_ms);
         put_string(&a.b[5], d[i].error);
     }
-    put_fence(s, req, epoch);
+    ef_pg_param_fence(s, req, epoch);
     arrays_give(&a, req);
     ef_pg_conn_submit(&s->settle, req);
 }
@@ -208,7 +208,7 @@ static void submit_delivered(struct ef_pg_store *s, int64_t epoch, const struct 
         put_time(&a.b[2], &a.low, d[i].created_us);
         put_time(&a.b[3], &a.high, d[i].created_us);
     }
-    put_fence(s, req, epoch);
+    ef_pg_param_fence(s, req, epoch);
     arrays_give(&a, req);
     ef_pg_conn_submit(&s->settle, req);
 }
@@ -240,7 +240,7 @@ void ef_pg_release_topic(struct ef_store *store, int64_t epoch, struct ef_slice 
     struct ef_pg_store *s = ef_pg_store_of(store);
     struct ef_pg_request *req =
         ef_pg_request_new("ef_release_topic", s->sql.release_topic, got_released, s);
-    put_fence(s, req, epoch);
+    ef_pg_param_fence(s, req, epoch);
     ef_pg_param_owned(req, topic.p ? ef_xstrndup(topic.p, topic.len) : NULL);
     ef_pg_param_int(req, limit);
     ef_pg_conn_submit(&s->settle, req);

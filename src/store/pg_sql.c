@@ -14,9 +14,7 @@
 #include "outbox/headers.h"
 #include "store/pg_session.h"
 
-enum { SQL_MAX = 65536 };
-
-static char *finish(struct ef_buf *b)
+char *ef_pg_sql_finish(struct ef_buf *b)
 {
     if (b->overflow)
         abort(); /* names are bounded; only a bug makes a statement this long */
@@ -201,7 +199,7 @@ static char *fetch_sql(const struct ef_pg_store *s, bool gaps)
     const char *id = l->column[EF_COL_ID];
     int after = gaps ? 6 : 4;
     struct ef_buf b;
-    ef_buf_init(&b, SQL_MAX);
+    ef_buf_init(&b, EF_PG_SQL_MAX);
     ef_buf_printf(
         &b,
         "WITH l AS MATERIALIZED (SELECT 1 FROM %s.lease WHERE " EF_PG_LEASE_MATCH "),"
@@ -240,7 +238,7 @@ static char *fetch_sql(const struct ef_pg_store *s, bool gaps)
                   l->table, id, after);
     put_due(&b, s);
     ef_buf_printf(&b, " ORDER BY o.%s LIMIT $%d::int)", id, after + 1);
-    return finish(&b);
+    return ef_pg_sql_finish(&b);
 }
 
 /* A row without created_at is read as one of the epoch: its bounds must match it too. */
@@ -259,7 +257,7 @@ static char *settle_sql(const struct ef_pg_store *s, bool durable)
 {
     const struct ef_pg_layout *l = &s->layout;
     struct ef_buf b;
-    ef_buf_init(&b, SQL_MAX);
+    ef_buf_init(&b, EF_PG_SQL_MAX);
     ef_buf_printf(&b,
                   "WITH l AS MATERIALIZED (SELECT %s FROM %s.lease WHERE " EF_PG_LEASE_MATCH
                   " FOR KEY SHARE)",
@@ -274,7 +272,7 @@ static char *settle_sql(const struct ef_pg_store *s, bool durable)
             ef_buf_printf(&b, ", %s = clock_timestamp()", l->column[EF_COL_PROCESSED_AT]);
         ef_buf_printf(&b, " FROM %s WHERE o.%s <> 2 AND ", runs, l->column[EF_COL_STATUS]);
         put_in_runs(&b, l);
-        return finish(&b);
+        return ef_pg_sql_finish(&b);
     }
     bool archive = s->outbox->on_delivered == EF_ON_DELIVERED_ARCHIVE;
     ef_buf_printf(&b, "%s DELETE FROM %s o USING %s WHERE ", archive ? ", d AS (" : "", l->table,
@@ -285,7 +283,7 @@ static char *settle_sql(const struct ef_pg_store *s, bool durable)
             &b,
             " RETURNING o.*) INSERT INTO %s (%s, archived_at) SELECT %s, clock_timestamp() FROM d",
             l->archive, l->archive_columns, l->archive_columns);
-    return finish(&b);
+    return ef_pg_sql_finish(&b);
 }
 
 /*
@@ -297,7 +295,7 @@ static char *decide_sql(const struct ef_pg_store *s)
 {
     const struct ef_pg_layout *l = &s->layout;
     struct ef_buf b;
-    ef_buf_init(&b, SQL_MAX);
+    ef_buf_init(&b, EF_PG_SQL_MAX);
     ef_buf_printf(&b,
                   "WITH l AS MATERIALIZED (SELECT " EF_PG_RAISE_SYNC
                   " FROM %s.lease WHERE " EF_PG_LEASE_MATCH " FOR KEY SHARE)"
@@ -322,7 +320,7 @@ static char *decide_sql(const struct ef_pg_store *s)
                            " AND (o.%s IN (0,1,3) OR o.%s = v.status)",
                   l->column[EF_COL_ID], l->column[EF_COL_CREATED_AT], l->column[EF_COL_STATUS],
                   l->column[EF_COL_STATUS]);
-    return finish(&b);
+    return ef_pg_sql_finish(&b);
 }
 
 /* $4 topic (NULL: every topic), $5 limit (0: all) */
@@ -331,7 +329,7 @@ static char *release_topic_sql(const struct ef_pg_store *s)
     const struct ef_pg_layout *l = &s->layout;
     const char *id = l->column[EF_COL_ID];
     struct ef_buf b;
-    ef_buf_init(&b, SQL_MAX);
+    ef_buf_init(&b, EF_PG_SQL_MAX);
     ef_buf_printf(
         &b,
         "WITH l AS MATERIALIZED (SELECT 1 FROM %s.lease WHERE " EF_PG_LEASE_MATCH " FOR KEY SHARE)"
@@ -342,14 +340,14 @@ static char *release_topic_sql(const struct ef_pg_store *s)
     ef_buf_puts(&b, "($4::text IS NULL OR ");
     ef_pg_sql_text(&b, s, EF_COL_TOPIC);
     ef_buf_printf(&b, " = $4::text) ORDER BY o.%s LIMIT nullif($5::bigint, 0))", id);
-    return finish(&b);
+    return ef_pg_sql_finish(&b);
 }
 
 static char *waiting_sql(const struct ef_pg_store *s)
 {
     const struct ef_pg_layout *l = &s->layout;
     struct ef_buf b;
-    ef_buf_init(&b, SQL_MAX);
+    ef_buf_init(&b, EF_PG_SQL_MAX);
     ef_buf_printf(&b,
                   "SELECT coalesce(ceil(extract(epoch FROM min(o.%s) FILTER (WHERE o.%s = 3)"
                   " - clock_timestamp()) * 1000)::bigint, CASE WHEN count(*) FILTER (WHERE o.%s = "
@@ -367,7 +365,7 @@ static char *waiting_sql(const struct ef_pg_store *s)
         ef_buf_puts(&b, "0::bigint");
     ef_buf_printf(&b, ", min(o.%s)::bigint FROM %s o WHERE o.%s IN (1,3)", l->column[EF_COL_ID],
                   l->table, l->column[EF_COL_STATUS]);
-    return finish(&b);
+    return ef_pg_sql_finish(&b);
 }
 
 enum { BACKLOG_COUNT_MAX = 100001 };
@@ -378,7 +376,7 @@ static char *lag_sql(const struct ef_pg_store *s)
     const struct ef_pg_layout *l = &s->layout;
     const char *status = l->column[EF_COL_STATUS];
     struct ef_buf b;
-    ef_buf_init(&b, SQL_MAX);
+    ef_buf_init(&b, EF_PG_SQL_MAX);
     ef_buf_printf(&b,
                   "SELECT (SELECT count(*) FROM (SELECT 1 FROM %s WHERE %s IN (0,1,3) LIMIT %d) u),"
                   " (SELECT count(*) FROM (SELECT 1 FROM %s WHERE %s = 3 LIMIT %d) u),"
@@ -405,7 +403,7 @@ static char *lag_sql(const struct ef_pg_store *s)
             l->archive, l->archive);
     else
         ef_buf_puts(&b, ", -1::bigint, -1::bigint");
-    return finish(&b);
+    return ef_pg_sql_finish(&b);
 }
 
 /* One small batch of done rows that are older than the retention. Those that were there before seq
@@ -416,7 +414,7 @@ static char *purge_sql(const struct ef_pg_store *s)
     const char *when =
         l->has[EF_COL_PROCESSED_AT] ? l->column[EF_COL_PROCESSED_AT] : l->column[EF_COL_CREATED_AT];
     struct ef_buf b;
-    ef_buf_init(&b, SQL_MAX);
+    ef_buf_init(&b, EF_PG_SQL_MAX);
     ef_buf_printf(
         &b,
         "WITH l AS MATERIALIZED (SELECT set_config('synchronous_commit','off',true) FROM %s.lease"
@@ -428,7 +426,7 @@ static char *purge_sql(const struct ef_pg_store *s)
         l->ours, l->table, l->column[EF_COL_ID], l->column[EF_COL_ID], l->table,
         l->column[EF_COL_ID], l->column[EF_COL_STATUS], when, (long long)s->outbox->retention_ms,
         l->column[EF_COL_ID]);
-    return finish(&b);
+    return ef_pg_sql_finish(&b);
 }
 
 /*
@@ -440,7 +438,7 @@ static char *purge_sql(const struct ef_pg_store *s)
 static char *acquire_sql(const struct ef_pg_layout *l)
 {
     struct ef_buf b;
-    ef_buf_init(&b, SQL_MAX);
+    ef_buf_init(&b, EF_PG_SQL_MAX);
     ef_buf_printf(
         &b,
         "WITH l AS MATERIALIZED (SELECT e.outbox_id, e.server, e.server_seen_at, e.owner, e.token, "
@@ -474,14 +472,14 @@ static char *acquire_sql(const struct ef_pg_layout *l)
         "* 1000)::bigint"
         " END FROM c)",
         l->ours, l->ours, l->ours, l->ours, l->ours);
-    return finish(&b);
+    return ef_pg_sql_finish(&b);
 }
 
 /* $4 ttl ms, $5 incarnation, $6 instance, $7 host, $8 version */
 static char *renew_sql(const struct ef_pg_layout *l)
 {
     struct ef_buf b;
-    ef_buf_init(&b, SQL_MAX);
+    ef_buf_init(&b, EF_PG_SQL_MAX);
     ef_buf_printf(
         &b,
         "WITH s AS MATERIALIZED (SELECT " EF_PG_RAISE_SYNC " AS raised),"
@@ -497,18 +495,18 @@ static char *renew_sql(const struct ef_pg_layout *l)
         " (SELECT count(*) FROM %s.command WHERE outbox_id = $1::int AND done_at IS NULL),"
         " pg_current_xact_id()::text FROM %s.outbox o WHERE o.outbox_id = $1::int",
         l->ours, l->ours, l->ours, l->ours);
-    return finish(&b);
+    return ef_pg_sql_finish(&b);
 }
 
 static char *simple_sql(const char *fmt, const char *ours)
 {
     struct ef_buf b;
-    ef_buf_init(&b, SQL_MAX);
+    ef_buf_init(&b, EF_PG_SQL_MAX);
 #pragma GCC diagnostic push
 #pragma GCC diagnostic ignored "-Wformat-nonliteral"
     ef_buf_printf(&b, fmt, ours);
 #pragma GCC diagnostic pop
-    return finish(&b);
+    return ef_pg_sql_finish(&b);
 }
 
 void ef_pg_sql_build_lease(struct ef_pg_store *s)

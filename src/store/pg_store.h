@@ -10,6 +10,7 @@
 #pragma once
 
 #include "store/intake.h"
+#include "store/operating.h"
 #include "store/pg_conn.h"
 #include "store/pg_names.h"
 #include "store/store.h"
@@ -43,17 +44,10 @@ struct ef_pg_sql { /* statement texts, owned */
     char *next_command, *holds;
 };
 
-/* Operators' questions have a connection of their own, opened for them and closed when none has
- * come for a while. */
 struct ef_pg_operate {
     struct ef_pg_conn conn;
-    bool started, up;
-    struct ef_pg_request *waiting; /* for the connection; NULL: none */
-    char *sql, *carry_out_sql;     /* of the statement under way; owned */
-    struct ef_row_filter filter;   /* limit and payload of the listing under way */
-    char columns[512];             /* that an edit under way writes; "" for other commands */
-    struct ef_error refusal;       /* of a command that cannot be a statement */
-    struct ef_timer idle;
+    struct ef_operating line;
+    char *sql, *carry_out_sql; /* of the statement under way; owned */
 };
 
 struct ef_pg_store {
@@ -105,6 +99,9 @@ static inline struct ef_pg_store *ef_pg_store_of(struct ef_store *store)
 #define EF_PG_RAISE_SYNC                                                                           \
     "CASE WHEN current_setting('synchronous_commit') IN ('off','local')"                           \
     " THEN set_config('synchronous_commit','on',true) END"
+enum { EF_PG_SQL_MAX = 65536 };
+/* The text (the caller's) and the end of the buffer. */
+char *ef_pg_sql_finish(struct ef_buf *b);
 /* A text value of row o: its column, its constant, or NULL. */
 void ef_pg_sql_text(struct ef_buf *b, const struct ef_pg_store *s, enum ef_column col);
 /* "e" and "o" are of one aggregate. */
@@ -134,6 +131,8 @@ void ef_pg_fetch_continue(struct ef_store *store);
 void ef_pg_fetch_cancel(struct ef_store *store);
 
 /* pg_settle.c */
+/* EF_PG_LEASE_MATCH's three parameters, of the settling connection. */
+void ef_pg_param_fence(struct ef_pg_store *s, struct ef_pg_request *req, int64_t epoch);
 void ef_pg_settle(struct ef_store *store, int64_t epoch, const struct ef_settle_run *runs,
                   int count);
 void ef_pg_decide(struct ef_store *store, int64_t epoch, const struct ef_decision *decisions,
