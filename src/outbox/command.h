@@ -39,7 +39,7 @@ struct ef_edit {
 };
 
 struct ef_command {
-    int64_t number; /* in the command table */
+    int64_t number; /* in the command table, from 1; 0: of none */
     enum ef_command_verb verb;
     char *actor;  /* owned */
     char *reason; /* owned; "" if none was given. Of a refused one: why */

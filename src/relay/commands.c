@@ -22,6 +22,11 @@ bool ef_relay_may_move(const struct ef_relay *r)
     return r->holds_known && !r->standing_still;
 }
 
+static bool has_command(const struct ef_relay *r)
+{
+    return r->command.number != 0;
+}
+
 static void go_on(struct ef_relay *r)
 {
     if (!r->standing_still)
@@ -36,7 +41,7 @@ static void drop_command(struct ef_relay *r)
 {
     go_on(r);
     ef_command_done(&r->command);
-    r->has_command = r->outcome_unknown = false;
+    r->outcome_unknown = false;
 }
 
 static void try_later(struct ef_relay *r, int64_t us)
@@ -82,7 +87,7 @@ void ef_relay_next_command(void *arg, const struct ef_command_row *row, const st
     struct ef_relay *r = arg;
     struct ef_error why;
     r->asking_command = false;
-    if (!ef_relay_is_owner(r) || r->has_command)
+    if (!ef_relay_is_owner(r) || has_command(r))
         return;
     if (err) {
         ef_relay_note_trouble(r, "could not look for operators' commands", err);
@@ -96,7 +101,6 @@ void ef_relay_next_command(void *arg, const struct ef_command_row *row, const st
     if (!ef_command_parse(row->number, row->verb, row->args, row->actor, &r->command, &why))
         ef_warn("operator's command makes no sense", EF_STR("outbox", r->outbox->name),
                 EF_INT("command", row->number), EF_ERR(&why));
-    r->has_command = true;
     if (row->number == r->last_command) { /* it had not ended: nothing is gained by haste */
         ef_relay_renew_now(r);
         try_later(r, TRY_AGAIN_US);
@@ -159,6 +163,8 @@ static void carry_out(struct ef_relay *r)
 
 void ef_relay_commands_step(struct ef_relay *r)
 {
+    if (r->holds_known && !has_command(r) && r->commands_waiting == 0)
+        return; /* as nearly always: this is called after every event */
     int64_t now = ef_clock_mono().us;
     bool able = (r->state == EF_RELAY_RUNNING || r->state == EF_RELAY_PAUSED) &&
                 ef_store_is_up(r->store) && ef_relay_lease_valid(r);
@@ -170,11 +176,11 @@ void ef_relay_commands_step(struct ef_relay *r)
             go_on(r);
         return;
     }
-    if (!r->has_command && r->commands_waiting > 0 && !r->asking_command) {
+    if (!has_command(r) && r->commands_waiting > 0 && !r->asking_command) {
         r->asking_command = true;
         ef_store_next_command(r->store);
     }
-    if (!r->has_command || r->carrying_out)
+    if (!has_command(r) || r->carrying_out)
         return;
     if ((ef_command_needs_barrier(&r->command) || is_release(r)) && !stands_still(r))
         return;
@@ -243,7 +249,7 @@ void ef_relay_carried_out(void *arg, int64_t rows, const struct ef_error *err)
     r->carrying_out = false;
     if (!ef_relay_is_owner(r))
         return;
-    if (!r->has_command || r->command.number != r->carrying_number) {
+    if (r->command.number != r->carrying_number) {
         ef_relay_pump_soon(r); /* an answer about former times */
         return;
     }

@@ -125,8 +125,7 @@ struct ef_relay {
     /* their commands, when we own the table */
     int commands_waiting; /* in the table, as the last renewal told; 0: none is known */
     bool asking_command, carrying_out;
-    bool has_command; /* this one is next */
-    struct ef_command command;
+    struct ef_command command; /* the next one; number 0: none */
     bool standing_still; /* nothing is read or produced until it is done */
     int64_t stood_still_us, commands_not_before_us;
     int64_t last_command, carrying_number;

@@ -31,7 +31,7 @@ struct ef_pg_layout {
     char payload_type[32]; /* json, jsonb, text, bytea, ... */
     bool message_id_is_uuid;
     char *archive_columns; /* "a", "b", ... in both tables; owned; NULL without archive */
-    bool has_command, has_relay, has_hold;
+    bool has_hold;
 };
 
 struct ef_pg_sql { /* statement texts, owned */

@@ -315,22 +315,28 @@ static void mark(struct sim_stmt *q)
     sim_db_log_commit(true);
 }
 
-static void release_topic(struct sim_stmt *q)
+/* Waiting rows of this topic (-1: of every one), the first `limit` by id, 0 for all. */
+static void make_due(struct sim_stmt *q, int topic, int limit)
 {
     int64_t now = sim_db_now_us();
-    q->rows = 0;
-    if (q->fenced)
-        return;
-    db.next_xid++;
-    for (int i = 0; i < db.index_count && (q->limit == 0 || q->rows < q->limit); i++) {
+    for (int i = 0; i < db.index_count && (limit == 0 || q->rows < limit); i++) {
         struct sim_row *row = &db.rows[db.index[i]];
         if (!row->s.there || row->s.status != EF_STATUS_FAILED || row->s.next_retry_us <= now ||
-            (q->topic >= 0 && row->topic != q->topic))
+            (topic >= 0 && row->topic != topic))
             continue;
         sim_db_save_row(row->uid);
         row->s.next_retry_us = now;
         q->rows++;
     }
+}
+
+static void release_topic(struct sim_stmt *q)
+{
+    q->rows = 0;
+    if (q->fenced)
+        return;
+    db.next_xid++;
+    make_due(q, q->topic, q->limit);
     sim_db_log_commit(true);
 }
 
@@ -362,22 +368,6 @@ static void retry_row(struct sim_stmt *q, struct sim_row *row)
     row->s.next_retry_us = sim_db_now_us();
     q->rows++;
     TELL("database: id %lld (m%06d) is to be tried again", (long long)row->id, row->uid);
-}
-
-static void let_go(struct sim_stmt *q, int topic)
-{
-    int64_t now = sim_db_now_us();
-    TELL("database: topic %d is released", topic);
-    db.held[topic] = false;
-    for (int i = 0; i < db.index_count; i++) {
-        struct sim_row *row = &db.rows[db.index[i]];
-        if (!sim_db_visible(row, q->snapshot) || row->s.status != EF_STATUS_FAILED ||
-            row->topic != topic || row->s.next_retry_us <= now)
-            continue;
-        sim_db_save_row(row->uid);
-        row->s.next_retry_us = now;
-        q->rows++;
-    }
 }
 
 static void order_of_row(struct sim_stmt *q, const struct sim_command *command)
@@ -415,7 +405,9 @@ static void carry_out(struct sim_stmt *q)
         db.held[command->topic] = true;
         break;
     case SIM_LET_TOPIC_GO:
-        let_go(q, command->topic);
+        TELL("database: topic %d is released", command->topic);
+        db.held[command->topic] = false;
+        make_due(q, command->topic, 0);
         break;
     }
     sim_db_log_commit(true);
