@@ -43,6 +43,14 @@ const struct ef_config_outbox *ef_config_outbox(const struct ef_config *config, 
     return NULL;
 }
 
+const char *ef_config_property(const struct ef_config_kafka *kafka, const char *name)
+{
+    for (size_t i = kafka->properties.count; i > 0; i--)
+        if (strcmp(kafka->properties.items[i - 1].name, name) == 0)
+            return kafka->properties.items[i - 1].value;
+    return NULL;
+}
+
 char *ef_config_header_column(const char *entry, const char **ret_header)
 {
     const char *colon = strchr(entry, ':');

@@ -257,6 +257,9 @@ void ef_config_problems_print(const struct ef_config_problems *problems, const c
 const struct ef_config_database *ef_config_database(const struct ef_config *config,
                                                     const char *name);
 const struct ef_config_outbox *ef_config_outbox(const struct ef_config *config, const char *name);
+/* Of kafka.properties, the last of that name, as librdkafka takes it; NULL: it is not among them.
+ */
+const char *ef_config_property(const struct ef_config_kafka *kafka, const char *name);
 /* Password from password_file, read afresh (caller frees with free()); NULL and no error if none is
  * set. */
 bool ef_config_password(const struct ef_config_database *database, char **ret,

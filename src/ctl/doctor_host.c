@@ -91,15 +91,6 @@ static void look_at_certificates(struct ef_doctor *doctor, const char *what, con
     ef_buf_done(&text);
 }
 
-static const char *property_of(const struct ef_config *config, const char *name)
-{
-    const struct ef_properties *properties = &config->kafka.properties;
-    for (size_t i = 0; i < properties->count; i++)
-        if (strcmp(properties->items[i].name, name) == 0)
-            return properties->items[i].value;
-    return NULL;
-}
-
 /* --- secrets --- */
 
 static void look_at_secret(struct ef_doctor *doctor, const char *what, const char *path)
@@ -205,8 +196,11 @@ void ef_doctor_host(struct ef_doctor *doctor)
         look_at_certificates(doctor, "certificate", database->tls.cert);
         look_at_certificates(doctor, "authority", database->tls.ca);
     }
-    look_at_secret(doctor, "key", property_of(config, "ssl.key.location"));
-    look_at_secret(doctor, "key store", property_of(config, "ssl.keystore.location"));
-    look_at_certificates(doctor, "certificate", property_of(config, "ssl.certificate.location"));
-    look_at_certificates(doctor, "authority", property_of(config, "ssl.ca.location"));
+    look_at_secret(doctor, "key", ef_config_property(&config->kafka, "ssl.key.location"));
+    look_at_secret(doctor, "key store",
+                   ef_config_property(&config->kafka, "ssl.keystore.location"));
+    look_at_certificates(doctor, "certificate",
+                         ef_config_property(&config->kafka, "ssl.certificate.location"));
+    look_at_certificates(doctor, "authority",
+                         ef_config_property(&config->kafka, "ssl.ca.location"));
 }

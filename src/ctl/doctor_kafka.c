@@ -16,21 +16,12 @@ struct look {
     struct ef_kafka_admin_cluster cluster;
 };
 
-static const char *property_of(const struct ef_config *config, const char *name)
-{
-    const struct ef_properties *properties = &config->kafka.properties;
-    for (size_t i = 0; i < properties->count; i++)
-        if (strcmp(properties->items[i].name, name) == 0)
-            return properties->items[i].value;
-    return NULL;
-}
-
 static void look_at_library(struct ef_doctor *doctor)
 {
     struct ef_report *report = &doctor->report;
-    const char *mechanism = property_of(doctor->config, "sasl.mechanisms");
+    const char *mechanism = ef_config_property(&doctor->config->kafka, "sasl.mechanisms");
     if (!mechanism)
-        mechanism = property_of(doctor->config, "sasl.mechanism");
+        mechanism = ef_config_property(&doctor->config->kafka, "sasl.mechanism");
     const char *trap = ef_kafka_version_trap(ef_kafka_version_number(), mechanism ? mechanism : "");
     if (!trap) {
         ef_report_add(report, "kafka.library", EF_LEVEL_OK,
@@ -69,7 +60,7 @@ static void look_at_rights(struct look *look)
 {
     struct ef_report *report = &look->doctor->report;
     struct ef_error err;
-    const char *user = property_of(look->doctor->config, "sasl.username");
+    const char *user = ef_config_property(&look->doctor->config->kafka, "sasl.username");
     if (!ef_kafka_admin_fatal(look->admin, &err))
         return; /* topics say more */
     ef_report_add(report, "kafka.rights", EF_LEVEL_FAIL,
@@ -200,7 +191,7 @@ static void add_denied(struct look *look, const struct ef_doctor_topic *topic, c
                        const char *operations)
 {
     struct ef_report *report = &look->doctor->report;
-    const char *user = property_of(look->doctor->config, "sasl.username");
+    const char *user = ef_config_property(&look->doctor->config->kafka, "sasl.username");
     ef_report_add(report, "kafka.rights", EF_LEVEL_FAIL, "the daemon may not %s topic \"%s\"", what,
                   topic->name);
     ef_report_mend(report,

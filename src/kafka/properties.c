@@ -378,10 +378,7 @@ bool ef_kafka_conf_new(const struct ef_kafka_params *params, struct rd_kafka_con
 
 const char *ef_kafka_own_partitioner(const struct ef_config_kafka *config)
 {
-    const char *value = NULL;
-    for (size_t i = 0; i < config->properties.count; i++)
-        if (strcmp(config->properties.items[i].name, "partitioner") == 0)
-            value = config->properties.items[i].value;
+    const char *value = ef_config_property(config, "partitioner");
     return value && strcmp(value, "murmur2_random") != 0 ? value : NULL;
 }
 

@@ -126,7 +126,7 @@ struct ef_relay {
     int commands_waiting; /* in the table, as the last renewal told; 0: none is known */
     bool asking_command, carrying_out;
     struct ef_command command; /* the next one; number 0: none */
-    bool standing_still; /* nothing is read or produced until it is done */
+    bool standing_still;       /* nothing is read or produced until it is done */
     int64_t stood_still_us, commands_not_before_us;
     int64_t last_command, carrying_number;
     bool outcome_unknown; /* the answer to this one was lost: stand on until it is known */

@@ -86,19 +86,14 @@ class Application:
         self._thread.join()
 
 
-class Router:
-    """Debezium's part: reads a replication slot and sends what its Outbox Event Router would."""
+class Other:
+    """Another's relay, on a thread of its own: _run() goes on until _end is set."""
 
-    def __init__(self, database, broker, slot):
-        self.database, self.slot = database, slot
-        self.sent = []
+    def __init__(self, database, broker):
+        self.database = database
         self._producer = Producer({"bootstrap.servers": broker.bootstrap, "acks": "all",
                                    "partitioner": "murmur2_random"})
         self._end = None
-
-    def make_slot(self):
-        self.database.run("SELECT pg_create_logical_replication_slot(%s, 'test_decoding')",
-                          (self.slot,))
 
     def start(self):
         self._end = threading.Event()
@@ -110,6 +105,19 @@ class Router:
             self._end.set()
             self._thread.join()
         self._end = None
+
+
+class Router(Other):
+    """Debezium's part: reads a replication slot and sends what its Outbox Event Router would."""
+
+    def __init__(self, database, broker, slot):
+        super().__init__(database, broker)
+        self.slot = slot
+        self.sent = []
+
+    def make_slot(self):
+        self.database.run("SELECT pg_create_logical_replication_slot(%s, 'test_decoding')",
+                          (self.slot,))
 
     def _run(self):
         with self.database.session() as session:
@@ -220,26 +228,9 @@ def test_from_debezium_and_back_and_again(bare_db, kafka, collect, daemon, runni
                for n in twice), f"only what lay between a border and a stop {both}: {twice}"
 
 
-class NodeRelay:
+class NodeRelay(Other):
     """eventferry's part: claims a batch (status 1, claimed_at), sends it, marks it (status 2). When
     it is killed it leaves a claimed row that it has not sent."""
-
-    def __init__(self, database, broker):
-        self.database = database
-        self._producer = Producer({"bootstrap.servers": broker.bootstrap, "acks": "all",
-                                   "partitioner": "murmur2_random"})
-        self._end = None
-
-    def start(self):
-        self._end = threading.Event()
-        self._thread = threading.Thread(target=self._run)
-        self._thread.start()
-
-    def stop(self):
-        if self._end:
-            self._end.set()
-            self._thread.join()
-        self._end = None
 
     def _claim(self, session):
         return sorted(session.run(
