@@ -168,7 +168,7 @@ void ef_relay_commands_step(struct ef_relay *r)
     int64_t now = ef_clock_mono().us;
     bool able = (r->state == EF_RELAY_RUNNING || r->state == EF_RELAY_PAUSED) &&
                 ef_store_is_up(r->store) && ef_relay_lease_valid(r);
-    if (able && !r->holds_known && !r->asking_holds && !r->carrying_out &&
+    if (able && !r->holds_known && !r->asking_holds && !r->carrying_out && !r->outcome_unknown &&
         now >= r->holds_not_before_us)
         ef_relay_ask_holds(r);
     if (!able || now < r->commands_not_before_us) {
@@ -214,11 +214,12 @@ static bool is_hopeless(struct ef_relay *r, const struct ef_error *err)
 /*
  * Its answer was lost: it may have happened, or happen yet. Nothing may be read before that is
  * known, so the relay stands on, and asks for the same again: that waits for the first one's turn,
- * and changes nothing more if it was done.
+ * and changes nothing more if it was done. Nor may what is held be read before it, if it changes
+ * that.
  */
 static void ask_again(struct ef_relay *r)
 {
-    r->outcome_unknown = r->standing_still;
+    r->outcome_unknown = r->standing_still || !r->holds_known;
     try_later(r, TRY_AGAIN_US);
 }
 
