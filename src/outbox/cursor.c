@@ -36,7 +36,7 @@ void ef_cursor_reset(struct ef_cursor *c)
     c->unsure = c->back = nowhere;
     c->gap_count = 0;
     c->unseen_count = 0;
-    c->reading = c->sweeping = false;
+    c->reading = c->sweeping = c->piece = false;
     c->sweep_next_us = 0;
 }
 
@@ -72,7 +72,8 @@ static void note(struct ef_cursor *c, int64_t first, int64_t last)
               (struct ef_gap){.first = first, .last = last, .noted_us = c->read_began_us});
 }
 
-static void seen_below(struct ef_cursor *c, int64_t id)
+/* The first run that does not end below id. */
+static int gap_from(const struct ef_cursor *c, int64_t id)
 {
     int low = 0, high = c->gap_count;
     while (low < high) {
@@ -82,6 +83,12 @@ static void seen_below(struct ef_cursor *c, int64_t id)
         else
             high = mid;
     }
+    return low;
+}
+
+static void seen_below(struct ef_cursor *c, int64_t id)
+{
+    int low = gap_from(c, id);
     if (low == c->gap_count || c->gaps[low].first > id)
         return;
     struct ef_gap *gap = &c->gaps[low];
@@ -195,31 +202,48 @@ static bool some_gap_is_old(const struct ef_cursor *c)
     return false;
 }
 
-void ef_cursor_begin(struct ef_cursor *c, ef_mono now, struct ef_fetch *fetch)
+static void begin_sweep(struct ef_cursor *c)
 {
-    c->reading = true;
-    c->read_began_us = now.us;
-    c->sweep_asked = ef_cursor_sweep_due(c, now);
-    if (c->sweep_asked) {
-        c->sweeping = true;
-        c->sweep_began_us = now.us;
-        c->sweeps++;
+    c->sweeping = true;
+    c->sweep_spent_us = 0;
+    c->sweeps++;
+    c->piece = false; /* the open read is the first one */
+    c->beside = c->sweep_next_us != 0 && c->tracked != nothing;
+    if (c->beside)
+        c->sweep_at = nothing;
+    else
         c->after = nothing;
-    }
+}
+
+/* The gaps at or below `from`: those above it are read anyway. */
+static void ask_from(struct ef_cursor *c, int64_t from, struct ef_fetch *fetch)
+{
     int count = 0;
     if (c->run_size < c->gap_count) {
         c->run_size = c->gap_count;
         c->runs = ef_xrealloc(c->runs, (size_t)c->run_size * sizeof(*c->runs));
     }
-    for (int i = 0; i < c->gap_count; i++) /* those above `after` are read anyway */
-        if (c->gaps[i].first <= c->after)
-            c->runs[count++] = (struct ef_run){
-                c->gaps[i].first, c->gaps[i].last < c->after ? c->gaps[i].last : c->after};
-    fetch->after = c->after;
+    for (int i = 0; i < c->gap_count && c->gaps[i].first <= from; i++)
+        c->runs[count++] =
+            (struct ef_run){c->gaps[i].first, c->gaps[i].last < from ? c->gaps[i].last : from};
+    fetch->after = from;
     fetch->gaps = c->runs;
     fetch->gap_count = count;
-    fetch->all_gaps = count == c->gap_count && (count == 0 || c->gaps[count - 1].last <= c->after);
-    fetch->want_max_id = c->sweep_asked;
+    fetch->all_gaps = count == c->gap_count && (count == 0 || c->gaps[count - 1].last <= from);
+}
+
+void ef_cursor_begin(struct ef_cursor *c, ef_mono now, struct ef_fetch *fetch)
+{
+    bool sweep = ef_cursor_sweep_due(c, now);
+    c->reading = true;
+    c->read_began_us = now.us;
+    if (sweep)
+        begin_sweep(c);
+    c->piece =
+        c->sweeping && c->beside && !c->piece && c->after >= c->tracked && c->unsure == nowhere;
+    c->max_id_asked = (sweep && !c->beside) || c->piece;
+    ask_from(c, c->piece ? c->sweep_at : c->after, fetch);
+    fetch->want_max_id = c->max_id_asked;
     begin_watch(c);
     c->foreign_asked = some_gap_is_old(c) && now.us - c->foreign_asked_us >= FOREIGN_EVERY_US;
     if (c->foreign_asked)
@@ -244,6 +268,8 @@ void ef_cursor_saw(struct ef_cursor *c, int64_t id)
     }
     if (id > c->after)
         c->after = id;
+    if (c->piece && id > c->sweep_at)
+        c->sweep_at = id;
 }
 
 /*
@@ -253,7 +279,8 @@ void ef_cursor_saw(struct ef_cursor *c, int64_t id)
 static void drop_old(struct ef_cursor *c, const struct ef_fetched *f)
 {
     int64_t xmax_at_us = f->xmax_at_us ? f->xmax_at_us : c->read_began_us;
-    bool may_drop = c->foreign_asked && !c->foreign && !f->gaps_full;
+    bool cut = f->gaps_full || (c->piece && f->full); /* it has not come to all of them */
+    bool may_drop = c->foreign_asked && !c->foreign && !cut;
     int kept = 0;
     for (int i = 0; i < c->gap_count; i++) {
         struct ef_gap gap = c->gaps[i];
@@ -293,22 +320,29 @@ static void go_back(struct ef_cursor *c)
     c->back = nowhere;
 }
 
+static void end_sweep(struct ef_cursor *c, ef_mono now)
+{
+    c->sweeping = false;
+    int64_t pause = c->sweep_spent_us * SWEEP_BUDGET;
+    pause = pause < SWEEP_MIN_US ? SWEEP_MIN_US : pause > SWEEP_MAX_US ? SWEEP_MAX_US : pause;
+    c->sweep_next_us = now.us + pause;
+}
+
 static void conclude(struct ef_cursor *c, ef_mono now, const struct ef_fetched *f)
 {
+    bool sweeps = c->sweeping && (c->piece || !c->beside);
     drop_old(c, f);
-    if (c->sweep_asked && f->max_id != INT64_MIN && c->tracked != nothing &&
+    if (sweeps)
+        c->sweep_spent_us += now.us - c->read_began_us;
+    if (c->max_id_asked && f->max_id != INT64_MIN && c->tracked != nothing &&
         f->max_id < c->tracked && !f->full)
         begin_again_below(c, f->max_id);
     if (f->full || f->gaps_full)
         return;
     if (c->after < c->tracked)
         c->after = c->tracked;
-    if (c->sweeping) {
-        c->sweeping = false;
-        int64_t pause = (now.us - c->sweep_began_us) * SWEEP_BUDGET;
-        pause = pause < SWEEP_MIN_US ? SWEEP_MIN_US : pause > SWEEP_MAX_US ? SWEEP_MAX_US : pause;
-        c->sweep_next_us = now.us + pause;
-    }
+    if (sweeps)
+        end_sweep(c, now);
 }
 
 void ef_cursor_end(struct ef_cursor *c, ef_mono now, const struct ef_fetched *f)
@@ -327,6 +361,17 @@ void ef_cursor_abort(struct ef_cursor *c)
     c->reading = false;
     end_watch(c);
     go_back(c);
+}
+
+void ef_cursor_ask(struct ef_cursor *c, ef_mono now, int64_t id)
+{
+    int i = gap_from(c, id);
+    if (id > c->tracked || (i < c->gap_count && c->gaps[i].first <= id))
+        return; /* it is to be read anyway */
+    if (c->gap_count == EF_CURSOR_GAPS_MAX)
+        ef_cursor_back(c, id - 1);
+    else
+        insert_at(c, i, (struct ef_gap){.first = id, .last = id, .noted_us = now.us});
 }
 
 void ef_cursor_back(struct ef_cursor *c, int64_t id)

@@ -11,9 +11,18 @@
  * transaction below it has ended. (The number must not be taken earlier: a transaction that drew
  * the id but had no number yet would lie above it.)
  *
+ * Rows held back by one of status 3 come without their contents and count as seen: only their owner
+ * takes that one out of status 3, and reads again from there when it does. Nobody need look at them
+ * until then, however many they are.
+ *
  * Rows behind one of status 1 are hidden, and another kind of relay may finish that one whenever it
  * likes. So no gap is dropped by a read whose snapshot holds such a row; and where ids are read
  * again that were seen before, those which a read of such a snapshot passes over are gaps again.
+ *
+ * A sweep looks for rows that nobody knows of (ids drawn long ago, or set by hand). The first one
+ * of an owner is how it reads the table at all, and so is one after trouble; a later one goes
+ * beside the cursor, a piece with every other read: what waits may be millions of rows, and new
+ * ones must not wait for a look at all of them.
  *
  * Owns: the runs. Thread: the loop's. Life: _init .. _done; _reset forgets everything (new owner,
  * new server).
@@ -45,7 +54,7 @@ struct ef_cursor {
     /* the open read */
     bool reading;
     int64_t read_began_us;
-    bool sweep_asked;              /* the open read began a sweep */
+    bool max_id_asked;
     bool foreign_asked, foreign;   /* are there rows of status 1; as far as is known, yes */
     int64_t watched_from, watched; /* it reads again from there, and has come to there */
     int64_t watched_to;            /* `tracked` when it began */
@@ -54,7 +63,10 @@ struct ef_cursor {
     int64_t foreign_asked_us; /* when a read asked last so that gaps may be dropped */
     /* sweeps */
     bool sweeping;
-    int64_t sweep_began_us, sweep_next_us;
+    bool beside;      /* in pieces, of which every other read is one; else `after` itself goes */
+    bool piece;       /* the open or last read is one */
+    int64_t sweep_at; /* the pieces have come to there */
+    int64_t sweep_spent_us, sweep_next_us; /* next 0: at once, and before anything else is read */
     uint64_t sweeps, dropped, overflowed, regressed;
 };
 
@@ -80,7 +92,9 @@ void ef_cursor_abort(struct ef_cursor *cursor);
 
 /* Read again everything above id (a row below was decided). */
 void ef_cursor_back(struct ef_cursor *cursor, int64_t id);
-/* Sweep with the next read. */
+/* Read again this one row, which was seen before. */
+void ef_cursor_ask(struct ef_cursor *cursor, ef_mono now, int64_t id);
+/* Sweep from the next read on, before anything else is read. */
 void ef_cursor_sweep(struct ef_cursor *cursor);
 /* True if a sweep is due by the budget of 5 % of the time. */
 bool ef_cursor_sweep_due(const struct ef_cursor *cursor, ef_mono now);

@@ -38,6 +38,8 @@ struct ef_row {
     int64_t payload_bytes; /* > 0 and payload NULL: too large, was not loaded */
     int32_t partition;     /* -1: none given */
     int16_t status;
+    bool held_back; /* of status 3 and not due yet, or behind a row of status 3 of its aggregate: it
+                       only tells that it is there, and has no payload, headers or status */
     enum ef_payload_kind payload_kind;
     int32_t attempts;
 };

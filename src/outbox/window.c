@@ -14,7 +14,8 @@ struct ef_window {
     struct ef_lanes lanes;
     struct ef_entry *lists[EF_ENTRY_STATES];
     struct ef_window_stats stats;
-    int64_t lowest_dropped; /* among unsent rows that decisions took out; INT64_MAX: none */
+    /* unsent rows that decisions took out: the lowest, INT64_MAX: none */
+    int64_t lowest_dropped, lowest_held_back; /* the latter behind a row that waits now */
     bool unsorted;          /* READY entries are not in id order: sort before the next is given */
     struct ef_entry *spare; /* freed entries, kept */
     int spare_count;
@@ -28,7 +29,7 @@ enum { SPARE_MAX = 4096 };
 struct ef_window *ef_window_new(bool order_by_type)
 {
     struct ef_window *w = ef_xcalloc(1, sizeof(*w));
-    w->lowest_dropped = INT64_MAX;
+    w->lowest_dropped = w->lowest_held_back = INT64_MAX;
     ef_lanes_init(&w->lanes, order_by_type);
     ef_idtable_init(&w->by_id);
     return w;
@@ -437,6 +438,22 @@ static void drop_unsent(struct ef_window *w, struct ef_entry *e)
     free_entry(w, e);
 }
 
+/* Unsent rows behind a decision leave; a later failure of the lane keeps its place. */
+static void drop_behind(struct ef_window *w, const struct ef_entry *e)
+{
+    struct ef_entry *behind, *after;
+    for (behind = e->lane ? e->lane_next : NULL; behind; behind = after) {
+        after = behind->lane_next;
+        if (behind->state != EF_ENTRY_HELD && behind->state != EF_ENTRY_READY)
+            continue;
+        /* a row that came late may stand behind one with a higher id, which does not hold it */
+        bool held = e->fate == EF_ENTRY_RETRY && behind->id > e->id;
+        int64_t *lowest = held ? &w->lowest_held_back : &w->lowest_dropped;
+        *lowest = behind->id < *lowest ? behind->id : *lowest;
+        drop_unsent(w, behind);
+    }
+}
+
 int ef_window_decide(struct ef_window *w, struct ef_entry **ret, int max)
 {
     int count = 0;
@@ -447,47 +464,46 @@ int ef_window_decide(struct ef_window *w, struct ef_entry **ret, int max)
             continue;
         set_state(w, e, EF_ENTRY_DECIDING);
         ret[count++] = e;
-        if (!e->lane)
-            continue;
-        struct ef_entry *behind = e->lane_next;
-        while (behind) { /* a later failure of the lane keeps its place; unsent rows leave */
-            struct ef_entry *after = behind->lane_next;
-            if (behind->state == EF_ENTRY_HELD || behind->state == EF_ENTRY_READY) {
-                if (behind->id < w->lowest_dropped)
-                    w->lowest_dropped = behind->id;
-                drop_unsent(w, behind);
-            }
-            behind = after;
-        }
+        drop_behind(w, e);
     }
     return count;
 }
 
-int64_t ef_window_decided(struct ef_window *w, bool confirmed)
+/* It has been written. Returns the lowest id to read again because of it. */
+static int64_t leave_decided(struct ef_window *w, struct ef_entry *e, bool holds_back)
 {
-    int64_t lowest = w->lowest_dropped; /* a late row may have stood behind one with a higher id */
+    int64_t lowest = holds_back ? INT64_MAX : e->id;
+    struct ef_lane *closed = e->lane && e->lane->closed ? e->lane : NULL;
+    ef_lane_remove(&w->lanes, e);
+    if (closed && !closed->head) { /* what it has refused may come with the rows behind e */
+        int64_t refused = ef_lane_open(&w->lanes, closed);
+        if (refused < e->id)
+            lowest = refused;
+    }
+    DL_DELETE(w->lists[e->state], e);
+    w->stats.count[e->state]--;
+    w->stats.rows--;
+    forget_id(w, e);
+    drop_batch(w, e);
+    free_entry(w, e);
+    return lowest;
+}
+
+int64_t ef_window_decided(struct ef_window *w, bool confirmed, bool all_there)
+{
+    int64_t lowest = w->lowest_dropped;
+    if (!all_there && w->lowest_held_back < lowest)
+        lowest = w->lowest_held_back;
     if (confirmed)
-        w->lowest_dropped = INT64_MAX;
+        w->lowest_dropped = w->lowest_held_back = INT64_MAX;
     while (w->lists[EF_ENTRY_DECIDING]) {
         struct ef_entry *e = w->lists[EF_ENTRY_DECIDING];
-        if (e->id < lowest)
-            lowest = e->id;
         if (!confirmed) {
             set_state(w, e, EF_ENTRY_FATED);
             continue;
         }
-        struct ef_lane *closed = e->lane && e->lane->closed ? e->lane : NULL;
-        ef_lane_remove(&w->lanes, e);
-        if (closed && !closed->head) { /* what it has refused may come with the rows behind e */
-            int64_t refused = ef_lane_open(&w->lanes, closed);
-            lowest = refused < lowest ? refused : lowest;
-        }
-        DL_DELETE(w->lists[e->state], e);
-        w->stats.count[e->state]--;
-        w->stats.rows--;
-        forget_id(w, e);
-        drop_batch(w, e);
-        free_entry(w, e);
+        int64_t from = leave_decided(w, e, all_there && e->fate == EF_ENTRY_RETRY);
+        lowest = from < lowest ? from : lowest;
     }
     return lowest;
 }
@@ -530,7 +546,7 @@ void ef_window_clear(struct ef_window *w)
     }
     ef_lanes_forget_refused(&w->lanes);
     w->stats.rows = 0;
-    w->lowest_dropped = INT64_MAX;
+    w->lowest_dropped = w->lowest_held_back = INT64_MAX;
     w->unsorted = false;
 }
 

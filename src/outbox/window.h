@@ -141,9 +141,13 @@ void ef_window_read_ended(struct ef_window *window);
 bool ef_window_barrier_wanted(struct ef_window *window);
 /* These decisions (at most max) are DECIDING now. Rows behind them leave the window. */
 int ef_window_decide(struct ef_window *window, struct ef_entry **ret, int max);
-/* Written: the entries are gone. Not written: FATED again. Returns the lowest id, to read again
- * from there. */
-int64_t ef_window_decided(struct ef_window *window, bool confirmed);
+/*
+ * Written: the entries are gone. Not written: FATED again. Returns the lowest id to read again
+ * from, INT64_MAX if none: what stands behind a row that is put to wait is held back by it in the
+ * table, and read when that one leaves status 3. all_there: each decision has found its row, else
+ * nothing may hold back what was behind it.
+ */
+int64_t ef_window_decided(struct ef_window *window, bool confirmed, bool all_there);
 
 /* Rows not sent yet leave, to be read again later, but those of lanes with something in flight: ask
  * again when that has come back. Returns the lowest id among them, INT64_MAX if

@@ -317,7 +317,7 @@ void ef_relay_decided(void *arg, int64_t rows, const struct ef_error *err)
     if (!ef_relay_is_owner(r))
         return;
     int64_t expected = ef_window_stats(r->window)->count[EF_ENTRY_DECIDING];
-    int64_t lowest = ef_window_decided(r->window, !err);
+    int64_t lowest = ef_window_decided(r->window, !err, rows >= expected);
     if (err) {
         pause_fates(r);
         ef_relay_database_trouble(r, "could not write rows' fates", err);

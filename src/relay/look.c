@@ -32,10 +32,15 @@ void ef_relay_ask_waiting(struct ef_relay *r)
     ef_store_waiting(r->store);
 }
 
-static void retry_due(struct ef_relay *r)
+static void retry_due(struct ef_relay *r, const struct ef_waiting *waiting)
 {
+    ef_mono now = ef_clock_mono();
     ef_metric_add(r->m.wake_retry, 1);
-    ef_cursor_back(&r->cursor, r->waiting_first_id - 1);
+    if (waiting->due_more)
+        ef_cursor_back(&r->cursor, waiting->due[0] - 1);
+    else
+        for (int i = 0; i < waiting->due_count; i++)
+            ef_cursor_ask(&r->cursor, now, waiting->due[i]);
     r->fetch_now = true;
     ef_relay_pump_soon(r);
     /* what is read now is decided later, and asked after then; if nothing is read, look again */
@@ -80,7 +85,6 @@ void ef_relay_waiting(void *arg, const struct ef_waiting *waiting, const struct 
     }
     r->waiting_rows = waiting->waiting_rows;
     r->foreign_rows = waiting->foreign_rows;
-    r->waiting_first_id = waiting->first_id;
     if (r->waiting_again) {
         r->waiting_again = false;
         ef_relay_ask_waiting(r);
@@ -89,7 +93,7 @@ void ef_relay_waiting(void *arg, const struct ef_waiting *waiting, const struct 
     if (r->state == EF_RELAY_FOREIGN) {
         foreign_answer(r);
     } else if (waiting->next_retry_ms == 0) {
-        retry_due(r);
+        retry_due(r, waiting);
     } else if (waiting->next_retry_ms > 0) {
         ef_timer_start(&r->retry_timer, (waiting->next_retry_ms + 1) * EF_MS_US);
     } else if (waiting->foreign_rows > 0) {

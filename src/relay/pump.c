@@ -160,6 +160,8 @@ static void admit(struct ef_relay *r, struct ef_batch *batch, const struct ef_ro
 {
     struct ef_entry *e;
     ef_cursor_saw(&r->cursor, row->id);
+    if (row->held_back)
+        return;
     enum ef_admitted how = ef_window_admit(r->window, batch, row, now, &e);
     if (how == EF_ADMIT_KNOWN || how == EF_ADMIT_REFUSED)
         return;

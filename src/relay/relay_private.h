@@ -96,7 +96,7 @@ struct ef_relay {
     int fate_failures;
     struct ef_timer fate_timer;
     bool waiting_asked, waiting_again;
-    int64_t waiting_rows, foreign_rows, waiting_first_id;
+    int64_t waiting_rows, foreign_rows;
     int64_t waiting_asked_us, waiting_not_before_us;
     struct ef_timer retry_timer, probe_timer;
     bool releasing_topic;

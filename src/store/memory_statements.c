@@ -138,28 +138,36 @@ static bool same_aggregate(const struct ef_memory *db, const struct ef_row *a,
             ef_slice_eq(a->aggregate_type, b->aggregate_type));
 }
 
+enum show { SHOW_NOTHING, SHOW_THAT_IT_IS_THERE, SHOW_ALL };
+
 static bool is_due(const struct view *view, const struct ef_memory_row *row)
 {
-    if (row->tx)
-        return false;
     switch (row->row.status) {
     case EF_STATUS_PENDING:
-        break;
+        return true;
     case EF_STATUS_FAILED:
-        if (row->next_retry_us > view->now_us)
-            return false;
-        break;
+        return row->next_retry_us <= view->now_us;
     case EF_STATUS_PROCESSING:
-        if (row->claimed_us > view->now_us - view->db->settings.claim_timeout_ms * EF_MS_US)
-            return false;
-        break;
+        return row->claimed_us <= view->now_us - view->db->settings.claim_timeout_ms * EF_MS_US;
     default:
         return false;
     }
-    for (int i = 0; i < view->blocking_count && view->blocking[i]->row.id < row->row.id; i++)
-        if (same_aggregate(view->db, &view->blocking[i]->row, &row->row))
-            return false;
-    return true;
+}
+
+/* Rows behind one of status 3, and waiting rows that are not due, only tell that they are there. */
+static enum show shown(const struct view *view, const struct ef_memory_row *row)
+{
+    bool due = is_due(view, row), claimed = false;
+    if (row->tx || (!due && row->row.status != EF_STATUS_FAILED))
+        return SHOW_NOTHING;
+    for (int i = 0; i < view->blocking_count && view->blocking[i]->row.id < row->row.id; i++) {
+        if (!same_aggregate(view->db, &view->blocking[i]->row, &row->row))
+            continue;
+        if (view->blocking[i]->row.status == EF_STATUS_FAILED)
+            return SHOW_THAT_IT_IS_THERE;
+        claimed = true;
+    }
+    return claimed ? SHOW_NOTHING : due ? SHOW_ALL : SHOW_THAT_IT_IS_THERE;
 }
 
 static struct ef_slice into(struct ef_arena *arena, struct ef_slice slice)
@@ -187,11 +195,16 @@ static struct ef_batch *last_batch(struct ef_memory_read *read)
 
 /* Returns the payload's bytes as far as it was loaded. */
 static size_t add_row(const struct ef_memory *db, struct ef_memory_read *read,
-                      const struct ef_row *row)
+                      const struct ef_row *row, bool held_back)
 {
     struct ef_batch *batch = last_batch(read);
     struct ef_row *copy = &batch->rows[batch->count++];
     struct ef_arena *arena = &batch->arena;
+    read->fetched.rows++;
+    if (held_back) {
+        *copy = (struct ef_row){.id = row->id, .partition = -1, .held_back = true};
+        return ef_row_bytes(copy);
+    }
     *copy = *row;
     copy->message_id = into(arena, row->message_id);
     copy->aggregate_type = into(arena, row->aggregate_type);
@@ -207,7 +220,6 @@ static size_t add_row(const struct ef_memory *db, struct ef_memory_read *read,
     } else {
         copy->payload = into(arena, row->payload);
     }
-    read->fetched.rows++;
     return ef_row_bytes(copy);
 }
 
@@ -221,10 +233,11 @@ static void read_range(const struct view *view, int64_t first, int64_t last,
         const struct ef_memory_row *row = rows->items[i];
         if (row->row.id > last || *taken >= fetch->max_rows)
             return;
-        if (!is_due(view, row))
+        enum show show = shown(view, row);
+        if (show == SHOW_NOTHING)
             continue;
         ++*taken;
-        *bytes += (int64_t)add_row(view->db, ret, &row->row);
+        *bytes += (int64_t)add_row(view->db, ret, &row->row, show != SHOW_ALL);
         if (*bytes < fetch->max_bytes)
             continue;
         ret->full[ret->count - 1] = true;
@@ -393,17 +406,19 @@ bool ef_memory_release_topic(struct ef_memory *db, int64_t epoch, struct ef_slic
 void ef_memory_waiting(struct ef_memory *db, struct ef_waiting *ret)
 {
     int64_t now = ef_memory_now_us(db), earliest = INT64_MAX;
-    *ret = (struct ef_waiting){.next_retry_ms = -1, .first_id = INT64_MAX};
+    *ret = (struct ef_waiting){.next_retry_ms = -1};
     for (int i = 0; i < db->now.rows.count; i++) {
         const struct ef_memory_row *row = db->now.rows.items[i];
         if (!is_blocking(row))
             continue;
-        if (row->row.id < ret->first_id)
-            ret->first_id = row->row.id;
         if (row->row.status == EF_STATUS_FAILED) {
             ret->waiting_rows++;
             if (row->next_retry_us < earliest)
                 earliest = row->next_retry_us;
+            if (row->next_retry_us <= now && ret->due_count == EF_WAITING_DUE_MAX)
+                ret->due_more = true;
+            else if (row->next_retry_us <= now)
+                ret->due[ret->due_count++] = row->row.id;
         } else if (row->claimed_us > now - db->settings.claim_timeout_ms * EF_MS_US) {
             ret->foreign_rows++;
         }

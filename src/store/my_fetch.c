@@ -96,6 +96,7 @@ static void decode(const struct ef_my_store *s, struct ef_arena *arena, char **v
     row->trace_id = bytes_at(arena, values, lengths, C_TRACE_ID);
     row->partition = (int32_t)int_at(values, C_PARTITION, -1);
     row->status = (int16_t)int_at(values, C_STATUS, 0);
+    row->held_back = row->status < 0;
     row->attempts = (int32_t)int_at(values, C_ATTEMPTS, 0);
     row->payload_kind = kind_of(&s->layout);
 }
@@ -244,16 +245,16 @@ static void put_by_status(const struct ef_my_store *s, const struct ef_fetch *fe
                       i ? " UNION ALL " : "", id, l->table, l->status_index, s->sql.joined,
                       l->column[EF_COL_STATUS], unfinished[i]);
         put_after(s, fetch, b);
-        ef_buf_printf(b, "%s ORDER BY o.%s LIMIT %d)", s->sql.due, id, fetch->max_rows);
+        ef_buf_printf(b, "%s ORDER BY o.%s LIMIT %d)", s->sql.shown, id, fetch->max_rows);
     }
     ef_buf_printf(b,
-                  ") u STRAIGHT_JOIN %s o FORCE INDEX (%s) ON o.%s = u.k ORDER BY o.%s LIMIT %d;",
-                  l->table, l->id_index, id, id, fetch->max_rows);
+                  ") u STRAIGHT_JOIN %s o FORCE INDEX (%s) ON o.%s = u.k%s ORDER BY o.%s LIMIT %d;",
+                  l->table, l->id_index, id, s->sql.joined, id, fetch->max_rows);
 }
 
 static void put_order(const struct ef_my_store *s, const struct ef_fetch *fetch, struct ef_buf *b)
 {
-    ef_buf_printf(b, "%s ORDER BY o.%s LIMIT %d;", s->sql.due, s->layout.column[EF_COL_ID],
+    ef_buf_printf(b, "%s ORDER BY o.%s LIMIT %d;", s->sql.shown, s->layout.column[EF_COL_ID],
                   fetch->max_rows);
 }
 

@@ -29,8 +29,10 @@ static void got_waiting(void *arg, const struct ef_my_answer *a, const struct ef
     }
     struct ef_waiting waiting = {.next_retry_ms = ef_my_int(a, 0, 0, 0),
                                  .waiting_rows = ef_my_int(a, 0, 1, 0),
-                                 .foreign_rows = ef_my_int(a, 0, 2, 0),
-                                 .first_id = ef_my_int(a, 0, 3, INT64_MAX)};
+                                 .foreign_rows = ef_my_int(a, 0, 2, 0)};
+    for (int row = 1; row < a->rows && waiting.due_count < EF_WAITING_DUE_MAX; row++)
+        waiting.due[waiting.due_count++] = ef_my_int(a, row, 0, 0);
+    waiting.due_more = a->rows > 1 + EF_WAITING_DUE_MAX;
     if (waiting.waiting_rows == 0)
         waiting.next_retry_ms = -1;
     else if (waiting.next_retry_ms < 0)
@@ -42,13 +44,15 @@ void ef_my_waiting(struct ef_store *store)
 {
     struct ef_my_store *s = ef_my_store_of(store);
     const struct ef_my_layout *l = &s->layout;
-    const char *status = l->column[EF_COL_STATUS];
+    const char *status = l->column[EF_COL_STATUS], *id = l->column[EF_COL_ID];
+    const char *retry = l->column[EF_COL_NEXT_RETRY_AT];
     struct ef_buf sql;
     ef_buf_init(&sql, LOOK_SQL_MAX);
-    ef_buf_printf(&sql,
-                  "SELECT CEIL(TIMESTAMPDIFF(MICROSECOND, NOW(6), MIN(CASE WHEN o.%s = 3 THEN o.%s "
-                  "END)) / 1000), COUNT(CASE WHEN o.%s = 3 THEN 1 END), ",
-                  status, l->column[EF_COL_NEXT_RETRY_AT], status);
+    ef_buf_printf(
+        &sql,
+        "(SELECT CEIL(TIMESTAMPDIFF(MICROSECOND, NOW(6), MIN(CASE WHEN o.%s = 3 THEN o.%s "
+        "END)) / 1000), COUNT(CASE WHEN o.%s = 3 THEN 1 END), ",
+        status, retry, status);
     if (l->has[EF_COL_CLAIMED_AT])
         ef_buf_printf(&sql,
                       "COUNT(CASE WHEN o.%s = 1 AND o.%s > %s - INTERVAL %" PRId64
@@ -57,9 +61,14 @@ void ef_my_waiting(struct ef_store *store)
                       s->outbox->claim_timeout_ms * 1000);
     else
         ef_buf_puts(&sql, "0");
-    ef_buf_printf(&sql, ", MIN(o.%s) FROM %s o", l->column[EF_COL_ID], l->table);
+    ef_buf_printf(&sql, " FROM %s o", l->table);
     put_by_status(l, &sql);
-    ef_buf_printf(&sql, " WHERE o.%s IN (1,3)", status);
+    ef_buf_printf(&sql, " WHERE o.%s IN (1,3)) UNION ALL (SELECT o.%s, NULL, NULL FROM %s o",
+                  status, id, l->table);
+    put_by_status(l, &sql);
+    ef_buf_printf(&sql,
+                  " WHERE o.%s = 3 AND (o.%s IS NULL OR o.%s <= NOW(6)) ORDER BY o.%s LIMIT %d)",
+                  status, retry, retry, id, EF_WAITING_DUE_MAX + 1);
     ef_my_conn_submit(&s->settle, ef_my_request_new(&sql, got_waiting, s));
 }
 

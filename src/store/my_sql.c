@@ -168,15 +168,16 @@ void ef_my_sql_text(const struct ef_my_store *s, enum ef_column col, struct ef_b
  * binary form that may be smaller than its text, at most some fourfold (a number of three bytes
  * with its comma): only what could be too large is printed to be measured.
  */
-static void put_payload(const struct ef_my_store *s, struct ef_buf *b)
+static void put_payload(const struct ef_my_store *s, const char *held, struct ef_buf *b)
 {
     const char *p = s->layout.column[EF_COL_PAYLOAD];
     long long max = (long long)s->outbox->max_payload_bytes;
     bool binary = strcmp(s->layout.type[EF_COL_PAYLOAD], "json") == 0;
-    ef_buf_puts(b, "CASE WHEN ");
+    ef_buf_printf(b, "CASE WHEN %s THEN NULL WHEN ", held);
     if (binary)
         ef_buf_printf(b, "JSON_STORAGE_SIZE(o.%s) <= %lld OR ", p, max / 16);
-    ef_buf_printf(b, "LENGTH(o.%s) <= %lld THEN o.%s END, CASE WHEN ", p, max, p);
+    ef_buf_printf(b, "LENGTH(o.%s) <= %lld THEN o.%s END, CASE WHEN %s THEN NULL WHEN ", p, max, p,
+                  held);
     if (binary)
         ef_buf_printf(b, "JSON_STORAGE_SIZE(o.%s) > %lld AND ", p, max / 16);
     ef_buf_printf(b, "LENGTH(o.%s) > %lld THEN LENGTH(o.%s) END", p, max, p);
@@ -220,13 +221,34 @@ static void put_headers(const struct ef_my_store *s, struct ef_buf *b)
     ef_buf_printf(b, "LEFT(o.%s, %d)", s->layout.column[EF_COL_HEADERS], MAX + 1);
 }
 
+static bool has_order(const struct ef_my_store *s)
+{
+    return s->layout.has[EF_COL_AGGREGATE_ID] || s->outbox->columns[EF_COL_AGGREGATE_ID].value;
+}
+
+/* The row is behind one of status 3 of its aggregate, or is one itself and not due. */
+static char *held_back(const struct ef_my_store *s)
+{
+    const struct ef_my_layout *l = &s->layout;
+    struct ef_buf b;
+    ef_buf_init(&b, PIECE_MAX);
+    ef_buf_puts(&b, "(");
+    if (has_order(s))
+        ef_buf_printf(&b, "h.waits < o.%s OR ", l->column[EF_COL_ID]);
+    ef_buf_printf(&b, "(o.%s = 3 AND o.%s > NOW(6)))", l->column[EF_COL_STATUS],
+                  l->column[EF_COL_NEXT_RETRY_AT]);
+    return finish(&b);
+}
+
 /* id, created_at, message_id, aggregate_type, aggregate_id, topic, key, payload,
- * payload's size, headers, trace_id, partition, status, attempts. */
+ * payload's size, headers, trace_id, partition, status, attempts. A row that is held back has no
+ * payload, size and headers, and -1 as its status. */
 static char *row_piece(const struct ef_my_store *s)
 {
     static const enum ef_column texts[] = {EF_COL_MESSAGE_ID, EF_COL_AGGREGATE_TYPE,
                                            EF_COL_AGGREGATE_ID, EF_COL_TOPIC, EF_COL_KEY};
     const struct ef_my_layout *l = &s->layout;
+    char *held = held_back(s);
     struct ef_buf b;
     ef_buf_init(&b, PIECE_MAX);
     ef_buf_printf(&b, "SELECT o.%s, CAST(", l->column[EF_COL_ID]);
@@ -237,22 +259,19 @@ static char *row_piece(const struct ef_my_store *s)
         ef_my_sql_text(s, texts[i], &b);
     }
     ef_buf_puts(&b, ", ");
-    put_payload(s, &b);
-    ef_buf_puts(&b, ", ");
+    put_payload(s, held, &b);
+    ef_buf_printf(&b, ", CASE WHEN %s THEN NULL ELSE ", held);
     put_headers(s, &b);
-    ef_buf_puts(&b, ", ");
+    ef_buf_puts(&b, " END, ");
     ef_my_sql_text(s, EF_COL_TRACE_ID, &b);
     if (l->has[EF_COL_PARTITION])
         ef_buf_printf(&b, ", o.%s", l->column[EF_COL_PARTITION]);
     else
         ef_buf_puts(&b, ", NULL");
-    ef_buf_printf(&b, ", o.%s, o.%s", l->column[EF_COL_STATUS], l->column[EF_COL_ATTEMPTS]);
+    ef_buf_printf(&b, ", CASE WHEN %s THEN -1 ELSE o.%s END, o.%s", held, l->column[EF_COL_STATUS],
+                  l->column[EF_COL_ATTEMPTS]);
+    free(held);
     return finish(&b);
-}
-
-static bool has_order(const struct ef_my_store *s)
-{
-    return s->layout.has[EF_COL_AGGREGATE_ID] || s->outbox->columns[EF_COL_AGGREGATE_ID].value;
 }
 
 static bool by_type(const struct ef_my_store *s)
@@ -299,8 +318,11 @@ static char *held_piece(const struct ef_my_store *s)
     if (has_order(s)) {
         ef_buf_puts(&b, "WITH h AS (SELECT CAST(");
         put_aggregate(s, &b, "e");
-        ef_buf_printf(&b, " AS BINARY(32)) AS a, MIN(e.%s) AS first FROM %s e",
-                      l->column[EF_COL_ID], l->table);
+        ef_buf_printf(&b,
+                      " AS BINARY(32)) AS a, MIN(e.%s) AS first,"
+                      " MIN(CASE WHEN e.%s = 3 THEN e.%s END) AS waits FROM %s e",
+                      l->column[EF_COL_ID], l->column[EF_COL_STATUS], l->column[EF_COL_ID],
+                      l->table);
         put_index(&b, l->status_index);
         ef_buf_printf(&b, " WHERE e.%s IN (1,3) GROUP BY 1) ", l->column[EF_COL_STATUS]);
     }
@@ -333,14 +355,15 @@ static char *waiting_piece(const struct ef_my_store *s)
     return finish(&b);
 }
 
-static char *due_piece(const struct ef_my_store *s)
+/* Not claimed by another kind of relay, or so long ago that it is taken for dead; nor behind such a
+ * row, unless one of status 3 is before it too: then it is shown as held back. */
+static char *shown_piece(const struct ef_my_store *s)
 {
     const struct ef_my_layout *l = &s->layout;
-    const char *status = l->column[EF_COL_STATUS], *retry = l->column[EF_COL_NEXT_RETRY_AT];
+    const char *status = l->column[EF_COL_STATUS], *id = l->column[EF_COL_ID];
     struct ef_buf b;
     ef_buf_init(&b, PIECE_MAX);
-    ef_buf_printf(&b, " AND (o.%s = 0 OR (o.%s = 3 AND (o.%s IS NULL OR o.%s <= NOW(6)))", status,
-                  status, retry, retry);
+    ef_buf_printf(&b, " AND (o.%s IN (0,3)", status);
     if (l->has[EF_COL_CLAIMED_AT])
         ef_buf_printf(&b,
                       " OR (o.%s = 1 AND (o.%s IS NULL OR o.%s <= %s - INTERVAL %" PRId64
@@ -349,7 +372,7 @@ static char *due_piece(const struct ef_my_store *s)
                       ef_my_sql_now(s, EF_COL_CLAIMED_AT), s->outbox->claim_timeout_ms * 1000);
     ef_buf_puts(&b, ")");
     if (has_order(s))
-        ef_buf_printf(&b, " AND (h.first IS NULL OR h.first >= o.%s)", l->column[EF_COL_ID]);
+        ef_buf_printf(&b, " AND (h.first IS NULL OR h.first >= o.%s OR h.waits < o.%s)", id, id);
     return finish(&b);
 }
 
@@ -362,7 +385,7 @@ void ef_my_sql_build(struct ef_my_store *s)
     s->sql.held = held_piece(s);
     s->sql.row = row_piece(s);
     s->sql.joined = joined_piece(s);
-    s->sql.due = due_piece(s);
+    s->sql.shown = shown_piece(s);
 }
 
 void ef_my_sql_free(struct ef_my_sql *sql)
@@ -372,6 +395,6 @@ void ef_my_sql_free(struct ef_my_sql *sql)
     free(sql->held);
     free(sql->row);
     free(sql->joined);
-    free(sql->due);
+    free(sql->shown);
     *sql = (struct ef_my_sql){0};
 }

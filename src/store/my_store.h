@@ -42,7 +42,7 @@ struct ef_my_sql {
     char *held;    /* WITH h AS (...): the first waiting row of each aggregate */
     char *row;     /* SELECT ... : the columns that my_fetch.c decodes */
     char *joined;  /* FROM o LEFT JOIN h */
-    char *due;     /* AND ...: of row o */
+    char *shown;   /* AND ...: of row o */
 };
 
 struct ef_my_operate {

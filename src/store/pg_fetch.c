@@ -125,6 +125,7 @@ static void decode(const struct ef_pg_store *s, struct ef_arena *arena, const PG
     row->trace_id = bytes_at(arena, res, C_TRACE_ID);
     row->partition = PQgetisnull(res, 0, C_PARTITION) ? -1 : int4_at(res, C_PARTITION);
     row->status = int2_at(res, C_STATUS);
+    row->held_back = row->status < 0;
     row->attempts = PQgetisnull(res, 0, C_ATTEMPTS) ? 0 : int4_at(res, C_ATTEMPTS);
     row->payload_kind = strncmp(s->layout.payload_type, "json", 4) == 0 ? EF_PAYLOAD_JSON
                         : strcmp(s->layout.payload_type, "bytea") == 0  ? EF_PAYLOAD_BYTES

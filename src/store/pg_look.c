@@ -18,6 +18,22 @@ static int64_t number(const PGresult *res, int col)
     return PQgetisnull(res, 0, col) ? 0 : strtoll(PQgetvalue(res, 0, col), NULL, 10);
 }
 
+/* A bigint[] as text: {1,2,3}. One more than there is room for says that there are more. */
+static void take_due(struct ef_waiting *ret, const char *text)
+{
+    while (*text && *text != '}' && !ret->due_more) {
+        char *end;
+        int64_t id = strtoll(text + 1, &end, 10);
+        if (end == text + 1)
+            return;
+        if (ret->due_count == EF_WAITING_DUE_MAX)
+            ret->due_more = true;
+        else
+            ret->due[ret->due_count++] = id;
+        text = end;
+    }
+}
+
 static void got_waiting(void *arg, PGresult *res, const struct ef_error *err)
 {
     struct ef_pg_store *s = arg;
@@ -27,8 +43,8 @@ static void got_waiting(void *arg, PGresult *res, const struct ef_error *err)
     }
     struct ef_waiting waiting = {.next_retry_ms = number(res, 0),
                                  .waiting_rows = number(res, 1),
-                                 .foreign_rows = number(res, 2),
-                                 .first_id = PQgetisnull(res, 0, 3) ? INT64_MAX : number(res, 3)};
+                                 .foreign_rows = number(res, 2)};
+    take_due(&waiting, PQgetvalue(res, 0, 3));
     if (waiting.waiting_rows > 0 && waiting.next_retry_ms < 0)
         waiting.next_retry_ms = 0;
     ef_store_did_waiting(&s->store, &waiting, NULL);

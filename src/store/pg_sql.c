@@ -73,17 +73,17 @@ static bool is_json(const struct ef_pg_store *s)
  * is stored, cheap but compressed (at most 255:1, lz4's bound), so only values that could be too
  * large are measured.
  */
-static void put_payload(struct ef_buf *b, const struct ef_pg_store *s)
+static void put_payload(struct ef_buf *b, const struct ef_pg_store *s, const char *unless)
 {
     const char *p = s->layout.column[EF_COL_PAYLOAD];
     const char *cast = is_json(s) ? "::text" : "";
     long long max = (long long)s->outbox->max_payload_bytes;
     ef_buf_printf(
         b,
-        "CASE WHEN pg_column_size(o.%s) <= %lld OR octet_length(o.%s%s) <= %lld THEN o.%s END, "
-        "CASE WHEN pg_column_size(o.%s) > %lld AND octet_length(o.%s%s) > %lld"
+        "CASE %sWHEN pg_column_size(o.%s) <= %lld OR octet_length(o.%s%s) <= %lld THEN o.%s END, "
+        "CASE %sWHEN pg_column_size(o.%s) > %lld AND octet_length(o.%s%s) > %lld"
         " THEN octet_length(o.%s%s)::bigint END",
-        p, max / 256, p, cast, max, p, p, max / 256, p, cast, max, p, cast);
+        unless, p, max / 256, p, cast, max, p, unless, p, max / 256, p, cast, max, p, cast);
 }
 
 /* header_columns as a JSON object, in their order. */
@@ -125,8 +125,9 @@ static void put_headers(struct ef_buf *b, const struct ef_pg_store *s)
                   h, MAX / 256, h, MAX, h, MAX + 1, h);
 }
 
-/* The columns that pg_fetch.c decodes, in its order, after `meta`. */
-static void put_row(struct ef_buf *b, const struct ef_pg_store *s)
+/* The columns that pg_fetch.c decodes, in its order, after `meta`. held: an expression that says
+ * that the row is held back, which its status tells then, or NULL. */
+static void put_row(struct ef_buf *b, const struct ef_pg_store *s, const char *held)
 {
     const struct ef_pg_layout *l = &s->layout;
     ef_buf_printf(b, "NULL::text, o.%s::bigint, o.%s::timestamptz, ", l->column[EF_COL_ID],
@@ -142,17 +143,26 @@ static void put_row(struct ef_buf *b, const struct ef_pg_store *s)
         ef_pg_sql_text(b, s, texts[i]);
     }
     ef_buf_puts(b, ", ");
-    put_payload(b, s);
-    ef_buf_puts(b, ", ");
+    char *unless = held ? ef_xprintf("WHEN %s THEN NULL ", held) : ef_xstrdup("");
+    put_payload(b, s, unless);
+    free(unless);
+    if (held)
+        ef_buf_printf(b, ", CASE WHEN NOT (%s) IS TRUE THEN ", held);
+    else
+        ef_buf_puts(b, ", ");
     put_headers(b, s);
-    ef_buf_puts(b, ", ");
+    ef_buf_puts(b, held ? " END, " : ", ");
     ef_pg_sql_text(b, s, EF_COL_TRACE_ID);
     if (l->has[EF_COL_PARTITION])
         ef_buf_printf(b, ", o.%s::int", l->column[EF_COL_PARTITION]);
     else
         ef_buf_puts(b, ", NULL::int");
-    ef_buf_printf(b, ", o.%s::smallint, o.%s::int", l->column[EF_COL_STATUS],
-                  l->column[EF_COL_ATTEMPTS]);
+    if (held)
+        ef_buf_printf(b, ", CASE WHEN %s THEN -1 ELSE o.%s END::smallint", held,
+                      l->column[EF_COL_STATUS]);
+    else
+        ef_buf_printf(b, ", o.%s::smallint", l->column[EF_COL_STATUS]);
+    ef_buf_printf(b, ", o.%s::int", l->column[EF_COL_ATTEMPTS]);
 }
 
 void ef_pg_sql_same_aggregate(struct ef_buf *b, const struct ef_pg_store *s)
@@ -168,28 +178,79 @@ void ef_pg_sql_same_aggregate(struct ef_buf *b, const struct ef_pg_store *s)
                       l->column[EF_COL_AGGREGATE_TYPE]);
 }
 
-static void put_due(struct ef_buf *b, const struct ef_pg_store *s)
+/* Rows are held back only where there are aggregates. */
+static bool has_order(const struct ef_pg_store *s)
+{
+    return s->layout.has[EF_COL_AGGREGATE_ID] || s->outbox->columns[EF_COL_AGGREGATE_ID].value;
+}
+
+/* Not claimed by another kind of relay, or so long ago that it is taken for dead. */
+static void put_unclaimed(struct ef_buf *b, const struct ef_pg_store *s)
 {
     const struct ef_pg_layout *l = &s->layout;
     const char *status = l->column[EF_COL_STATUS];
-    /* the list lets the planner use a partial index on the unfinished rows */
-    ef_buf_printf(
-        b, "o.%s IN (0,1,3) AND (o.%s = 0 OR (o.%s = 3 AND (o.%s IS NULL OR o.%s <= now()))",
-        status, status, status, l->column[EF_COL_NEXT_RETRY_AT], l->column[EF_COL_NEXT_RETRY_AT]);
+    ef_buf_printf(b, "(o.%s <> 1", status);
     if (l->has[EF_COL_CLAIMED_AT])
-        ef_buf_printf(
-            b,
-            " OR (o.%s = 1 AND (o.%s IS NULL OR o.%s <= now() - %lld * interval '1 millisecond'))",
-            status, l->column[EF_COL_CLAIMED_AT], l->column[EF_COL_CLAIMED_AT],
-            (long long)s->outbox->claim_timeout_ms);
+        ef_buf_printf(b, " OR o.%s IS NULL OR o.%s <= now() - %lld * interval '1 millisecond'",
+                      l->column[EF_COL_CLAIMED_AT], l->column[EF_COL_CLAIMED_AT],
+                      (long long)s->outbox->claim_timeout_ms);
     ef_buf_puts(b, ")");
-    if (!l->has[EF_COL_AGGREGATE_ID] && !s->outbox->columns[EF_COL_AGGREGATE_ID].value)
-        return;
-    ef_buf_printf(b, " AND (NOT (SELECT w.some FROM w) OR NOT EXISTS (SELECT 1 FROM %s e WHERE ",
-                  l->table);
-    ef_pg_sql_same_aggregate(b, s);
-    ef_buf_printf(b, " AND e.%s < o.%s AND e.%s IN (1,3)))", l->column[EF_COL_ID],
-                  l->column[EF_COL_ID], status);
+}
+
+/* While no row of the table waits: the pending ones. The list lets the planner use a partial index
+ * on the unfinished rows. */
+static void put_pending(struct ef_buf *b, const struct ef_pg_store *s, const char *range)
+{
+    const struct ef_pg_layout *l = &s->layout;
+    ef_buf_puts(b, "SELECT ");
+    put_row(b, s, NULL);
+    ef_buf_printf(b,
+                  " FROM %s o WHERE EXISTS (SELECT 1 FROM l) AND NOT (SELECT w.some FROM w)"
+                  " AND %s AND o.%s IN (0,1,3) AND o.%s = 0",
+                  l->table, range, l->column[EF_COL_STATUS], l->column[EF_COL_STATUS]);
+}
+
+/*
+ * While rows wait: a row behind one of status 3 of its aggregate, or of status 3 itself and not
+ * due, only tells that it is there; one behind a row of status 1 is not shown. The lateral's LIMIT
+ * keeps the planner from asking what is before a row once for each column.
+ */
+static void put_beside_waiting(struct ef_buf *b, const struct ef_pg_store *s, const char *range)
+{
+    const struct ef_pg_layout *l = &s->layout;
+    const char *status = l->column[EF_COL_STATUS], *id = l->column[EF_COL_ID];
+    struct ef_buf held;
+    ef_buf_init(&held, EF_PG_SQL_MAX);
+    ef_buf_printf(&held, "(%so.%s = 3 AND o.%s > now())", has_order(s) ? "p.status = 3 OR " : "",
+                  status, l->column[EF_COL_NEXT_RETRY_AT]);
+    ef_buf_puts(b, "SELECT ");
+    put_row(b, s, held.data);
+    ef_buf_done(&held);
+    ef_buf_printf(b, " FROM %s o", l->table);
+    if (has_order(s)) {
+        ef_buf_printf(b, " LEFT JOIN LATERAL (SELECT e.%s AS status FROM %s e WHERE ", status,
+                      l->table);
+        ef_pg_sql_same_aggregate(b, s);
+        ef_buf_printf(b, " AND e.%s < o.%s AND e.%s IN (1,3) LIMIT 1) p ON true", id, id, status);
+    }
+    ef_buf_printf(b,
+                  " WHERE EXISTS (SELECT 1 FROM l) AND (SELECT w.some FROM w) AND %s"
+                  " AND o.%s IN (0,1,3) AND ",
+                  range, status);
+    put_unclaimed(b, s);
+    if (has_order(s))
+        ef_buf_puts(b, " AND p.status IS DISTINCT FROM 1");
+}
+
+/* Both, of which one gives nothing. */
+static void put_part(struct ef_buf *b, const struct ef_pg_store *s, const char *range, int limit)
+{
+    const char *id = s->layout.column[EF_COL_ID];
+    ef_buf_puts(b, "(");
+    put_pending(b, s, range);
+    ef_buf_printf(b, " ORDER BY o.%s LIMIT $%d::int) UNION ALL (", id, limit);
+    put_beside_waiting(b, s, range);
+    ef_buf_printf(b, " ORDER BY o.%s LIMIT $%d::int)", id, limit);
 }
 
 /* $4, $5 gap runs (fetch_gaps only); then after, limit, want max id, want foreign */
@@ -220,24 +281,18 @@ static char *fetch_sql(const struct ef_pg_store *s, bool gaps)
         " NULL::%s, NULL::bigint, NULL::text, NULL::text, NULL::int, NULL::smallint, NULL::int",
         l->table_oid, after + 3, l->table, l->column[EF_COL_STATUS], after + 2, id, l->table,
         l->message_id_is_uuid ? "uuid" : "text", l->payload_type);
+    char range[EF_PG_IDENT_MAX + 32];
     if (gaps) {
         /* a run at a time by the index: as a join the planner would read all unfinished rows */
+        snprintf(range, sizeof(range), "o.%s BETWEEN g.a AND g.b", id);
         ef_buf_puts(&b, " UNION ALL (SELECT q.* FROM unnest($4::bigint[], $5::bigint[]) AS g(a, b)"
-                        " CROSS JOIN LATERAL (SELECT ");
-        put_row(&b, s);
-        ef_buf_printf(&b,
-                      " FROM %s o WHERE EXISTS (SELECT 1 FROM l) AND o.%s BETWEEN g.a AND g.b AND ",
-                      l->table, id);
-        put_due(&b, s);
-        ef_buf_printf(&b, " ORDER BY o.%s LIMIT $%d::int) q ORDER BY 2 LIMIT $%d::int)", id,
-                      after + 1, after + 1);
+                        " CROSS JOIN LATERAL (");
+        put_part(&b, s, range, after + 1);
+        ef_buf_printf(&b, ") q ORDER BY 2 LIMIT $%d::int)", after + 1);
     }
-    ef_buf_puts(&b, " UNION ALL (SELECT ");
-    put_row(&b, s);
-    ef_buf_printf(&b, " FROM %s o WHERE EXISTS (SELECT 1 FROM l) AND o.%s > $%d::bigint AND ",
-                  l->table, id, after);
-    put_due(&b, s);
-    ef_buf_printf(&b, " ORDER BY o.%s LIMIT $%d::int)", id, after + 1);
+    snprintf(range, sizeof(range), "o.%s > $%d::bigint", id, after);
+    ef_buf_puts(&b, " UNION ALL ");
+    put_part(&b, s, range, after + 1);
     return ef_pg_sql_finish(&b);
 }
 
@@ -363,8 +418,14 @@ static char *waiting_sql(const struct ef_pg_store *s)
             (long long)s->outbox->claim_timeout_ms);
     else
         ef_buf_puts(&b, "0::bigint");
-    ef_buf_printf(&b, ", min(o.%s)::bigint FROM %s o WHERE o.%s IN (1,3)", l->column[EF_COL_ID],
-                  l->table, l->column[EF_COL_STATUS]);
+    /* cut here: a LIMIT would tempt the planner to look for them along the ids */
+    ef_buf_printf(&b,
+                  ", (array_agg(o.%s::bigint ORDER BY o.%s) FILTER (WHERE o.%s = 3 AND"
+                  " (o.%s IS NULL OR o.%s <= clock_timestamp())))[1:%d]"
+                  " FROM %s o WHERE o.%s IN (1,3)",
+                  l->column[EF_COL_ID], l->column[EF_COL_ID], l->column[EF_COL_STATUS],
+                  l->column[EF_COL_NEXT_RETRY_AT], l->column[EF_COL_NEXT_RETRY_AT],
+                  EF_WAITING_DUE_MAX + 1, l->table, l->column[EF_COL_STATUS]);
     return ef_pg_sql_finish(&b);
 }
 

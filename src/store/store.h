@@ -117,11 +117,15 @@ struct ef_store_info { /* what `check` found */
     char warnings[1024]; /* one sentence a line; "" if none */
 };
 
+enum { EF_WAITING_DUE_MAX = 500 };
+
 struct ef_waiting {
     int64_t next_retry_ms; /* until the earliest next_retry_at of a status-3 row; -1: none waits */
     int64_t waiting_rows;
-    int64_t first_id;     /* lowest id of a waiting or foreign row; INT64_MAX: none */
-    int64_t foreign_rows; /* status 1, claimed less than claim_timeout ago */
+    int64_t foreign_rows;            /* status 1, claimed less than claim_timeout ago */
+    int64_t due[EF_WAITING_DUE_MAX]; /* status-3 rows that are due: the lowest ids, ascending */
+    int due_count;
+    bool due_more; /* there are others beyond these */
 };
 
 struct ef_lag {

@@ -24,6 +24,7 @@ enum {
     SIM_TYPES = 2,       /* of aggregates */
     SIM_TOPICS = 3,
     SIM_RELAYS = 5,
+    SIM_DUE_MAX = 6, /* named by a look: few, so that there are more of them now and then */
 };
 
 enum sim_row_kind {
@@ -99,6 +100,7 @@ struct sim_seen { /* a row as a snapshot showed it */
     int uid;
     int8_t status;
     int16_t attempts;
+    bool held_back; /* only that it is there */
 };
 
 struct sim_stmt {

@@ -141,13 +141,14 @@ static bool due(const struct sim_row *row, int64_t now)
     }
 }
 
-static void see(struct sim_stmt *q, const struct sim_row *row)
+static void see(struct sim_stmt *q, const struct sim_row *row, bool held_back)
 {
     if (q->seen_count == q->seen_size) {
         q->seen_size = q->seen_size ? q->seen_size * 2 : 64;
         q->seen = ef_xrealloc(q->seen, (size_t)q->seen_size * sizeof(*q->seen));
     }
-    q->seen[q->seen_count++] = (struct sim_seen){row->uid, row->s.status, row->s.attempts};
+    q->seen[q->seen_count++] =
+        (struct sim_seen){row->uid, row->s.status, row->s.attempts, held_back};
 }
 
 static uint64_t oldest_open(void)
@@ -159,11 +160,33 @@ static uint64_t oldest_open(void)
     return xmin;
 }
 
+enum show { SHOW_NOTHING, SHOW_THAT_IT_IS_THERE, SHOW_ALL };
+
+/* What stands before a row in its aggregate, of status 1 and of status 3. */
+struct before {
+    bool claimed, waiting;
+};
+
+/* Of rows before it the statement looks at any one: which, is not for us to say. */
+static enum show shown(const struct sim_row *row, struct before before, int64_t now)
+{
+    bool any = (row->id + db.commits) % 2 == 0;
+    if (row->s.status == EF_STATUS_PROCESSING && !due(row, now))
+        return SHOW_NOTHING;
+    if (before.waiting && (!before.claimed || any))
+        return SHOW_THAT_IT_IS_THERE;
+    if (before.claimed)
+        return SHOW_NOTHING;
+    if (due(row, now))
+        return SHOW_ALL;
+    return row->s.status == EF_STATUS_FAILED ? SHOW_THAT_IT_IS_THERE : SHOW_NOTHING;
+}
+
 /* Both parts in one pass over the snapshot; gap runs ascend as ids do. */
 static void read_rows(struct sim_stmt *q, int64_t now)
 {
     const struct ef_fetch *f = &q->fetch;
-    bool blocked[SIM_LANES] = {false};
+    struct before before[SIM_LANES] = {0};
     int run = 0, gap_rows = 0, rows = 0;
     for (int i = 0; i < db.index_count; i++) {
         const struct sim_row *row = &db.rows[db.index[i]];
@@ -172,21 +195,22 @@ static void read_rows(struct sim_stmt *q, int64_t now)
         q->fetched.max_id = row->id;
         if (f->want_foreign && row->s.status == EF_STATUS_PROCESSING)
             q->fetched.foreign = true;
-        bool ordered = row->lane != SIM_LANES - 1;
-        bool held = ordered && blocked[row->lane];
-        if (ordered && blocks(row))
-            blocked[row->lane] = true;
-        if (held || !due(row, now))
+        enum show show = shown(row, before[row->lane], now);
+        if (row->lane != SIM_LANES - 1) {
+            before[row->lane].claimed |= row->s.status == EF_STATUS_PROCESSING;
+            before[row->lane].waiting |= row->s.status == EF_STATUS_FAILED;
+        }
+        if (show == SHOW_NOTHING)
             continue;
         while (run < f->gap_count && f->gaps[run].last < row->id)
             run++;
         if (row->id > f->after) {
             if (rows < f->max_rows && gap_rows < f->max_rows) {
-                see(q, row);
+                see(q, row, show != SHOW_ALL);
                 rows++;
             }
         } else if (run < f->gap_count && f->gaps[run].first <= row->id && gap_rows < f->max_rows) {
-            see(q, row);
+            see(q, row, show != SHOW_ALL);
             gap_rows++;
         }
     }
@@ -425,17 +449,19 @@ static void holds(struct sim_stmt *q)
 static void waiting(struct sim_stmt *q)
 {
     int64_t now = sim_db_now_us(), earliest = INT64_MAX;
-    q->waiting = (struct ef_waiting){.next_retry_ms = -1, .first_id = INT64_MAX};
+    q->waiting = (struct ef_waiting){.next_retry_ms = -1};
     for (int i = 0; i < db.index_count; i++) {
         const struct sim_row *row = &db.rows[db.index[i]];
         if (!row->s.there || !blocks(row))
             continue;
-        if (q->waiting.first_id == INT64_MAX)
-            q->waiting.first_id = row->id;
         if (row->s.status == EF_STATUS_FAILED) {
             q->waiting.waiting_rows++;
             if (row->s.next_retry_us < earliest)
                 earliest = row->s.next_retry_us;
+            if (due(row, now) && q->waiting.due_count == SIM_DUE_MAX)
+                q->waiting.due_more = true;
+            else if (due(row, now))
+                q->waiting.due[q->waiting.due_count++] = row->id;
         } else if (!due(row, now)) {
             q->waiting.foreign_rows++;
         }

@@ -51,7 +51,10 @@ static void fill(const struct sim_store *s, struct ef_batch *batch, const struct
                            .partition = row->partition,
                            .status = seen->status,
                            .attempts = seen->attempts,
-                           .payload_kind = EF_PAYLOAD_TEXT};
+                           .payload_kind = EF_PAYLOAD_TEXT,
+                           .held_back = seen->held_back};
+    if (seen->held_back)
+        return;
     if (row->kind == SIM_ROW_LARGE)
         out->payload_bytes = INT64_C(1) << 30;
     else

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT
-/* Which rows a read leaves out: those not due, and those behind a waiting row of their aggregate.
- */
+/* Which rows a read only tells of: waiting ones that are not due, and those behind a waiting row of
+ * their aggregate; and which it leaves out: those of another relay, and those behind them. */
 #include "unit/store_relay.h"
 
 #include <stdio.h>
@@ -21,10 +21,13 @@ START_TEST(a_waiting_row_holds_its_aggregate_back)
     fixture->set_status(world, 3, EF_STATUS_FAILED, 60000);
     fetch(r, 0);
     SHOWS(r, 1, 2, 4, 6); /* what lies before it goes on, and every other aggregate */
+    HOLDS_BACK(r, 3, 5);
     fetch(r, 4);
     SHOWS(r, 6); /* also where the waiting row is not part of the read */
+    HOLDS_BACK(r, 5);
     fetch_more(r, 6, &(struct ef_run){5, 5}, 1, 10);
     SHOWS(r);
+    HOLDS_BACK(r, 5);
 }
 END_TEST
 
@@ -34,10 +37,12 @@ START_TEST(a_row_that_is_due_still_holds_back_the_others)
     fixture->set_status(world, 1, EF_STATUS_FAILED, -1000);
     fetch(r, 0);
     SHOWS(r, 1, 2, 4, 6);
+    HOLDS_BACK(r, 3, 5);
     ck_assert_int_eq(r->seen[0]->status, EF_STATUS_FAILED);
     fixture->set_status(world, 3, EF_STATUS_FAILED, -1000); /* of two, only the first */
     fetch(r, 0);
     SHOWS(r, 1, 2, 4, 6);
+    HOLDS_BACK(r, 3, 5);
 }
 END_TEST
 
@@ -52,6 +57,7 @@ START_TEST(a_row_becomes_due_by_the_databases_clock)
     } while (r->seen[0]->id != 2);
     ck_assert_int_ge(ef_clock_mono().us - began.us, 200000);
     SHOWS(r, 2, 3, 4, 5);
+    HOLDS_BACK(r, 6);
 }
 END_TEST
 
@@ -63,10 +69,17 @@ START_TEST(rows_of_another_relay)
     fixture->set_status(world, 1, EF_STATUS_PROCESSING, -1000);
     fetch(r, 0);
     SHOWS(r, 2, 4, 6); /* it may still be working on 1 */
+    HOLDS_BACK(r);
     fixture->set_status(world, 1, EF_STATUS_PROCESSING, -6000);
     fetch(r, 0);
     SHOWS(r, 1, 2, 4, 6); /* given up; those behind follow when it is settled */
+    HOLDS_BACK(r);
     ck_assert_int_eq(r->seen[0]->status, EF_STATUS_PROCESSING);
+    fixture->set_status(world, 1, EF_STATUS_FAILED, 60000);
+    fixture->set_status(world, 4, EF_STATUS_PROCESSING, -1000);
+    fetch(r, 0);
+    SHOWS(r, 2, 6);
+    HOLDS_BACK(r, 1, 3, 5);
 }
 END_TEST
 
@@ -102,6 +115,7 @@ START_TEST(done_and_dead_rows_hold_nothing_back)
     SHOWS(r, 3, 4, 5, 6);
     fetch_more(r, 6, &(struct ef_run){1, 2}, 1, 10);
     SHOWS(r);
+    HOLDS_BACK(r);
 }
 END_TEST
 
@@ -116,6 +130,7 @@ START_TEST(rows_without_an_aggregate_have_no_order)
     fixture->set_status(world, 1, EF_STATUS_FAILED, 60000);
     fetch(r, 0);
     SHOWS(r, 2, 3);
+    HOLDS_BACK(r, 1);
     ck_assert_ptr_null(r->seen[0]->aggregate_id.p);
 }
 END_TEST
@@ -133,6 +148,7 @@ START_TEST(aggregates_are_compared_by_their_bytes)
     fixture->set_status(world, 6, EF_STATUS_FAILED, 60000);
     fetch(r, 0);
     SHOWS(r, 2, 3, 5, 8, 9, 11);
+    HOLDS_BACK(r, 1, 4, 6, 7, 10, 12);
 }
 END_TEST
 
@@ -157,29 +173,40 @@ static struct relay *two_types(enum ef_order_by order_by)
 
 START_TEST(types_share_their_ids_order)
 {
-    SHOWS(two_types(EF_ORDER_AGGREGATE_ID));
+    struct relay *r = two_types(EF_ORDER_AGGREGATE_ID);
+    SHOWS(r);
+    HOLDS_BACK(r, 1, 2, 3, 4);
 }
 END_TEST
 
 START_TEST(types_have_orders_of_their_own)
 {
-    SHOWS(two_types(EF_ORDER_AGGREGATE_TYPE_AND_ID), 2, 4);
+    struct relay *r = two_types(EF_ORDER_AGGREGATE_TYPE_AND_ID);
+    SHOWS(r, 2, 4);
+    HOLDS_BACK(r, 1, 3);
 }
 END_TEST
 
-START_TEST(a_blocked_aggregate_does_not_fill_the_read)
+START_TEST(a_blocked_aggregate_is_passed_in_steps)
 {
     struct relay *r = start_owner();
     void *tx = fixture->begin(world);
     struct ef_row row = plain_row("blocked");
-    for (int i = 0; i < 500; i++)
+    for (int i = 0; i < 50; i++)
         fixture->insert(world, tx, &row);
     row = plain_row("free");
     fixture->insert(world, tx, &row);
     fixture->commit(world, tx);
     fixture->set_status(world, 1, EF_STATUS_FAILED, 60000);
-    fetch_more(r, 0, NULL, 0, 10);
-    SHOWS(r, 501);
+    fetch_more(r, 0, NULL, 0, 20); /* no read goes through all of them: they may be millions */
+    SHOWS(r);
+    ck_assert_int_eq(r->held_count, 20);
+    ck_assert(r->fetched.full);
+    ck_assert_int_eq(r->held[19]->id, 20);
+    fetch_more(r, 40, NULL, 0, 20);
+    SHOWS(r, 51);
+    ck_assert_int_eq(r->held_count, 10);
+    ck_assert(!r->fetched.full);
 }
 END_TEST
 
@@ -257,7 +284,7 @@ START_TEST(waiting_rows_are_counted)
     ck_assert_int_eq(r->waiting.waiting_rows, 0);
     ck_assert_int_eq(r->waiting.foreign_rows, 0);
     ck_assert_int_eq(r->waiting.next_retry_ms, -1);
-    ck_assert_int_eq(r->waiting.first_id, INT64_MAX);
+    ck_assert_int_eq(r->waiting.due_count, 0);
     fixture->set_status(world, 4, EF_STATUS_FAILED, 50000);
     fixture->set_status(world, 5, EF_STATUS_FAILED, 30000);
     fixture->set_status(world, 6, EF_STATUS_DEAD, 0);
@@ -266,7 +293,7 @@ START_TEST(waiting_rows_are_counted)
     ck_assert_int_eq(r->waiting.foreign_rows, 0);
     ck_assert_int_gt(r->waiting.next_retry_ms, 5000);
     ck_assert_int_le(r->waiting.next_retry_ms, 30000);
-    ck_assert_int_eq(r->waiting.first_id, 4);
+    ck_assert_int_eq(r->waiting.due_count, 0);
     fixture->set_status(world, 5, EF_STATUS_FAILED, -1000);
     fixture->set_status(world, 2, EF_STATUS_PROCESSING, -1000);
     fixture->set_status(world, 3, EF_STATUS_PROCESSING, -70000); /* no longer anybody's */
@@ -274,7 +301,34 @@ START_TEST(waiting_rows_are_counted)
     ck_assert_int_eq(r->waiting.waiting_rows, 2);
     ck_assert_int_eq(r->waiting.foreign_rows, 1);
     ck_assert_int_eq(r->waiting.next_retry_ms, 0);
-    ck_assert_int_eq(r->waiting.first_id, 2);
+    ck_assert_int_eq(r->waiting.due_count, 1);
+    ck_assert_int_eq(r->waiting.due[0], 5);
+}
+END_TEST
+
+START_TEST(due_rows_are_named_as_far_as_there_is_room)
+{
+    enum { ROWS = EF_WAITING_DUE_MAX + 3 };
+    struct relay *r = start_owner();
+    void *tx = fixture->begin(world);
+    struct ef_row row = plain_row("a");
+    for (int i = 0; i < ROWS; i++)
+        fixture->insert(world, tx, &row);
+    fixture->commit(world, tx);
+    for (int id = 2; id <= ROWS; id++)
+        fixture->set_status(world, id, EF_STATUS_FAILED, -1000);
+    ask_waiting(r);
+    ck_assert_int_eq(r->waiting.waiting_rows, ROWS - 1);
+    ck_assert_int_eq(r->waiting.due_count, EF_WAITING_DUE_MAX);
+    ck_assert(r->waiting.due_more);
+    for (int i = 0; i < EF_WAITING_DUE_MAX; i++)
+        ck_assert_int_eq(r->waiting.due[i], i + 2);
+    for (int id = 2; id <= 3; id++)
+        fixture->set_status(world, id, EF_STATUS_DONE, 0);
+    ask_waiting(r);
+    ck_assert_int_eq(r->waiting.due_count, EF_WAITING_DUE_MAX);
+    ck_assert(!r->waiting.due_more);
+    ck_assert_int_eq(r->waiting.due[EF_WAITING_DUE_MAX - 1], ROWS);
 }
 END_TEST
 
@@ -337,10 +391,11 @@ void add_hold_tests(Suite *suite)
     tcase_add_test(tc, aggregates_are_compared_by_their_bytes);
     tcase_add_test(tc, types_share_their_ids_order);
     tcase_add_test(tc, types_have_orders_of_their_own);
-    tcase_add_test(tc, a_blocked_aggregate_does_not_fill_the_read);
+    tcase_add_test(tc, a_blocked_aggregate_is_passed_in_steps);
     tcase_add_test(tc, release_one_then_all_of_a_topic);
     tcase_add_test(tc, release_of_every_topic);
     tcase_add_test(tc, waiting_rows_are_counted);
+    tcase_add_test(tc, due_rows_are_named_as_far_as_there_is_room);
     tcase_add_test(tc, lag);
     tcase_add_test(tc, dead_rows_are_counted);
     tcase_add_test(tc, an_empty_table_has_no_lag);

@@ -137,8 +137,12 @@ static void on_rows(void *arg, struct ef_batch *batch, bool paused)
     ck_assert_int_ge(batch->refs, 1);
     r->batches[r->chunk_count++] = batch;
     for (int i = 0; i < batch->count; i++) {
-        ck_assert_int_lt(r->seen_count, SEEN_ROWS_MAX);
-        r->seen[r->seen_count++] = &batch->rows[i];
+        const struct ef_row *row = &batch->rows[i];
+        ck_assert_int_lt(r->seen_count + r->held_count, SEEN_ROWS_MAX);
+        if (row->held_back)
+            r->held[r->held_count++] = row;
+        else
+            r->seen[r->seen_count++] = row;
     }
     r->paused = paused;
     heard();
@@ -150,7 +154,7 @@ static void on_fetched(void *arg, const struct ef_fetched *fetched, const struct
     ck_assert((fetched != NULL) == (err == NULL));
     if (fetched) {
         r->fetched = *fetched;
-        ck_assert_int_eq(fetched->rows, r->seen_count);
+        ck_assert_int_eq(fetched->rows, r->seen_count + r->held_count);
     }
     done(r, EF_VERB_FETCH, err);
 }
@@ -321,7 +325,7 @@ static void forget_rows(struct relay *r)
 {
     for (int i = 0; i < r->chunk_count; i++)
         ef_batch_unref(r->batches[i]);
-    r->chunk_count = r->seen_count = 0;
+    r->chunk_count = r->seen_count = r->held_count = 0;
     r->paused = false;
 }
 
@@ -420,15 +424,29 @@ int64_t decide(struct relay *r, const struct ef_decision *decisions, int count)
 
 /* --- looks --- */
 
-void shows(const struct relay *r, const int64_t *ids)
+static void are(const struct ef_row *const *rows, int row_count, const int64_t *ids)
 {
     int count = 0;
     while (ids[count])
         count++;
-    for (int i = 0; i < r->seen_count && i < count; i++)
-        ck_assert_msg(r->seen[i]->id == ids[i], "row %d is %lld, not %lld", i,
-                      (long long)r->seen[i]->id, (long long)ids[i]);
-    ck_assert_int_eq(r->seen_count, count);
+    for (int i = 0; i < row_count && i < count; i++)
+        ck_assert_msg(rows[i]->id == ids[i], "row %d is %lld, not %lld", i, (long long)rows[i]->id,
+                      (long long)ids[i]);
+    ck_assert_int_eq(row_count, count);
+}
+
+void shows(const struct relay *r, const int64_t *ids)
+{
+    are(r->seen, r->seen_count, ids);
+}
+
+void holds_back(const struct relay *r, const int64_t *ids)
+{
+    are(r->held, r->held_count, ids);
+    for (int i = 0; i < r->held_count; i++) {
+        ck_assert_ptr_null(r->held[i]->payload.p);
+        ck_assert_ptr_null(r->held[i]->headers.p);
+    }
 }
 
 int64_t created_of(const struct relay *r, int64_t id)

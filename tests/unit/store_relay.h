@@ -32,8 +32,8 @@ struct relay {
     struct ef_batch *batches[SEEN_CHUNKS_MAX];
     int chunk_count;
     bool paused;
-    const struct ef_row *seen[SEEN_ROWS_MAX];
-    int seen_count;
+    const struct ef_row *seen[SEEN_ROWS_MAX], *held[SEEN_ROWS_MAX]; /* the latter held back */
+    int seen_count, held_count;
 };
 
 /* The fixture of the running test, and its setup: deleting, by aggregate id, payloads up to 1000
@@ -74,6 +74,9 @@ int64_t decide(struct relay *r, const struct ef_decision *decisions, int count);
  */
 void shows(const struct relay *r, const int64_t *ids);
 #define SHOWS(r, ...) shows((r), (const int64_t[]){__VA_ARGS__ __VA_OPT__(, ) 0})
+/* The same of rows that were only said to be there. */
+void holds_back(const struct relay *r, const int64_t *ids);
+#define HOLDS_BACK(r, ...) holds_back((r), (const int64_t[]){__VA_ARGS__ __VA_OPT__(, ) 0})
 /* The run of these ids with the created_at bounds the last fetch showed for them. */
 struct ef_settle_run run_of(const struct relay *r, int64_t first, int64_t last);
 int64_t created_of(const struct relay *r, int64_t id);

@@ -285,9 +285,42 @@ START_TEST(the_barrier_waits_for_later_rows_in_flight_and_drops_unsent_ones)
     ck_assert_int_eq(ef_window_decide(w, taken, 4), 1);
     ck_assert_ptr_eq(taken[0], first);
     ck_assert_int_eq(ef_window_stats(w)->count[EF_ENTRY_HELD], 0);
-    ck_assert_int_eq(ef_window_decided(w, true), 1);
+    ck_assert_int_eq(ef_window_decided(w, true, true), INT64_MAX); /* the table holds 3 back */
     /* row 3 is as if it had never been read */
     put_as((struct spec){.id = 3, .aggregate = "a", .topic = "other"}, EF_ADMITTED);
+}
+END_TEST
+
+/* Row 2 of three gets this fate, and leaves with what is behind it. */
+static int64_t read_again_after(enum ef_entry_fate fate, bool all_there)
+{
+    struct ef_entry *taken[4];
+    put(2, "a");
+    put(3, "a");
+    stand_still(send_next(), fate);
+    ck_assert_int_eq(ef_window_decide(w, taken, 4), 1);
+    return ef_window_decided(w, true, all_there);
+}
+
+START_TEST(what_a_decision_lets_go_is_read_again)
+{
+    ck_assert_int_eq(read_again_after(EF_ENTRY_DEAD, true), 2);
+    ck_assert_int_eq(read_again_after(EF_ENTRY_DELIVERED_DURABLY, true), 2);
+    ck_assert_int_eq(read_again_after(EF_ENTRY_RETRY, true), INT64_MAX);
+    ck_assert_int_eq(read_again_after(EF_ENTRY_RETRY, false), 2); /* it may not be there any more */
+}
+END_TEST
+
+START_TEST(a_late_row_that_stood_behind_one_put_to_wait_is_read_again)
+{
+    struct ef_entry *taken[4];
+    put(5, "a");
+    put(6, "a");
+    struct ef_entry *failed = send_next();
+    put(3, "a");
+    stand_still(failed, EF_ENTRY_RETRY);
+    ck_assert_int_eq(ef_window_decide(w, taken, 4), 1);
+    ck_assert_int_eq(ef_window_decided(w, true, true), 3); /* 5 holds only higher ones back */
 }
 END_TEST
 
@@ -311,10 +344,10 @@ START_TEST(a_decision_not_written_is_taken_again)
     struct ef_entry *taken[4];
     stand_still((put(1, "a"), send_next()), EF_ENTRY_DEAD);
     ck_assert_int_eq(ef_window_decide(w, taken, 4), 1);
-    ef_window_decided(w, false);
+    ef_window_decided(w, false, true);
     ck_assert(ef_window_barrier_wanted(w));
     ck_assert_int_eq(ef_window_decide(w, taken, 4), 1);
-    ef_window_decided(w, true);
+    ef_window_decided(w, true, true);
     ck_assert_int_eq(ef_window_stats(w)->rows, 0);
 }
 END_TEST
@@ -466,9 +499,9 @@ START_TEST(a_closed_aggregate_is_open_again_once_it_is_empty)
     while (admit_spec((struct spec){.id = id, .aggregate = "a", .topic = id % 2 ? "t" : "other"},
                       &e) == EF_ADMITTED)
         id++;
-    stand_still(send_next(), EF_ENTRY_RETRY);
+    stand_still(send_next(), EF_ENTRY_DEAD);
     ck_assert_int_eq(ef_window_decide(w, taken, 1), 1);
-    ck_assert_int_eq(ef_window_decided(w, true), 1);
+    ck_assert_int_eq(ef_window_decided(w, true, true), 1);
     ck_assert_int_eq(admit_spec((struct spec){.id = 2, .aggregate = "a"}, &e), EF_ADMITTED);
 }
 END_TEST
@@ -630,7 +663,7 @@ static void random_barrier(struct ef_rng *rng)
     bool confirmed = ef_rng_below(rng, 4) > 0;
     for (int i = 0; i < n && confirmed; i++)
         model[taken[i]->id].state = 0;
-    ef_window_decided(w, confirmed);
+    ef_window_decided(w, confirmed, true);
 }
 
 static void random_settle(struct ef_rng *rng)
@@ -739,6 +772,8 @@ int main(void)
     tcase_add_test(examples, a_failed_row_stops_its_aggregate_and_nobody_else);
     tcase_add_test(examples, the_barrier_waits_for_later_rows_in_flight_and_drops_unsent_ones);
     tcase_add_test(examples, an_earlier_row_that_came_back_goes_before_the_decision_on_a_later_one);
+    tcase_add_test(examples, what_a_decision_lets_go_is_read_again);
+    tcase_add_test(examples, a_late_row_that_stood_behind_one_put_to_wait_is_read_again);
     tcase_add_test(examples, a_decision_not_written_is_taken_again);
     tcase_add_test(examples, a_row_that_waited_leaves_through_the_barrier);
     tcase_add_test(examples, a_message_that_must_be_alone_has_no_company);
