@@ -6,6 +6,8 @@
 #define LAG_EVERY_US      (10 * EF_S_US)
 #define MAINTAIN_EVERY_US (60 * EF_S_US)
 #define FOREIGN_EVERY_US  EF_S_US
+/* Someone may make a waiting row due by hand. */
+#define WAITING_EVERY_US (10 * EF_S_US)
 /* Looking for waiting rows reads all of them: it may take a twentieth of the time, but where
  * nothing is sent before it (state FOREIGN). */
 #define WAITING_PAUSE_FACTOR 20
@@ -95,7 +97,8 @@ void ef_relay_waiting(void *arg, const struct ef_waiting *waiting, const struct 
     } else if (waiting->next_retry_ms == 0) {
         retry_due(r, waiting);
     } else if (waiting->next_retry_ms > 0) {
-        ef_timer_start(&r->retry_timer, (waiting->next_retry_ms + 1) * EF_MS_US);
+        int64_t us = (waiting->next_retry_ms + 1) * EF_MS_US;
+        ef_timer_start(&r->retry_timer, us < WAITING_EVERY_US ? us : WAITING_EVERY_US);
     } else if (waiting->foreign_rows > 0) {
         ef_timer_start(&r->retry_timer, FOREIGN_EVERY_US); /* until their claim has timed out */
     }
