@@ -119,20 +119,36 @@ static void to_dead_letter(struct ef_relay *r, struct ef_entry *e, const struct 
     ef_relay_pump_soon(r); /* it may have failed while it was handed over: nobody else may come */
 }
 
+/* The broker takes the time of sending for wrong as well: it is this machine's clock, or the
+ * topic's bounds, and no fault of the row. */
+static const struct ef_error *blame_the_clock(const struct ef_error *err, struct ef_error *own)
+{
+    *own = *err;
+    own->class = EF_CLASS_DESTINATION;
+    ef_error_prefix(own,
+                    "this machine's clock is wrong, or the topic's message.timestamp bounds are");
+    return own;
+}
+
 void ef_relay_row_failed(struct ef_relay *r, struct ef_entry *e, const struct ef_error *err,
                          bool alone)
 {
+    struct ef_error own;
+    bool by_time = err->code && ef_kafka_error_row(err->code)->flags & EF_KAFKA_SEND_TIME;
     bool quota = strcmp(ef_kafka_error_kind(err->code), "quota") == 0;
     bool probe = e->probe;
     e->probe = false;
     ef_metric_add(r->m.kafka_errors[err->class], 1);
-    if (ef_kafka_error_row(err->code)->flags & EF_KAFKA_SEND_TIME && err->code && !e->send_time) {
+    if (by_time && (!e->send_time || !alone)) { /* a neighbour's time may be what is refused */
+        bool by_itself = e->send_time;
         e->send_time = true;
         if (probe)
             ef_destinations_again(&r->destinations, e->row->topic);
-        ef_window_returned(r->window, e, false);
+        ef_window_returned(r->window, e, by_itself);
         return;
     }
+    if (by_time)
+        err = blame_the_clock(err, &own);
     struct ef_retry retry = ef_policy_retry(r->outbox, e->row->topic);
     struct ef_verdict v = ef_policy_judge(&retry, err, e->attempts, alone, quota, &r->rng);
     if (probe && (v.fate == EF_FATE_ALONE || v.fate == EF_FATE_AGAIN))
