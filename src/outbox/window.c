@@ -418,10 +418,15 @@ static bool stands_alone(const struct ef_entry *e)
     return !e->lane || (e->lane->head == e && e->lane->in_flight == 0);
 }
 
+static bool needs_barrier(const struct ef_entry *e)
+{
+    return e->durable || e->fate != EF_ENTRY_DEAD;
+}
+
 bool ef_window_barrier_wanted(struct ef_window *w)
 {
     for (const struct ef_entry *e = w->lists[EF_ENTRY_FATED]; e; e = e->next)
-        if (stands_alone(e))
+        if (needs_barrier(e) && stands_alone(e))
             return true;
     return false;
 }
@@ -454,57 +459,71 @@ static void drop_behind(struct ef_window *w, const struct ef_entry *e)
     }
 }
 
-int ef_window_decide(struct ef_window *w, struct ef_entry **ret, int max)
+int ef_window_decide(struct ef_window *w, struct ef_entry **ret, int max, bool barrier)
 {
     int count = 0;
     struct ef_entry *next;
     for (struct ef_entry *e = w->lists[EF_ENTRY_FATED]; e && count < max; e = next) {
         next = e->next;
-        if (!stands_alone(e))
+        if (!stands_alone(e) || (needs_barrier(e) && !barrier))
             continue;
         set_state(w, e, EF_ENTRY_DECIDING);
         ret[count++] = e;
-        drop_behind(w, e);
+        if (needs_barrier(e))
+            drop_behind(w, e);
     }
     return count;
 }
 
-/* It has been written. Returns the lowest id to read again because of it. */
-static int64_t leave_decided(struct ef_window *w, struct ef_entry *e, bool holds_back)
+/*
+ * It has been written. A pending row that is dead holds nothing back: what is behind it goes on,
+ * unless the row was not found, and somebody else may have decided about it. A read that is open
+ * has passed what its lane has refused: the lane stays closed until the next one
+ * (ef_window_reopen). Returns the lowest id to read again because of it, INT64_MAX: none.
+ */
+static int64_t leave_decided(struct ef_window *w, struct ef_entry *e, bool all_there,
+                             bool read_open)
 {
-    int64_t lowest = holds_back ? INT64_MAX : e->id;
-    struct ef_lane *closed = e->lane && e->lane->closed ? e->lane : NULL;
+    struct ef_lane *lane = e->lane, *closed = lane && lane->closed ? lane : NULL;
+    bool goes_on = !needs_barrier(e) && all_there;
+    int64_t lowest = goes_on || (all_there && e->fate == EF_ENTRY_RETRY) ? INT64_MAX : e->id;
+    if (!goes_on)
+        drop_behind(w, e);
+    bool last = lane && lane->head == e && lane->tail == e;
     ef_lane_remove(&w->lanes, e);
-    if (closed && !closed->head) { /* what it has refused may come with the rows behind e */
+    if (goes_on && !last)
+        promote(w, lane);
+    if (closed && !goes_on &&
+        !closed->head) { /* what it has refused may come with what is behind */
         int64_t refused = ef_lane_open(&w->lanes, closed);
         if (refused < e->id)
             lowest = refused;
     }
-    DL_DELETE(w->lists[e->state], e);
-    w->stats.count[e->state]--;
     w->stats.rows--;
-    forget_id(w, e);
     drop_batch(w, e);
-    free_entry(w, e);
+    set_state(w, e, EF_ENTRY_SETTLED);
+    if (!read_open)
+        forget_settled(w, e);
     return lowest;
 }
 
-int64_t ef_window_decided(struct ef_window *w, bool confirmed, bool all_there)
+int64_t ef_window_decided(struct ef_window *w, bool confirmed, bool all_there, bool read_open)
 {
-    int64_t lowest = w->lowest_dropped;
-    if (!all_there && w->lowest_held_back < lowest)
-        lowest = w->lowest_held_back;
-    if (confirmed)
-        w->lowest_dropped = w->lowest_held_back = INT64_MAX;
+    int64_t lowest = INT64_MAX;
     while (w->lists[EF_ENTRY_DECIDING]) {
         struct ef_entry *e = w->lists[EF_ENTRY_DECIDING];
         if (!confirmed) {
             set_state(w, e, EF_ENTRY_FATED);
             continue;
         }
-        int64_t from = leave_decided(w, e, all_there && e->fate == EF_ENTRY_RETRY);
+        int64_t from = leave_decided(w, e, all_there, read_open);
         lowest = from < lowest ? from : lowest;
     }
+    lowest = w->lowest_dropped < lowest ? w->lowest_dropped : lowest;
+    if (!all_there && w->lowest_held_back < lowest)
+        lowest = w->lowest_held_back;
+    if (confirmed)
+        w->lowest_dropped = w->lowest_held_back = INT64_MAX;
     return lowest;
 }
 

@@ -7,10 +7,12 @@
  * they go to the same topic with the same key and partition; otherwise the later waits for the
  * earlier's acknowledgement. A row whose fate has to be written (failed, dead, or delivered after
  * it had waited in status 1 or 3) stands still in its lane, and everything behind it too, until the
- * decision is durable (the fate barrier); then the rows behind leave the window unsent, to be read
- * again. Of an aggregate whose rows wait in great number further ones are refused, so that others
- * have room; none is taken before the refused ones are read again. An id stays recognised until its
- * settle is confirmed and every read that was open then has ended.
+ * decision is durable. Where status 3 is entered or left that takes the fate barrier, and the rows
+ * behind leave the window unsent, to be read again; a pending row that becomes dead hides and shows
+ * no other row, so it needs none and those behind it go on. Of an aggregate whose rows wait in
+ * great number further ones are refused, so that others have room; none is taken before the refused
+ * ones are read again. An id stays recognised until its settle is confirmed and every read that was
+ * open then has ended.
  *
  * Owns its entries and lanes; an entry holds a reference to its row's batch until the row is
  * acknowledged. An entry in flight belongs to the publisher's report: after ef_window_clear it is
@@ -137,17 +139,20 @@ void ef_window_settled(struct ef_window *window, bool confirmed, bool read_open)
 void ef_window_read_ended(struct ef_window *window);
 
 /* --- the fate barrier --- */
-/* True if some decision may be taken: nothing before or behind it in its lane is in flight. */
+/* True if some decision that needs the barrier may be taken: nothing before or behind it in its
+ * lane is in flight. */
 bool ef_window_barrier_wanted(struct ef_window *window);
-/* These decisions (at most max) are DECIDING now. Rows behind them leave the window. */
-int ef_window_decide(struct ef_window *window, struct ef_entry **ret, int max);
+/* These decisions (at most max) are DECIDING now, those that need the barrier only behind it. Rows
+ * behind the latter leave the window. */
+int ef_window_decide(struct ef_window *window, struct ef_entry **ret, int max, bool barrier);
 /*
- * Written: the entries are gone. Not written: FATED again. Returns the lowest id to read again
- * from, INT64_MAX if none: what stands behind a row that is put to wait is held back by it in the
- * table, and read when that one leaves status 3. all_there: each decision has found its row, else
- * nothing may hold back what was behind it.
+ * Written: the entries are gone, or stay recognised as long as a read is open. Not written: FATED
+ * again. Returns the lowest id to read again from, INT64_MAX if none: what stands behind a row that
+ * is put to wait is held back by it in the table, and read when that one leaves status 3.
+ * all_there: each decision has found its row, else nothing may hold back what was behind it; a read
+ * that is open is to be given up then.
  */
-int64_t ef_window_decided(struct ef_window *window, bool confirmed, bool all_there);
+int64_t ef_window_decided(struct ef_window *window, bool confirmed, bool all_there, bool read_open);
 
 /* Rows not sent yet leave, to be read again later, but those of lanes with something in flight: ask
  * again when that has come back. Returns the lowest id among them, INT64_MAX if

@@ -303,6 +303,7 @@ static struct ef_decision decision_of(struct ef_relay *r, const struct ef_entry 
     return (struct ef_decision){.id = e->id,
                                 .created_us = e->created_us,
                                 .kind = kinds[e->fate],
+                                .pending = !e->durable,
                                 .attempts = e->attempts,
                                 .delay_ms = e->delay_ms,
                                 .error = last_error_of(r, e->error)};
@@ -312,28 +313,33 @@ void ef_relay_barrier_step(struct ef_relay *r)
 {
     struct ef_entry *entries[DECIDE_ROWS_MAX];
     struct ef_decision decisions[DECIDE_ROWS_MAX];
-    if (r->deciding || r->fetching || !may_write(r) || !ef_window_barrier_wanted(r->window))
+    if (r->deciding || !may_write(r))
         return;
-    int count = ef_window_decide(r->window, entries, DECIDE_ROWS_MAX);
+    bool barrier = !r->fetching && ef_window_barrier_wanted(r->window);
+    int count = ef_window_decide(r->window, entries, DECIDE_ROWS_MAX, barrier);
     if (count == 0)
         return;
     ef_arena_reset(&r->scratch);
     for (int i = 0; i < count; i++)
         decisions[i] = decision_of(r, entries[i]);
     r->deciding = true;
-    r->barriers++;
-    ef_metric_add(r->m.barriers, 1);
+    r->barrier = barrier;
+    r->barriers += barrier;
+    ef_metric_add(r->m.barriers, barrier);
     ef_store_decide(r->store, r->epoch, decisions, count);
 }
 
 void ef_relay_decided(void *arg, int64_t rows, const struct ef_error *err)
 {
     struct ef_relay *r = arg;
-    r->deciding = false;
+    bool barrier = r->barrier;
+    r->deciding = r->barrier = false;
     if (!ef_relay_is_owner(r))
         return;
     int64_t expected = ef_window_stats(r->window)->count[EF_ENTRY_DECIDING];
-    int64_t lowest = ef_window_decided(r->window, !err, rows >= expected);
+    int64_t lowest = ef_window_decided(r->window, !err, rows >= expected, r->fetching);
+    if (!err && rows < expected)
+        ef_relay_cancel_fetch(r); /* it may have passed what is to be read again */
     if (err) {
         pause_fates(r);
         ef_relay_database_trouble(r, "could not write rows' fates", err);
@@ -342,8 +348,10 @@ void ef_relay_decided(void *arg, int64_t rows, const struct ef_error *err)
         r->last_settle_us = ef_clock_mono().us;
         if (lowest != INT64_MAX)
             ef_cursor_back(&r->cursor, lowest - 1);
-        r->fetch_now = true;
-        ef_relay_ask_waiting(r);
+        if (barrier) {
+            r->fetch_now = true;
+            ef_relay_ask_waiting(r);
+        }
         if (rows < expected) /* somebody changed them, or we are not the owner any more: ask */
             ef_relay_renew_now(r);
     }

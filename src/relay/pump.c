@@ -111,7 +111,7 @@ static void try_fetch(struct ef_relay *r)
 {
     read_refused_again(r);
     if (r->fetching || !may_read(r) || !has_room(r) || ef_window_barrier_wanted(r->window) ||
-        r->deciding)
+        r->barrier)
         return;
     if (!r->fetch_now && ef_timer_active(&r->fetch_timer))
         return;
@@ -401,7 +401,7 @@ static void pump(void *arg)
     struct ef_relay *r = arg;
     if (!ef_relay_is_owner(r))
         return;
-    if (ef_window_barrier_wanted(r->window) && !r->deciding)
+    if (ef_window_barrier_wanted(r->window) && !r->barrier)
         ef_relay_cancel_fetch(r);
     ef_relay_commands_step(r);
     if (r->state == EF_RELAY_PAUSED || r->state == EF_RELAY_DRAINING)

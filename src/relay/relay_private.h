@@ -90,6 +90,7 @@ struct ef_relay {
 
     /* fates */
     bool settling, deciding;
+    bool barrier; /* what is being decided needs that no read is open */
     int64_t settle_began_us, settle_rows;
     int64_t settled_below;       /* rows below this id were settled last; see fate.c */
     int64_t fate_pause_until_us; /* after a failed settle or decision */

@@ -151,10 +151,18 @@ void ef_store_settle(struct ef_store *store, int64_t epoch, const struct ef_sett
     began(store);
 }
 
+static bool beside_a_fetch(const struct ef_decision *decisions, int count)
+{
+    for (int i = 0; i < count; i++)
+        if (decisions[i].kind != EF_DECIDE_DEAD || !decisions[i].pending)
+            return false;
+    return true;
+}
+
 void ef_store_decide(struct ef_store *store, int64_t epoch, const struct ef_decision *decisions,
                      int count)
 {
-    if (store->busy[EF_VERB_FETCH])
+    if (store->busy[EF_VERB_FETCH] && !beside_a_fetch(decisions, count))
         broken(store, EF_VERB_DECIDE, "started while a fetch is open (fate barrier)");
     begin(store, EF_VERB_DECIDE);
     store->ops->decide(store, epoch, decisions, count);

@@ -62,6 +62,7 @@ enum ef_decision_kind {
 struct ef_decision {
     int64_t id, created_us;
     enum ef_decision_kind kind;
+    bool pending;      /* DEAD: its status is PENDING, so that it hides and shows no other row */
     int attempts;      /* the new value, never an increment */
     int64_t delay_ms;  /* RETRY: next_retry_at = the database's clock plus this */
     const char *error; /* last_error; may be NULL */
@@ -189,7 +190,8 @@ void ef_store_fetch_continue(struct ef_store *store);
 void ef_store_fetch_cancel(struct ef_store *store);
 void ef_store_settle(struct ef_store *store, int64_t epoch, const struct ef_settle_run *runs,
                      int count);
-/* Durable. Only called while no fetch is open (the fate barrier). */
+/* Durable. While a fetch is open only for pending rows that become dead: the others need the fate
+ * barrier. */
 void ef_store_decide(struct ef_store *store, int64_t epoch, const struct ef_decision *decisions,
                      int count);
 /* next_retry_at = now for waiting rows of this topic (p NULL: of every topic): the first `limit` by

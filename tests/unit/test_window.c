@@ -282,10 +282,11 @@ START_TEST(the_barrier_waits_for_later_rows_in_flight_and_drops_unsent_ones)
     ck_assert(!ef_window_barrier_wanted(w));
     ef_window_delivered(w, second, now);
     ck_assert(ef_window_barrier_wanted(w));
-    ck_assert_int_eq(ef_window_decide(w, taken, 4), 1);
+    ck_assert_int_eq(ef_window_decide(w, taken, 4, true), 1);
     ck_assert_ptr_eq(taken[0], first);
     ck_assert_int_eq(ef_window_stats(w)->count[EF_ENTRY_HELD], 0);
-    ck_assert_int_eq(ef_window_decided(w, true, true), INT64_MAX); /* the table holds 3 back */
+    ck_assert_int_eq(ef_window_decided(w, true, true, false),
+                     INT64_MAX); /* the table holds 3 back */
     /* row 3 is as if it had never been read */
     put_as((struct spec){.id = 3, .aggregate = "a", .topic = "other"}, EF_ADMITTED);
 }
@@ -298,8 +299,8 @@ static int64_t read_again_after(enum ef_entry_fate fate, bool all_there)
     put(2, "a");
     put(3, "a");
     stand_still(send_next(), fate);
-    ck_assert_int_eq(ef_window_decide(w, taken, 4), 1);
-    return ef_window_decided(w, true, all_there);
+    ck_assert_int_eq(ef_window_decide(w, taken, 4, true), 1);
+    return ef_window_decided(w, true, all_there, false);
 }
 
 START_TEST(what_a_decision_lets_go_is_read_again)
@@ -319,8 +320,9 @@ START_TEST(a_late_row_that_stood_behind_one_put_to_wait_is_read_again)
     struct ef_entry *failed = send_next();
     put(3, "a");
     stand_still(failed, EF_ENTRY_RETRY);
-    ck_assert_int_eq(ef_window_decide(w, taken, 4), 1);
-    ck_assert_int_eq(ef_window_decided(w, true, true), 3); /* 5 holds only higher ones back */
+    ck_assert_int_eq(ef_window_decide(w, taken, 4, true), 1);
+    ck_assert_int_eq(ef_window_decided(w, true, true, false),
+                     3); /* 5 holds only higher ones back */
 }
 END_TEST
 
@@ -329,7 +331,7 @@ START_TEST(an_earlier_row_that_came_back_goes_before_the_decision_on_a_later_one
     put(1, "a");
     put(2, "a");
     struct ef_entry *first = send_next(), *second = send_next();
-    stand_still(second, EF_ENTRY_DEAD);
+    stand_still(second, EF_ENTRY_RETRY);
     ef_window_returned(w, first, false);
     ck_assert(!ef_window_barrier_wanted(w));
     ck_assert_ptr_eq(send_next(), first);
@@ -339,15 +341,59 @@ START_TEST(an_earlier_row_that_came_back_goes_before_the_decision_on_a_later_one
 }
 END_TEST
 
+START_TEST(a_pending_row_becomes_dead_beside_a_read)
+{
+    struct ef_entry *taken[4];
+    put(1, "a");
+    stand_still(send_next(), EF_ENTRY_DEAD);
+    put(2, "a");
+    ck_assert_ptr_null(ef_window_next(w));
+    ck_assert(!ef_window_barrier_wanted(w));
+    ck_assert_int_eq(ef_window_decide(w, taken, 4, false), 1);
+    ck_assert_ptr_null(ef_window_next(w)); /* not before it is written */
+    ck_assert_int_eq(ef_window_decided(w, true, true, true), INT64_MAX);
+    ck_assert_int_eq(send_next()->id, 2);
+    put_as((struct spec){.id = 1, .aggregate = "a"}, EF_ADMIT_KNOWN); /* the read is from before */
+    ef_window_read_ended(w);
+    put_as((struct spec){.id = 1, .aggregate = "a"}, EF_ADMITTED);
+}
+END_TEST
+
+START_TEST(a_row_that_waited_does_not_become_dead_beside_a_read)
+{
+    struct ef_entry *taken[4];
+    put_as((struct spec){.id = 1, .aggregate = "a", .status = EF_STATUS_FAILED}, EF_ADMITTED);
+    stand_still(send_next(), EF_ENTRY_DEAD);
+    ck_assert(ef_window_barrier_wanted(w));
+    ck_assert_int_eq(ef_window_decide(w, taken, 4, false), 0);
+    ck_assert_int_eq(ef_window_decide(w, taken, 4, true), 1);
+    ck_assert_int_eq(ef_window_decided(w, true, true, false), 1);
+}
+END_TEST
+
+START_TEST(nothing_goes_on_behind_a_dead_row_that_was_not_found)
+{
+    struct ef_entry *taken[4];
+    put(1, "a");
+    put(2, "a");
+    stand_still(send_next(), EF_ENTRY_DEAD);
+    ck_assert_int_eq(ef_window_decide(w, taken, 4, false), 1);
+    ck_assert_int_eq(ef_window_decided(w, true, false, true), 1); /* another owner may have it */
+    ck_assert_ptr_null(ef_window_next(w));
+    put(2, "a");
+    ck_assert_int_eq(send_next()->id, 2);
+}
+END_TEST
+
 START_TEST(a_decision_not_written_is_taken_again)
 {
     struct ef_entry *taken[4];
-    stand_still((put(1, "a"), send_next()), EF_ENTRY_DEAD);
-    ck_assert_int_eq(ef_window_decide(w, taken, 4), 1);
-    ef_window_decided(w, false, true);
+    stand_still((put(1, "a"), send_next()), EF_ENTRY_RETRY);
+    ck_assert_int_eq(ef_window_decide(w, taken, 4, true), 1);
+    ef_window_decided(w, false, true, false);
     ck_assert(ef_window_barrier_wanted(w));
-    ck_assert_int_eq(ef_window_decide(w, taken, 4), 1);
-    ef_window_decided(w, true, true);
+    ck_assert_int_eq(ef_window_decide(w, taken, 4, true), 1);
+    ef_window_decided(w, true, true, false);
     ck_assert_int_eq(ef_window_stats(w)->rows, 0);
 }
 END_TEST
@@ -363,7 +409,7 @@ START_TEST(a_row_that_waited_leaves_through_the_barrier)
     ck_assert_int_eq(ef_window_stats(w)->count[EF_ENTRY_DELIVERED], 0);
     ck_assert(!ef_window_barrier_wanted(w)); /* 2 is in flight */
     ef_window_delivered(w, ef_window_first(w, EF_ENTRY_IN_FLIGHT), now);
-    ck_assert_int_eq(ef_window_decide(w, taken, 4), 1);
+    ck_assert_int_eq(ef_window_decide(w, taken, 4, true), 1);
     ck_assert_int_eq(taken[0]->fate, EF_ENTRY_DELIVERED_DURABLY);
 }
 END_TEST
@@ -499,9 +545,9 @@ START_TEST(a_closed_aggregate_is_open_again_once_it_is_empty)
     while (admit_spec((struct spec){.id = id, .aggregate = "a", .topic = id % 2 ? "t" : "other"},
                       &e) == EF_ADMITTED)
         id++;
-    stand_still(send_next(), EF_ENTRY_DEAD);
-    ck_assert_int_eq(ef_window_decide(w, taken, 1), 1);
-    ck_assert_int_eq(ef_window_decided(w, true, true), 1);
+    stand_still(send_next(), EF_ENTRY_RETRY);
+    ck_assert_int_eq(ef_window_decide(w, taken, 1, true), 1);
+    ck_assert_int_eq(ef_window_decided(w, true, false, false), 1);
     ck_assert_int_eq(admit_spec((struct spec){.id = 2, .aggregate = "a"}, &e), EF_ADMITTED);
 }
 END_TEST
@@ -646,24 +692,28 @@ static void random_report(struct ef_rng *rng)
 }
 
 /* A row decided as dead, or waiting in the table, or dropped with it, is out of the window. */
-static void random_barrier(struct ef_rng *rng)
+static void random_decisions(struct ef_rng *rng)
 {
     struct ef_entry *taken[8];
-    if (!ef_window_barrier_wanted(w))
-        return;
-    int n = ef_window_decide(w, taken, 8);
-    ck_assert_int_gt(n, 0);
-    for (int i = 0; i < n; i++)
+    bool wanted = ef_window_barrier_wanted(w), barrier = wanted && ef_rng_below(rng, 2);
+    int n = ef_window_decide(w, taken, 8, barrier);
+    ck_assert(!barrier || n > 0);
+    for (int i = 0; i < n; i++) {
+        ck_assert(barrier || taken[i]->fate == EF_ENTRY_DEAD);
+        if (taken[i]->fate == EF_ENTRY_DEAD)
+            continue; /* those behind it stay */
         for (int64_t id = 1; id < next_id; id++)
             if (model[id].lane == model[taken[i]->id].lane && id != taken[i]->id) {
                 ck_assert_int_ne(model[id].state, 2);
                 if (model[id].state == 1)
                     model[id].state = 0;
             }
+    }
     bool confirmed = ef_rng_below(rng, 4) > 0;
     for (int i = 0; i < n && confirmed; i++)
         model[taken[i]->id].state = 0;
-    ef_window_decided(w, confirmed, true);
+    ef_window_decided(w, confirmed, true, !barrier && ef_rng_below(rng, 2));
+    ef_window_read_ended(w);
 }
 
 static void random_settle(struct ef_rng *rng)
@@ -712,7 +762,7 @@ static void run_dry(struct ef_rng *rng)
             model[e->id].state = 3;
             ef_window_delivered(w, e, now);
         }
-        random_barrier(rng);
+        random_decisions(rng);
         random_settle(rng);
     }
     ck_assert_int_eq(ef_window_stats(w)->rows, 0);
@@ -737,7 +787,7 @@ START_TEST(random_schedules_keep_the_order)
         } else if (dice < 10)
             random_report(&rng);
         else if (dice == 10)
-            random_barrier(&rng);
+            random_decisions(&rng);
         else
             random_settle(&rng);
         if (step % 64 == 0)
@@ -777,6 +827,11 @@ int main(void)
     tcase_add_test(examples, a_decision_not_written_is_taken_again);
     tcase_add_test(examples, a_row_that_waited_leaves_through_the_barrier);
     tcase_add_test(examples, a_message_that_must_be_alone_has_no_company);
+    tcase_add_test(
+        examples, a_row_that_has_to_go_alone_waits_for_those_before_it_and_holds_back_those_behind);
+    tcase_add_test(examples, a_pending_row_becomes_dead_beside_a_read);
+    tcase_add_test(examples, a_row_that_waited_does_not_become_dead_beside_a_read);
+    tcase_add_test(examples, nothing_goes_on_behind_a_dead_row_that_was_not_found);
     tcase_add_test(examples, a_pause_keeps_rows_before_others_in_flight);
     tcase_add_test(examples, runs_do_not_span_two_lives_of_the_table);
     tcase_add_test(examples, orphans_are_counted_until_released);
