@@ -52,12 +52,13 @@ bool ef_instance_start(struct ef_producer *p, struct instance *in, struct ef_err
                                      .queue_bytes = in->aside ? 0 : p->params.queue_bytes,
                                      .message_max_bytes = p->params.message_max_bytes,
                                      .linger_us = LINGER_US,
-                                     .statistics_ms = in->aside ? 0 : STATISTICS_MS,
-                                     .aside = in->aside};
+                                     .statistics_ms = in->aside || in->alone ? 0 : STATISTICS_MS,
+                                     .aside = in->aside,
+                                     .alone = in->alone};
     rd_kafka_conf_t *conf;
     char text[512];
     in->producer = p;
-    if (!in->aside && p->recreations == 0 && !ef_broker_poll_in_place())
+    if (in == &p->main && p->recreations == 0 && !ef_broker_poll_in_place())
         ef_warn("librdkafka's polling is not ours to slow down: it may use a core by itself");
     if (!in->aside && p->recreations == 0 && !ef_clock_wait_in_place())
         ef_warn("librdkafka waits by the wall clock: after that one jumps a restart may be needed");
@@ -122,11 +123,16 @@ void ef_producer_warm_soon(struct ef_producer *p)
     ef_timer_start(&p->warm, p->warm_delay_us);
 }
 
-void ef_producer_ask_metadata(struct ef_producer *p, struct ef_topic *topic)
+static void ask(rd_kafka_t *rk, rd_kafka_topic_t *rkt)
 {
     const struct rd_kafka_metadata *metadata;
-    if (rd_kafka_metadata(p->main.rk, 0, topic->rkt, &metadata, 0) == RD_KAFKA_RESP_ERR_NO_ERROR)
+    if (rd_kafka_metadata(rk, 0, rkt, &metadata, 0) == RD_KAFKA_RESP_ERR_NO_ERROR)
         rd_kafka_metadata_destroy(metadata);
+}
+
+void ef_producer_ask_metadata(struct ef_producer *p, struct ef_topic *topic)
+{
+    ask(p->main.rk, topic->rkt);
 }
 
 void ef_producer_warm(struct ef_producer *p)
@@ -136,6 +142,10 @@ void ef_producer_warm(struct ef_producer *p)
     if (p->state != INSTANCE_UP)
         return;
     HASH_ITER (hh, p->topics, topic, next) {
+        if (topic->alone_in_flight > 0 && !topic->alone_answers) {
+            any = true;
+            ask(p->alone.rk, topic->alone_rkt);
+        }
         if (topic->count > 0 || topic->in_flight == 0 || atomic_load(&topic->seen_count) > 0)
             continue;
         any = true;
@@ -149,10 +159,26 @@ void ef_producer_warm(struct ef_producer *p)
 
 /* --- replacing --- */
 
-static void purge(struct ef_producer *p)
+/* Other partitions' requests are answered while one was refused: who waits for that repeats less.
+ */
+#define ANSWER_US (500 * EF_MS_US)
+
+void ef_producer_purge(struct ef_producer *p)
 {
-    rd_kafka_purge(p->main.rk, RD_KAFKA_PURGE_F_QUEUE | RD_KAFKA_PURGE_F_INFLIGHT |
-                                   RD_KAFKA_PURGE_F_NON_BLOCKING);
+    bool all = ef_clock_mono().us - p->reset_began_us > ANSWER_US;
+    int flags = RD_KAFKA_PURGE_F_QUEUE | RD_KAFKA_PURGE_F_NON_BLOCKING |
+                (all ? RD_KAFKA_PURGE_F_INFLIGHT : 0);
+    rd_kafka_purge(p->main.rk, flags);
+    if (p->alone.rk)
+        rd_kafka_purge(p->alone.rk, flags);
+}
+
+bool ef_producer_want_alone(struct ef_producer *p, struct ef_error *err)
+{
+    if (p->alone.rk || ef_instance_start(p, &p->alone, err))
+        return true;
+    ef_err("could not make a Kafka producer for messages that go alone; trying again", EF_ERR(err));
+    return ef_error_set(err, EF_CLASS_BUSY, "no producer for messages that go alone");
 }
 
 void ef_producer_begin_reset(struct ef_producer *p, const char *reason)
@@ -174,7 +200,7 @@ void ef_producer_begin_reset(struct ef_producer *p, const char *reason)
     struct ef_topic *topic, *next;
     HASH_ITER (hh, p->topics, topic, next)
         ef_topic_return_held(p, topic);
-    purge(p);
+    ef_producer_purge(p);
     ef_timer_start(&p->tick, 10 * EF_MS_US);
 }
 
@@ -185,9 +211,12 @@ static void new_instance(struct ef_producer *p)
     HASH_ITER (hh, p->topics, topic, next) {
         if (topic->rkt) /* a second try finds none */
             rd_kafka_topic_destroy(topic->rkt);
-        topic->rkt = NULL;
+        if (topic->alone_rkt)
+            rd_kafka_topic_destroy(topic->alone_rkt);
+        topic->rkt = topic->alone_rkt = NULL;
     }
     ef_instance_stop(&p->main, false);
+    ef_instance_stop(&p->alone, false);
     p->retries_told = p->timeouts_told = 0;
     if (!ef_instance_start(p, &p->main, &err)) {
         /* e.g. a certificate file that has gone: try again */
@@ -233,6 +262,33 @@ void ef_producer_replace_aside(struct ef_producer *p)
 
 /* --- events --- */
 
+/* A topic that does not answer is what failed, not the instance. */
+static void fill_report(const struct ef_pmsg *m, const rd_kafka_message_t *rkm,
+                        struct ef_error *err)
+{
+    /* rd_kafka_message_errstr would give the message's own payload here: never into a log */
+    ef_kafka_error_fill(err, rkm->err, NULL);
+    if (m->topic->stuck && err->class == EF_CLASS_FATAL)
+        ef_error_set(err, EF_CLASS_DESTINATION,
+                     "topic \"%s\" does not take messages: no answer for too long", m->topic->name);
+}
+
+/* Whatever became of it: no other message has anything to do with it. */
+static void report_alone(struct ef_producer *p, struct ef_pmsg *m, const rd_kafka_message_t *rkm)
+{
+    struct ef_error err;
+    p->in_flight--;
+    if (rkm->err)
+        fill_report(m, rkm, &err);
+    else
+        ef_producer_acked(p);
+    ef_topic_reported_alone(p, m, rkm->err ? &err : NULL);
+    if (rkm->err && p->state == INSTANCE_RESETTING)
+        ef_producer_report_later(p, m, &err);
+    else
+        ef_producer_report(p, m, rkm->err ? &err : NULL);
+}
+
 static void report_one(struct instance *in, const rd_kafka_message_t *rkm)
 {
     struct ef_producer *p = in->producer;
@@ -245,6 +301,10 @@ static void report_one(struct instance *in, const rd_kafka_message_t *rkm)
         ef_producer_report(p, m, rkm->err ? &err : NULL);
         return;
     }
+    if (in->alone) {
+        report_alone(p, m, rkm);
+        return;
+    }
     p->in_flight--;
     if (!rkm->err) {
         ef_producer_acked(p);
@@ -252,11 +312,7 @@ static void report_one(struct instance *in, const rd_kafka_message_t *rkm)
         ef_producer_report(p, m, NULL);
         return;
     }
-    /* rd_kafka_message_errstr would give the message's own payload here: never into a log */
-    ef_kafka_error_fill(&err, rkm->err, NULL);
-    if (m->topic->stuck && err.class == EF_CLASS_FATAL)
-        ef_error_set(&err, EF_CLASS_DESTINATION,
-                     "topic \"%s\" does not take messages: no answer for too long", m->topic->name);
+    fill_report(m, rkm, &err);
     ef_topic_reported(p, m, rkm->partition, false);
     /* whatever failed, later messages of its partition may be on their way: only a new instance is
      * sure */

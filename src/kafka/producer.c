@@ -142,7 +142,7 @@ static void look_for_stuck_topics(struct ef_producer *p, int64_t now)
     if (p->state != INSTANCE_UP || p->outage)
         return;
     HASH_ITER (hh, p->topics, topic, next) {
-        if (topic->in_flight == 0)
+        if (topic->in_flight + topic->alone_in_flight == 0)
             continue;
         int64_t waited = now - topic->progress_us;
         bool others_go = p->last_ack_us > topic->progress_us + 5 * EF_S_US;
@@ -162,13 +162,15 @@ static void on_tick(void *arg)
     look_for_stuck_topics(p, now);
     ef_producer_replace_aside(p);
     if (p->state == INSTANCE_RESETTING && p->main.rk)
-        rd_kafka_purge(p->main.rk, RD_KAFKA_PURGE_F_QUEUE | RD_KAFKA_PURGE_F_INFLIGHT |
-                                       RD_KAFKA_PURGE_F_NON_BLOCKING);
+        ef_producer_purge(p);
     /* should a wake-up have been lost: look at the queues as if one had come */
     static const uint64_t one = 1;
     ssize_t written = write(p->main.eventfd, &one, sizeof(one));
     (void)written;
     written = write(p->aside.eventfd, &one, sizeof(one));
+    (void)written;
+    if (p->alone.rk)
+        written = write(p->alone.eventfd, &one, sizeof(one));
     (void)written;
     ef_timer_start(&p->tick, p->state == INSTANCE_RESETTING ? 50 * EF_MS_US : EF_S_US);
 }
@@ -205,6 +207,14 @@ static rd_kafka_headers_t *make_headers(const struct ef_message *msg)
     return headers;
 }
 
+static size_t bytes_of(const struct ef_message *msg)
+{
+    size_t bytes = msg->key.len + msg->value.len;
+    for (int i = 0; i < msg->header_count; i++)
+        bytes += msg->headers[i].name.len + msg->headers[i].value.len;
+    return bytes;
+}
+
 static struct ef_pmsg *make_pmsg(struct ef_producer *p, struct user *u,
                                  const struct ef_message *msg, void *opaque)
 {
@@ -219,6 +229,7 @@ static struct ef_pmsg *make_pmsg(struct ef_producer *p, struct user *u,
                           .value = msg->value,
                           .headers = make_headers(msg),
                           .timestamp_ms = msg->timestamp_ms,
+                          .bytes = bytes_of(msg),
                           .partition = msg->partition,
                           .explicit_partition = msg->partition >= 0,
                           .seq = ++p->seq};
@@ -233,9 +244,13 @@ static enum ef_produced produce(struct ef_publisher_user *user, const struct ef_
     struct user *u = (struct user *)user;
     if (p->state != INSTANCE_UP)
         return EF_PRODUCED_FULL;
+    struct ef_topic *topic = ef_topic_get(p, msg->topic);
+    if (!alone &&
+        ef_topic_suspects(topic, bytes_of(msg), !msg->key.p, ef_loop_time(p->loop)->mono.us))
+        return EF_PRODUCED_ALONE;
     struct ef_pmsg *m = make_pmsg(p, u, msg, opaque);
     m->alone = alone;
-    m->topic = ef_topic_get(p, msg->topic);
+    m->topic = topic;
     if (ef_topic_dispatch(p, m, err))
         return EF_PRODUCED_QUEUED;
     u->under_way--;
@@ -310,6 +325,7 @@ struct ef_producer *ef_producer_new(const struct ef_producer_params *params, str
         p->bootstrap = ef_xstrdup(ef_embedded_bootstrap(params->embedded));
     p->brokers_up = -1;
     p->aside.aside = true;
+    p->alone.alone = true;
     ef_deferred_init(&p->report_later, p->loop, "kafka", give_reports, p);
     ef_timer_init(&p->tick, p->loop, "kafka", on_tick, p);
     ef_timer_init(&p->retry_new, p->loop, "kafka", retry_new, p);
@@ -356,6 +372,8 @@ void ef_producer_free(struct ef_producer *p)
         ef_topic_return_held(p, topic);
         if (topic->rkt)
             rd_kafka_topic_destroy(topic->rkt);
+        if (topic->alone_rkt)
+            rd_kafka_topic_destroy(topic->alone_rkt);
     }
     ef_timer_stop(&p->tick);
     ef_timer_stop(&p->retry_new);
@@ -363,10 +381,15 @@ void ef_producer_free(struct ef_producer *p)
     ef_deferred_cancel(&p->report_later);
     if (p->main.rk)
         rd_kafka_purge(p->main.rk, RD_KAFKA_PURGE_F_QUEUE | RD_KAFKA_PURGE_F_INFLIGHT);
+    if (p->alone.rk)
+        rd_kafka_purge(p->alone.rk, RD_KAFKA_PURGE_F_QUEUE | RD_KAFKA_PURGE_F_INFLIGHT);
     ef_instance_stop(&p->main, true);
+    ef_instance_stop(&p->alone, true);
     ef_instance_stop(&p->aside, true);
     close(p->main.eventfd);
     close(p->aside.eventfd);
+    if (p->alone.eventfd > 0)
+        close(p->alone.eventfd);
     HASH_ITER (hh, p->topics, topic, next)
         ef_topic_free(p, topic);
     release_all(p);

@@ -20,6 +20,7 @@ struct ef_pmsg {                 /* a message under way */
     struct ef_slice key, value;  /* borrowed until the report */
     rd_kafka_headers_t *headers; /* owned until librdkafka takes them */
     int64_t timestamp_ms;
+    size_t bytes;      /* key, value and headers */
     int32_t partition; /* where it goes; -1: by key, not yet known */
     bool explicit_partition, alone, sent, aside;
     uint64_t seq;           /* order of produce() */
@@ -27,15 +28,26 @@ struct ef_pmsg {                 /* a message under way */
 };
 
 struct ef_partition {
-    bool warm;   /* the broker has acknowledged a message of this instance */
-    bool lonely; /* a message that must be alone is in flight */
+    bool warm; /* the broker has acknowledged a message of this instance */
     int in_flight;
     struct ef_pmsg *held; /* in order */
 };
 
+/* Messages that look like one that was refused go alone: in a batch they would take it, and the
+ * instance, with them. Only what the broker says of each decides about it. */
+struct suspicion {
+    size_t bytes;     /* so large, or larger; 0: none is suspect by its size */
+    bool keyless;     /* without a key */
+    int64_t until_us; /* monotonic */
+};
+
 struct ef_topic {
     char *name;
-    rd_kafka_topic_t *rkt; /* of the current instance */
+    rd_kafka_topic_t *rkt;       /* of the current instance */
+    rd_kafka_topic_t *alone_rkt; /* of the one for messages that go alone; NULL: not wanted yet */
+    int alone_in_flight;
+    bool alone_answers; /* a report of a message that went alone has come */
+    struct suspicion suspicion;
     atomic_int seen_count; /* partitions by the library's last word (set by its threads) */
     int count;             /* partitions we count with; 0: not known yet */
     struct ef_partition *partitions;
@@ -65,7 +77,7 @@ struct instance {
     rd_kafka_queue_t *queue;
     int eventfd;
     struct ef_io io;
-    bool aside;
+    bool aside, alone;
     struct ef_producer *producer;
 };
 
@@ -75,6 +87,7 @@ struct ef_producer {
     struct ef_producer_params params;
     char *bootstrap;
     struct instance main, aside;
+    struct instance alone; /* made when first wanted, given up with the main one */
     enum instance_state state;
     struct ef_topic *topics;
     struct ef_topic *last_topic; /* the one asked for last */
@@ -102,6 +115,11 @@ struct ef_producer {
 /* instance.c */
 bool ef_instance_start(struct ef_producer *p, struct instance *in, struct ef_error *err);
 void ef_instance_stop(struct instance *in, bool wait);
+/* False: not now, err says why (BUSY). */
+bool ef_producer_want_alone(struct ef_producer *p, struct ef_error *err);
+/* What is queued comes back as failed; also what is in flight, once it has had time to be
+ * answered. */
+void ef_producer_purge(struct ef_producer *p);
 void ef_producer_begin_reset(struct ef_producer *p, const char *reason);
 void ef_producer_continue_reset(struct ef_producer *p);
 void ef_producer_replace_aside(struct ef_producer *p);
@@ -120,11 +138,18 @@ void ef_producer_warm(struct ef_producer *p);
 /* Make the library ask the brokers about this topic; does not wait. */
 void ef_producer_ask_metadata(struct ef_producer *p, struct ef_topic *topic);
 
+/* suspects.c */
+bool ef_topic_suspects(struct ef_topic *topic, size_t bytes, bool keyless, int64_t now_us);
+void ef_topic_refused_alone(struct ef_topic *topic, const struct ef_pmsg *m, int code,
+                            int64_t now_us);
+void ef_topic_took_alone(struct ef_topic *topic, const struct ef_pmsg *m);
+
 /* topics.c */
 struct ef_topic *ef_topic_get(struct ef_producer *p, struct ef_slice name);
 /* Send now, or hold it. False: refused at once, err says why; the message is the caller's again. */
 bool ef_topic_dispatch(struct ef_producer *p, struct ef_pmsg *m, struct ef_error *err);
 /* A report for a message of this topic came; more may go now. ok: it was an ack. */
+void ef_topic_reported_alone(struct ef_producer *p, struct ef_pmsg *m, const struct ef_error *err);
 void ef_topic_reported(struct ef_producer *p, struct ef_pmsg *m, int32_t partition, bool ok);
 /* The instance is given up: everything held goes back to its users. */
 void ef_topic_return_held(struct ef_producer *p, struct ef_topic *topic);

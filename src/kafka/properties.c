@@ -252,7 +252,7 @@ struct setting {
  * only since 2.10), batches that stay in the cache and far below a topic's max.message.bytes, so
  * that only a single record can be too large.
  */
-static const struct setting both[] = {
+static const struct setting every[] = {
     {"enable.idempotence", "true", false},
     {"acks", "all", false},
     {"max.in.flight", "5", false},
@@ -281,6 +281,16 @@ static const struct setting aside_only[] = {
     {"enable.gapless.guarantee", "false", false},
     {"message.timeout.ms", "30000", false},
 };
+/* An idempotent producer would have to count anew after each refusal; without, a refused message
+ * is the only one that hears of it. What a lost answer makes it send again can only repeat. */
+static const struct setting alone_only[] = {
+    {"enable.idempotence", "false", false},
+    {"enable.gapless.guarantee", "false", false},
+    {"message.timeout.ms", "0", false},
+    {"batch.num.messages", "1", false},
+};
+
+#define COUNT(settings) (sizeof(settings) / sizeof((settings)[0]))
 
 static bool set_all(rd_kafka_conf_t *conf, const struct setting *settings, size_t count,
                     struct ef_error *err)
@@ -332,11 +342,13 @@ static bool set_params(rd_kafka_conf_t *conf, const struct ef_kafka_params *para
            set_number(conf, "statistics.interval.ms", params->statistics_ms, 1, 86400000, err);
 }
 
-/* What makes the aside producer one, an operator's property does not change. */
-static bool is_fixed_aside(const char *name)
+/* What makes the producers beside the main one what they are, an operator's property does not
+ * change. */
+static bool is_fixed_beside(const char *name)
 {
     static const char *const names[] = {"enable.gapless.guarantee", "message.timeout.ms",
-                                        "delivery.timeout.ms"};
+                                        "delivery.timeout.ms", "enable.idempotence",
+                                        "batch.num.messages"};
     for (size_t i = 0; i < sizeof(names) / sizeof(names[0]); i++)
         if (strcmp(names[i], name) == 0)
             return true;
@@ -351,7 +363,7 @@ static bool set_properties(rd_kafka_conf_t *conf, const struct ef_kafka_params *
         const struct ef_property *property = &config->properties.items[i];
         if (!check_rules(property->name, property->value, &config->allow_unsafe, err))
             return false;
-        if (params->aside && is_fixed_aside(property->name))
+        if ((params->aside || params->alone) && is_fixed_beside(property->name))
             continue;
         if (!conf_set(conf, property->name, property->value, property->secret, err))
             return false;
@@ -359,16 +371,21 @@ static bool set_properties(rd_kafka_conf_t *conf, const struct ef_kafka_params *
     return true;
 }
 
+static bool set_own(rd_kafka_conf_t *conf, const struct ef_kafka_params *params,
+                    struct ef_error *err)
+{
+    if (params->alone)
+        return set_all(conf, alone_only, COUNT(alone_only), err);
+    return params->aside ? set_all(conf, aside_only, COUNT(aside_only), err)
+                         : set_all(conf, main_only, COUNT(main_only), err);
+}
+
 bool ef_kafka_conf_new(const struct ef_kafka_params *params, struct rd_kafka_conf_s **ret,
                        struct ef_error *err)
 {
     rd_kafka_conf_t *conf = rd_kafka_conf_new();
-    const struct setting *own = params->aside ? aside_only : main_only;
-    size_t own_count = params->aside ? sizeof(aside_only) / sizeof(aside_only[0])
-                                     : sizeof(main_only) / sizeof(main_only[0]);
-    if (set_all(conf, both, sizeof(both) / sizeof(both[0]), err) &&
-        set_all(conf, own, own_count, err) && set_params(conf, params, err) &&
-        set_properties(conf, params, err)) {
+    if (set_all(conf, every, COUNT(every), err) && set_own(conf, params, err) &&
+        set_params(conf, params, err) && set_properties(conf, params, err)) {
         *ret = conf;
         return true;
     }

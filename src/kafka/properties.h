@@ -28,6 +28,7 @@ struct ef_kafka_params {
     int64_t linger_us;         /* how long a batch waits for more messages */
     int64_t statistics_ms;     /* between statistics events; 0: none */
     bool aside; /* for dead letters and probes: no gapless guarantee, messages expire after 30 s */
+    bool alone; /* for messages that go by themselves: no promise to the next, one in a request */
 };
 
 /*

@@ -6,11 +6,13 @@
  * promises:
  *  - produce() never blocks. A message that was QUEUED gets exactly one delivery(), never from
  * inside produce().
- *  - Messages of one user for one partition are appended in the order of their produce() calls,
- * also across refused first requests (one message in flight until a producer's first ack from a
+ *  - Messages of one user for one partition are appended in the order of their produce() calls
+ * (those that go alone in none: nothing of their aggregate may be under way beside them), also
+ * across refused first requests (one message in flight until a producer's first ack from a
  * partition) and lost connections. If that can no longer be promised, the instance is given up:
  * every message without an ack is reported with class FATAL ("not its fault, produce it again"),
- * the culprit, if there is one, with its own class. During that time produce() answers FULL; room()
+ * the culprit, if there is one, with its own class; but a refused message that went alone disturbs
+ * no other. During that time produce() answers FULL; room()
  * says when to go on.
  *  - delivery() with err NULL means: acknowledged by all in-sync replicas.
  * Error classes in delivery(): none, RECORD, TRANSIENT, DESTINATION, FATAL (see above).
@@ -33,6 +35,7 @@ enum ef_produced {
     EF_PRODUCED_QUEUED,
     EF_PRODUCED_FULL,    /* no room, or the instance is being replaced: wait for room() */
     EF_PRODUCED_REFUSED, /* err says why; there will be no delivery() */
+    EF_PRODUCED_ALONE,   /* its like was refused just now: it is taken only if it goes alone */
 };
 
 struct ef_publisher_upcalls {

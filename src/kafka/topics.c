@@ -5,8 +5,8 @@
  * A broker accepts any first sequence number from a producer it does not know (KAFKA-15591), so
  * until a partition's first ack exactly one message is in flight there. While the number of
  * partitions is unknown that is one for the whole topic. When the number changes, the topic is
- * emptied first. A message that must be alone waits for an empty partition and keeps the others
- * waiting.
+ * emptied first. A message that must be alone goes by a producer of its own: a broker that refuses
+ * it refuses no other, and its user has nothing under way that it could overtake.
  */
 #define EF_LOG_ROOM "kafka"
 #include "kafka/producer_private.h"
@@ -49,19 +49,20 @@ int32_t ef_topic_partitioner(const rd_kafka_topic_t *rkt, const void *key, size_
     return rd_kafka_msg_partitioner_murmur2(rkt, key, key_len, count, NULL, NULL);
 }
 
-static rd_kafka_topic_t *make_rkt(struct ef_producer *p, struct ef_topic *topic)
+static rd_kafka_topic_t *make_rkt(rd_kafka_t *rk, struct ef_topic *topic)
 {
-    rd_kafka_topic_conf_t *conf = rd_kafka_default_topic_conf_dup(p->main.rk);
+    rd_kafka_topic_conf_t *conf = rd_kafka_default_topic_conf_dup(rk);
     rd_kafka_topic_conf_set_partitioner_cb(conf, ef_topic_partitioner);
     rd_kafka_topic_conf_set_opaque(conf, topic);
-    return rd_kafka_topic_new(p->main.rk, topic->name, conf);
+    return rd_kafka_topic_new(rk, topic->name, conf);
 }
 
 void ef_topic_new_instance(struct ef_producer *p, struct ef_topic *topic)
 {
-    topic->rkt = make_rkt(p, topic);
+    topic->rkt = make_rkt(p->main.rk, topic);
     topic->stuck = topic->draining = false;
-    topic->in_flight = 0;
+    topic->in_flight = topic->alone_in_flight = 0;
+    topic->alone_answers = false;
     /* how many partitions there are is asked again: the first message will tell */
     free(topic->partitions);
     topic->partitions = NULL;
@@ -105,11 +106,10 @@ static int32_t choose(const struct ef_topic *topic, const struct ef_pmsg *m)
     return rd_kafka_msg_partitioner_murmur2(NULL, m->key.p, m->key.len, topic->count, NULL, NULL);
 }
 
-static bool transmit(struct ef_producer *p, struct ef_pmsg *m, struct ef_error *err)
+static bool give(rd_kafka_t *rk, rd_kafka_topic_t *rkt, struct ef_pmsg *m, struct ef_error *err)
 {
-    struct ef_topic *topic = m->topic;
     rd_kafka_resp_err_t code = rd_kafka_producev(
-        p->main.rk, RD_KAFKA_V_RKT(topic->rkt), RD_KAFKA_V_PARTITION(RD_KAFKA_PARTITION_UA),
+        rk, RD_KAFKA_V_RKT(rkt), RD_KAFKA_V_PARTITION(RD_KAFKA_PARTITION_UA),
         RD_KAFKA_V_MSGFLAGS(0), RD_KAFKA_V_VALUE((void *)(uintptr_t)m->value.p, m->value.len),
         RD_KAFKA_V_KEY(m->key.p, m->key.len), RD_KAFKA_V_TIMESTAMP(m->timestamp_ms),
         RD_KAFKA_V_HEADERS(m->headers), RD_KAFKA_V_OPAQUE(m), RD_KAFKA_V_END);
@@ -119,23 +119,52 @@ static bool transmit(struct ef_producer *p, struct ef_pmsg *m, struct ef_error *
     }
     m->headers = NULL;
     m->sent = true;
-    if (topic->in_flight++ == 0)
-        topic->progress_us = ef_loop_time(p->loop)->mono.us;
+    return true;
+}
+
+static void count_given(struct ef_producer *p, struct ef_topic *topic)
+{
+    int64_t now_us = ef_loop_time(p->loop)->mono.us;
+    if (topic->in_flight + topic->alone_in_flight == 0)
+        topic->progress_us = now_us;
     if (p->in_flight++ == 0)
-        p->first_wait_us = topic->progress_us;
+        p->first_wait_us = now_us;
+}
+
+static bool transmit(struct ef_producer *p, struct ef_pmsg *m, struct ef_error *err)
+{
+    struct ef_topic *topic = m->topic;
+    if (!give(p->main.rk, topic->rkt, m, err))
+        return false;
+    count_given(p, topic);
+    topic->in_flight++;
     int seen = atomic_load_explicit(&topic->seen_count, memory_order_acquire);
     if (topic->count > 0 && seen != topic->count)
         topic->draining = true;
     return true;
 }
 
-static bool may_send(const struct ef_partition *part, const struct ef_pmsg *m)
+static bool transmit_alone(struct ef_producer *p, struct ef_pmsg *m, struct ef_error *err)
 {
-    if (part->lonely)
+    struct ef_topic *topic = m->topic;
+    if (!ef_producer_want_alone(p, err))
         return false;
-    if (part->in_flight == 0)
-        return true;
-    return part->warm && !m->alone;
+    if (!topic->alone_rkt)
+        topic->alone_rkt = make_rkt(p->alone.rk, topic);
+    if (topic->count > 0)
+        m->partition = choose(topic, m);
+    if (!give(p->alone.rk, topic->alone_rkt, m, err))
+        return false;
+    count_given(p, topic);
+    topic->alone_in_flight++;
+    if (!topic->alone_answers)
+        ef_producer_warm_soon(p);
+    return true;
+}
+
+static bool may_send(const struct ef_partition *part)
+{
+    return part->in_flight == 0 || part->warm;
 }
 
 static bool send_to(struct ef_producer *p, struct ef_pmsg *m, struct ef_partition *part,
@@ -144,7 +173,6 @@ static bool send_to(struct ef_producer *p, struct ef_pmsg *m, struct ef_partitio
     if (!transmit(p, m, err))
         return false;
     part->in_flight++;
-    part->lonely = m->alone;
     return true;
 }
 
@@ -184,6 +212,8 @@ static bool dispatch_beyond(struct ef_producer *p, struct ef_pmsg *m, struct ef_
 bool ef_topic_dispatch(struct ef_producer *p, struct ef_pmsg *m, struct ef_error *err)
 {
     struct ef_topic *topic = m->topic;
+    if (m->alone && !topic->draining)
+        return transmit_alone(p, m, err);
     if (topic->count == 0 || topic->draining) {
         if (topic->count == 0 && topic->in_flight == 0 && !topic->held)
             return transmit_first(p, m, err);
@@ -194,7 +224,7 @@ bool ef_topic_dispatch(struct ef_producer *p, struct ef_pmsg *m, struct ef_error
     if (m->partition >= topic->count)
         return dispatch_beyond(p, m, err);
     struct ef_partition *part = &topic->partitions[m->partition];
-    if (part->held || !may_send(part, m)) {
+    if (part->held || !may_send(part)) {
         hold(p, topic, &part->held, m);
         return true;
     }
@@ -217,8 +247,7 @@ static void flush_partition(struct ef_producer *p, struct ef_topic *topic,
                             struct ef_partition *part)
 {
     struct ef_error err;
-    while (part->held && may_send(part, part->held) && p->state == INSTANCE_UP &&
-           !topic->draining) {
+    while (part->held && may_send(part) && p->state == INSTANCE_UP && !topic->draining) {
         struct ef_pmsg *m = part->held;
         unhold(p, topic, &part->held, m);
         if (send_to(p, m, part, &err))
@@ -281,6 +310,19 @@ static void adopt_count(struct ef_producer *p, struct ef_topic *topic, int count
         ef_topic_return_held(p, topic);
 }
 
+void ef_topic_reported_alone(struct ef_producer *p, struct ef_pmsg *m, const struct ef_error *err)
+{
+    struct ef_topic *topic = m->topic;
+    int64_t now_us = ef_loop_time(p->loop)->mono.us;
+    topic->alone_in_flight--;
+    topic->alone_answers = true;
+    topic->progress_us = now_us;
+    if (!err)
+        ef_topic_took_alone(topic, m);
+    else if (err->class == EF_CLASS_RECORD)
+        ef_topic_refused_alone(topic, m, err->code, now_us);
+}
+
 void ef_topic_reported(struct ef_producer *p, struct ef_pmsg *m, int32_t partition, bool ok)
 {
     struct ef_topic *topic = m->topic;
@@ -291,8 +333,6 @@ void ef_topic_reported(struct ef_producer *p, struct ef_pmsg *m, int32_t partiti
     if (knew && m->partition >= 0 && m->partition < topic->count) {
         struct ef_partition *part = &topic->partitions[m->partition];
         part->in_flight--;
-        if (part->in_flight == 0)
-            part->lonely = false;
         part->warm = part->warm || ok;
     }
     if (p->state != INSTANCE_UP || !ok)

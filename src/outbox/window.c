@@ -299,6 +299,16 @@ void ef_window_returned(struct ef_window *w, struct ef_entry *e, bool alone)
     w->unsorted = true;
 }
 
+void ef_window_alone(struct ef_window *w, struct ef_entry *e)
+{
+    e->alone = true;
+    demote_after(w, e);
+    if (!e->lane || ef_lane_may_go(e))
+        return;
+    set_state(w, e, EF_ENTRY_HELD);
+    ef_lane_count_held(&w->lanes, e, 1);
+}
+
 void ef_window_failed(struct ef_window *w, struct ef_entry *e, const struct ef_error *err)
 {
     if (e->lane && e->state == EF_ENTRY_IN_FLIGHT)

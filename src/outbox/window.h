@@ -117,6 +117,8 @@ void ef_window_sent(struct ef_window *window, struct ef_entry *entry, ef_mono no
 void ef_window_delivered(struct ef_window *window, struct ef_entry *entry, ef_mono now);
 /* Not its fault: ready again, in id order with its lane. */
 void ef_window_returned(struct ef_window *window, struct ef_entry *entry, bool alone);
+/* A READY one has to go by itself: READY still, or HELD until what is before it has gone. */
+void ef_window_alone(struct ef_window *window, struct ef_entry *entry);
 /* It stands still (READY, IN_FLIGHT or ASIDE before); its lane behind it too. err is copied. */
 void ef_window_failed(struct ef_window *window, struct ef_entry *entry, const struct ef_error *err);
 /* Its dead letter is on its way / its fate is clear. */

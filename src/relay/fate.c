@@ -244,6 +244,7 @@ static void send_dead_letter(struct ef_relay *r, struct ef_entry *e)
     case EF_PRODUCED_QUEUED:
         ef_window_aside(r->window, e);
         break;
+    case EF_PRODUCED_ALONE: /* of rows only */
     case EF_PRODUCED_FULL:
         if (!ef_timer_active(&r->full_timer))
             ef_timer_start(&r->full_timer, r->outbox->retry.backpressure_ms * EF_MS_US);

@@ -285,6 +285,14 @@ void ef_relay_wakeup(void *arg)
 
 /* --- producing --- */
 
+static void probe_later(struct ef_relay *r, struct ef_entry *e)
+{
+    if (!e->probe)
+        return;
+    e->probe = false;
+    ef_destinations_again(&r->destinations, e->row->topic);
+}
+
 static void hand_over(struct ef_relay *r, struct ef_entry *e)
 {
     struct ef_message msg;
@@ -302,11 +310,12 @@ static void hand_over(struct ef_relay *r, struct ef_entry *e)
         ef_window_sent(r->window, e, now->mono);
         ef_relay_count_produced(r, e->row->topic);
         break;
+    case EF_PRODUCED_ALONE: /* comes again, with the next turn or once those before it have gone */
+        probe_later(r, e);
+        ef_window_alone(r->window, e);
+        break;
     case EF_PRODUCED_FULL:
-        if (e->probe) {
-            e->probe = false;
-            ef_destinations_again(&r->destinations, e->row->topic);
-        }
+        probe_later(r, e);
         r->full = true;
         ef_timer_start(&r->full_timer, r->outbox->retry.backpressure_ms * EF_MS_US);
         break;

@@ -13,7 +13,7 @@
 #include "sim/publisher_private.h"
 #include "sim/tell.h"
 
-enum { GHOST_MAX_US = 5000000, RETRY_US = 100000 };
+enum { GHOST_MAX_US = 5000000, RETRY_US = 100000, TWICE_PERMILLE = 20 };
 
 struct sim_brokers sim_brokers;
 
@@ -156,7 +156,6 @@ static void take_answer(struct sim_request *r)
     struct sim_publisher *pub = l->pub;
     DL_DELETE(l->sent, r);
     l->sent_count--;
-    l->lonely = false;
     if (r->error.class != EF_CLASS_NONE) {
         pub->fatal = l->refused = true; /* nothing more is sent */
         sim_refused(pub, r);
@@ -219,11 +218,9 @@ static struct sim_request *next_request(struct lane *l)
     r->topic = l->topic;
     r->partition = l->partition;
     r->relay = l->pub->relay;
-    if (l->warm && sim_brokers.config.batches && !l->queue->alone)
+    if (l->warm && sim_brokers.config.batches)
         max += (int)sim_choose(SITE_BROKER_BATCH, place(r), BATCH_MAX);
-    l->lonely = l->queue->alone;
-    while (l->queue && r->count < max && r->count < BATCH_MAX &&
-           (r->count == 0 || !l->queue->alone)) {
+    while (l->queue && r->count < max && r->count < BATCH_MAX) {
         struct message *m = l->queue;
         DL_DELETE(l->queue, m);
         fill(r, m);
@@ -233,8 +230,8 @@ static struct sim_request *next_request(struct lane *l)
 
 void sim_lane_send(struct lane *l)
 {
-    while (l->queue && !l->pub->fatal && !l->pub->resetting && !l->lonely &&
-           l->sent_count < (l->warm ? IN_FLIGHT_MAX : 1) && !(l->queue->alone && l->sent)) {
+    while (l->queue && !l->pub->fatal && !l->pub->resetting &&
+           l->sent_count < (l->warm ? IN_FLIGHT_MAX : 1)) {
         struct sim_request *r = next_request(l);
         DL_APPEND(l->sent, r);
         l->sent_count++;
@@ -328,10 +325,94 @@ static void become_ghost(struct sim_request *r, int chain, int64_t *at)
     sim_event_start(&r->event, *at);
 }
 
+/* --- messages that go alone --- */
+
+static int new_chain(void)
+{
+    return sim_brokers.chains < 4095 ? sim_brokers.chains++ : 4095;
+}
+
+/* That producer counts nothing: what it sends again because an answer was late arrives twice. */
+static void maybe_twice(const struct sim_request *r)
+{
+    int64_t at = 0;
+    int chain = new_chain();
+    if (chain == 4095 || !by_chance(r, SITE_BROKER_TWICE, TWICE_PERMILLE))
+        return;
+    struct sim_request *copy = request_new();
+    copy->topic = r->topic;
+    copy->partition = r->partition;
+    copy->relay = r->relay;
+    copy->uids[0] = r->uids[0];
+    copy->count = 1;
+    become_ghost(copy, chain, &at);
+}
+
+static void on_alone(void *arg)
+{
+    struct sim_request *r = arg;
+    struct sim_publisher *pub = r->lane->pub;
+    if (!r->arrived && sim_brokers.outage) {
+        sim_event_start(&r->event, RETRY_US);
+        return;
+    }
+    if (!r->arrived) {
+        arrive(r);
+        if (r->error.class == EF_CLASS_NONE)
+            maybe_twice(r);
+        sim_event_start(&r->event,
+                        sim_delay(SITE_BROKER_BACK, place(r), 50, sim_brokers.config.back_max_us));
+        return;
+    }
+    if (still_frozen_us(pub) > 0) {
+        sim_event_start(&r->event, still_frozen_us(pub));
+        return;
+    }
+    struct message *m = r->messages;
+    DL_DELETE(r->messages, m);
+    DL_DELETE(pub->alone, r);
+    sim_report(pub, m, r->error.class == EF_CLASS_NONE ? NULL : &r->error);
+    request_free(r);
+}
+
+/* By a connection of its own: in no order with any other. */
+void sim_send_alone(struct sim_publisher *pub, struct message *m)
+{
+    struct sim_request *r = request_new();
+    r->lane = &pub->lanes[m->topic][m->partition];
+    r->topic = m->topic;
+    r->partition = m->partition;
+    r->relay = pub->relay;
+    fill(r, m);
+    DL_APPEND(pub->alone, r);
+    sim_event_init(&r->event, NULL, on_alone, r);
+    sim_event_start(&r->event,
+                    sim_delay(SITE_BROKER_FORTH, place(r), 50, sim_brokers.config.forth_max_us));
+}
+
+static void abandon_alone(struct sim_publisher *pub,
+                          void (*each)(struct sim_publisher *pub, struct message *m, bool appended))
+{
+    while (pub->alone) {
+        struct sim_request *r = pub->alone;
+        int64_t at = 0;
+        int chain = new_chain();
+        DL_DELETE(pub->alone, r);
+        sim_event_stop(&r->event);
+        struct message *m = r->messages;
+        DL_DELETE(r->messages, m);
+        each(pub, m, r->arrived && r->error.class == EF_CLASS_NONE);
+        if (r->arrived || chain == 4095)
+            request_free(r);
+        else
+            become_ghost(r, chain, &at);
+    }
+}
+
 static void abandon_lane(struct lane *l,
                          void (*each)(struct sim_publisher *pub, struct message *m, bool appended))
 {
-    int chain = sim_brokers.chains < 4095 ? sim_brokers.chains++ : 4095;
+    int chain = new_chain();
     int64_t at = 0;
     bool refused = l->refused || chain == 4095; /* then the sequence numbers behind it are, too */
     while (l->sent) {
@@ -356,7 +437,7 @@ static void abandon_lane(struct lane *l,
         each(l->pub, m, false);
     }
     l->sent_count = 0;
-    l->warm = l->lonely = l->refused = false;
+    l->warm = l->refused = false;
     l->last_arrival_us = 0;
 }
 
@@ -366,6 +447,7 @@ void sim_abandon(struct sim_publisher *pub,
     for (int t = 0; t < SIM_TOPICS; t++)
         for (int k = 0; k < SIM_PARTITIONS; k++)
             abandon_lane(&pub->lanes[t][k], each);
+    abandon_alone(pub, each);
 }
 
 void sim_abandon_asides(struct sim_publisher *pub,

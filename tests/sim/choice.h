@@ -131,6 +131,8 @@ enum sim_labels { LABELS_NONE, LABELS_STATEMENT, LABELS_PARTITION, LABELS_FAULT 
     X(BROKER_FATAL, "broker.fatal", RELAY, PARTITION)                                              \
     X(BROKER_BATCH, "broker.batch", RELAY, PARTITION)                                              \
     X(BROKER_FULL, "broker.full", RELAY, NONE)                                                     \
+    X(BROKER_SUSPECTS, "broker.wants-it-alone", RELAY, NONE)                                       \
+    X(BROKER_TWICE, "broker.sent-twice", RELAY, PARTITION)                                         \
     X(BROKER_ROOM, "broker.room", RELAY, NONE)                                                     \
     X(PURGED_FAILED, "purged.appended-yet-failed", RELAY, NONE)                                    \
     X(PURGED_FIRST, "purged.returned-first", RELAY, NONE)                                          \

@@ -14,7 +14,7 @@
 #include "sim/publisher_private.h"
 #include "sim/tell.h"
 
-enum { REPORTS_PER_TURN = 64, OUTAGE_AFTER_US = 5000000 };
+enum { SUSPECTS_PERMILLE = 20, REPORTS_PER_TURN = 64, OUTAGE_AFTER_US = 5000000 };
 
 struct message *sim_message_new(void)
 {
@@ -280,18 +280,24 @@ static enum ef_produced produce(struct ef_publisher_user *user, const struct ef_
         sim_check_refused(sim_check_message(msg, false), err->class, false);
         return EF_PRODUCED_REFUSED;
     }
+    if (!alone && !sim_brokers.mended &&
+        sim_happens(SITE_BROKER_SUSPECTS, pub->relay, SUSPECTS_PERMILLE))
+        return EF_PRODUCED_ALONE;
     struct message *m = make(pub, msg, opaque);
     if (m->uid < 0 || m->topic == SIM_TOPICS) {
         sim_message_free(m); /* a violation was noted */
         return EF_PRODUCED_FULL;
     }
     m->grant = sim_check_sent(m->uid, pub->relay);
-    m->alone = alone;
     begin(pub);
     TELL("relay %d: produces m%06d%s", pub->relay, m->uid, alone ? " alone" : "");
-    struct lane *l = &pub->lanes[m->topic][m->partition];
-    DL_APPEND(l->queue, m);
-    sim_lane_send(l);
+    if (alone) {
+        sim_send_alone(pub, m);
+    } else {
+        struct lane *l = &pub->lanes[m->topic][m->partition];
+        DL_APPEND(l->queue, m);
+        sim_lane_send(l);
+    }
     if (pub->under_way > pub->window_rows)
         sim_violated(SIM_BOUNDED, "relay %d has %d messages under way, its window is %lld",
                      pub->relay, pub->under_way, (long long)pub->window_rows);

@@ -11,7 +11,7 @@ struct message {
     void *opaque;
     int uid, topic, partition;
     uint32_t grant; /* under which it was sent */
-    bool alone, aside, send_time;
+    bool aside, send_time;
     struct ef_error *error; /* in the list of reports: why not; NULL: delivered. Owned */
 };
 
@@ -22,7 +22,6 @@ struct lane { /* one partition, as one instance of the producer sees it */
     struct sim_request *sent; /* in order; the head is answered first */
     int sent_count;
     bool warm;    /* has acknowledged something */
-    bool lonely;  /* a message that must be alone is under way */
     bool refused; /* a request was: the broker takes none behind it */
     int64_t last_arrival_us;
 };
@@ -49,7 +48,7 @@ struct sim_publisher {
     const char *const *topics;
     int64_t window_rows;
     struct lane lanes[ALL_TOPICS][SIM_PARTITIONS];
-    struct sim_request *asides;
+    struct sim_request *asides, *alone; /* requests by the producers beside the main one */
     bool resetting, fatal, gone;
     bool outage_told;
     int under_way;
@@ -76,6 +75,7 @@ extern struct sim_brokers sim_brokers;
 
 /* brokers.c */
 void sim_lane_send(struct lane *l);
+void sim_send_alone(struct sim_publisher *pub, struct message *m);
 void sim_send_aside(struct sim_publisher *pub, struct message *m);
 /* Requests of this instance go on as ghosts, its messages are given to `each`. */
 void sim_abandon(struct sim_publisher *pub,

@@ -34,6 +34,7 @@ static const char *awaited_text;
 static int64_t give_up_us;
 static bool outage;
 static int outages, fatal_reports;
+static int suspected;      /* were to go alone, for they looked like a refused one */
 static int misplaced = -1; /* goes to a partition that does not exist */
 
 static int count(enum state state)
@@ -58,6 +59,11 @@ static bool send_one(struct sent *m)
         return true;
     case EF_PRODUCED_FULL:
         return false;
+    case EF_PRODUCED_ALONE:
+        ck_assert(!m->alone);
+        m->alone = true;
+        suspected++;
+        return count(UNDER_WAY) == 0 && send_one(m);
     case EF_PRODUCED_REFUSED:
         ck_assert_msg(m->partition == PARTITIONS, "refused: %s", err.text);
         m->state = REFUSED;
@@ -341,6 +347,39 @@ START_TEST(a_message_refused_alone_stops_no_other)
     RUN_UNTIL(nothing_waits);
     ck_assert_int_eq(sent[20].state, REFUSED);
     ck_assert_int_eq(count(ACKED), 39);
+    ck_assert_uint_eq(recreations(), 0);
+    ck_assert_int_eq(fatal_reports, 0);
+    assert_log(true);
+}
+END_TEST
+
+START_TEST(what_looks_like_a_refused_message_goes_alone_until_its_like_is_taken)
+{
+    static const int refused[] = {TOO_LARGE};
+    sent[100].alone = true; /* one digit more than those before it */
+    want(50, 60, 0);
+    RUN_UNTIL(nothing_waits);
+    ef_faults_push(embedded, EF_FAULT_PRODUCE, refused, 1);
+    want(100, 101, 0);
+    RUN_UNTIL(nothing_waits);
+    ck_assert_int_eq(sent[100].state, REFUSED);
+    want(60, 70, 0); /* shorter */
+    RUN_UNTIL(nothing_waits);
+    ck_assert_int_eq(suspected, 0);
+    ef_faults_push(embedded, EF_FAULT_PRODUCE, refused, 1);
+    want(101, 102,
+         0); /* as long: its refusal disturbs nobody, although nobody said that it is bad */
+    RUN_UNTIL(nothing_waits);
+    ck_assert_int_eq(suspected, 1);
+    ck_assert_int_eq(sent[101].state, REFUSED);
+    want(102, 103, 0);
+    RUN_UNTIL(nothing_waits);
+    ck_assert_int_eq(suspected, 2);
+    want(103, 110, 0); /* one was taken: the broker takes so large ones now */
+    RUN_UNTIL(nothing_waits);
+    ck_assert_int_eq(suspected, 2);
+    ck_assert_int_eq(count(ACKED), 28);
+    ck_assert_uint_eq(recreations(), 0);
     assert_log(true);
 }
 END_TEST
@@ -420,6 +459,7 @@ int main(void)
     tcase_add_test(tc, a_partition_that_does_not_exist_stops_no_other);
     tcase_add_test(tc, a_refused_batch_is_sent_again_one_by_one);
     tcase_add_test(tc, a_message_refused_alone_stops_no_other);
+    tcase_add_test(tc, what_looks_like_a_refused_message_goes_alone_until_its_like_is_taken);
     tcase_add_test(tc, an_outage_is_told_and_loses_nothing);
     tcase_add_test(tc, a_user_that_leaves_gets_its_messages_back_and_no_report);
     tcase_add_test(tc, a_failure_aside_disturbs_nobody);

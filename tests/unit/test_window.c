@@ -385,6 +385,24 @@ START_TEST(nothing_goes_on_behind_a_dead_row_that_was_not_found)
 }
 END_TEST
 
+START_TEST(a_row_that_has_to_go_alone_waits_for_those_before_it_and_holds_back_those_behind)
+{
+    put(1, "a");
+    put(2, "a");
+    put(3, "a");
+    struct ef_entry *first = send_next(), *second = ef_window_next(w);
+    ck_assert_int_eq(second->id, 2);
+    ef_window_alone(w, second);
+    ck_assert_ptr_null(ef_window_next(w));
+    ef_window_delivered(w, first, now);
+    ck_assert_ptr_eq(send_next(), second);
+    ck_assert(second->alone);
+    ck_assert_ptr_null(ef_window_next(w));
+    ef_window_delivered(w, second, now);
+    ck_assert_int_eq(send_next()->id, 3);
+}
+END_TEST
+
 START_TEST(a_decision_not_written_is_taken_again)
 {
     struct ef_entry *taken[4];
