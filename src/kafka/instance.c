@@ -135,12 +135,10 @@ void ef_producer_ask_metadata(struct ef_producer *p, struct ef_topic *topic)
     ask(p->main.rk, topic->rkt);
 }
 
-void ef_producer_warm(struct ef_producer *p)
+static bool ask_for_topics(struct ef_producer *p)
 {
     struct ef_topic *topic, *next;
     bool any = false;
-    if (p->state != INSTANCE_UP)
-        return;
     HASH_ITER (hh, p->topics, topic, next) {
         if (topic->alone_in_flight > 0 && !topic->alone_answers) {
             any = true;
@@ -150,6 +148,16 @@ void ef_producer_warm(struct ef_producer *p)
             continue;
         any = true;
         ef_producer_ask_metadata(p, topic);
+    }
+    return any;
+}
+
+void ef_producer_warm(struct ef_producer *p)
+{
+    bool any = p->state == INSTANCE_UP && ask_for_topics(p);
+    if (p->aside.rk && p->aside_in_flight > 0 && !p->aside_answers) {
+        any = true;
+        ask(p->aside.rk, NULL); /* about all topics that it has messages for */
     }
     if (!any)
         return;
@@ -255,7 +263,7 @@ void ef_producer_replace_aside(struct ef_producer *p)
     }
     ef_instance_stop(&p->aside, false);
     if (ef_instance_start(p, &p->aside, &err))
-        p->aside_failed = false;
+        p->aside_failed = p->aside_answers = false;
     else
         ef_err("could not replace the producer of dead letters; trying again", EF_ERR(&err));
 }
@@ -296,6 +304,7 @@ static void report_one(struct instance *in, const rd_kafka_message_t *rkm)
     struct ef_error err;
     if (in->aside) {
         p->aside_in_flight--;
+        p->aside_answers = true;
         if (rkm->err)
             ef_kafka_error_fill(&err, rkm->err, NULL);
         ef_producer_report(p, m, rkm->err ? &err : NULL);

@@ -283,7 +283,8 @@ static enum ef_produced produce_aside(struct ef_publisher_user *user, const stru
         RD_KAFKA_V_HEADERS(m->headers), RD_KAFKA_V_OPAQUE(m), RD_KAFKA_V_END);
     if (code == RD_KAFKA_RESP_ERR_NO_ERROR) {
         m->headers = NULL;
-        p->aside_in_flight++;
+        if (p->aside_in_flight++ == 0 && !p->aside_answers)
+            ef_producer_warm_soon(p);
         return EF_PRODUCED_QUEUED;
     }
     ef_kafka_error_fill(err, code, NULL);

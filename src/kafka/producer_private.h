@@ -36,9 +36,10 @@ struct ef_partition {
 /* Messages that look like one that was refused go alone: in a batch they would take it, and the
  * instance, with them. Only what the broker says of each decides about it. */
 struct suspicion {
-    size_t bytes;     /* so large, or larger; 0: none is suspect by its size */
-    bool keyless;     /* without a key */
-    int64_t until_us; /* monotonic */
+    size_t bytes;       /* so large, or larger; 0: none is suspect by its size */
+    size_t taken_bytes; /* the last one that was as large and was taken */
+    bool keyless;       /* without a key */
+    int64_t until_us;   /* monotonic */
 };
 
 struct ef_topic {
@@ -96,7 +97,8 @@ struct ef_producer {
     struct ef_pmsg *returned; /* reports to give from the loop */
     struct ef_deferred report_later;
     bool room_wanted, room_now;
-    bool aside_failed; /* to be replaced once its messages are reported */
+    bool aside_failed;  /* to be replaced once its messages are reported */
+    bool aside_answers; /* a report of the present instance has come */
     struct ef_timer tick, retry_new, warm;
     int64_t warm_delay_us;
     uint64_t seq;

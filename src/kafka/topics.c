@@ -156,8 +156,7 @@ static bool transmit_alone(struct ef_producer *p, struct ef_pmsg *m, struct ef_e
     if (!give(p->alone.rk, topic->alone_rkt, m, err))
         return false;
     count_given(p, topic);
-    topic->alone_in_flight++;
-    if (!topic->alone_answers)
+    if (topic->alone_in_flight++ == 0 && !topic->alone_answers)
         ef_producer_warm_soon(p);
     return true;
 }
