@@ -6,7 +6,7 @@ leave then."""
 import time
 
 import usage
-from drain import MIB, WAITING, checks
+from drain import MIB, checks
 from harness.outbox import OWNER_ROLE
 from harness.timing import wait_for
 from stand import TABLE, fill, insert_one
@@ -38,16 +38,15 @@ def _hold_back(place, aggregates):
 
 def _measure(stand, relay, case, place):
     usage.wait_calm(stand.options.patience)
-    free = f"SELECT EXISTS (SELECT FROM {TABLE} WHERE id > %s AND status IN (0, 1, 3))"
     with stand.realtime():
         pid = relay.start()
         began = time.monotonic()
-        wait_for(lambda: not place.watch.one(free, (case.rows,)), 60 + case.rows / 5000,
+        wait_for(lambda: not place.waits(case.rows), 60 + case.rows / 5000,
                  "the row behind all blocked ones is settled", interval=LOOK_EVERY_S)
         free_s = time.monotonic() - began
-        before = usage.tree_cpu(pid), place.postgres_cpu()
+        before = usage.tree_cpu(pid), place.database_cpu()
         time.sleep(WATCH_S)
-        after = usage.tree_cpu(pid), place.postgres_cpu()
+        after = usage.tree_cpu(pid), place.database_cpu()
         still = place.watch.one(f"SELECT count(*) FROM {TABLE} WHERE status IN (0, 1, 3)")
         blocked_mib = usage.peak_bytes(pid) / MIB
         with place.database.session(OWNER_ROLE) as session:
@@ -56,7 +55,7 @@ def _measure(stand, relay, case, place):
         wait_for(lambda: place.watch.one(f"SELECT NOT EXISTS (SELECT FROM {TABLE} WHERE id = 1)"),
                  60, "the first row is settled", interval=LOOK_EVERY_S)
         began_to_leave = time.time()
-        wait_for(lambda: not place.watch.one(WAITING), 120 + case.rows / 500,
+        wait_for(lambda: not place.waits(), 120 + case.rows / 500,
                  "all rows are settled", interval=LOOK_EVERY_S)
         ended = time.time()
         peak_mib = usage.peak_bytes(pid) / MIB
@@ -67,5 +66,5 @@ def _measure(stand, relay, case, place):
             "noticed_s": began_to_leave - released, "free_s": free_s,
             "blocked_mib": blocked_mib, "peak_mib": peak_mib, "still_blocked": still,
             "blocked_daemon_percent": (after[0] - before[0]) / WATCH_S * 100,
-            "blocked_postgres_percent": (after[1] - before[1]) / WATCH_S * 100,
+            "blocked_database_percent": (after[1] - before[1]) / WATCH_S * 100,
             "slow_callbacks": slow_callbacks, "checks": checks(found)}

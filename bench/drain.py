@@ -5,12 +5,11 @@ import time
 
 import usage
 from harness.timing import wait_for
-from stand import TABLE, InDaemon, fill, wait_running
+from stand import InDaemon, fill, wait_running
 
 MIB = 1024 * 1024
 TAIL = 5000  # rows at the end of the table that are looked at; the rest is counted once, at the end
 LOOK_EVERY_S = 0.005
-WAITING = f"SELECT EXISTS (SELECT FROM {TABLE} WHERE status IN (0, 1, 3))"
 
 
 CHECKS = ("messages", "lost", "repeated", "invented", "out_of_order", "headers_min", "headers_max")
@@ -27,6 +26,7 @@ class Case:
     def __init__(self, name, rows, payload_bytes=200, aggregates=1000, embedded=False, **settings):
         self.name = name
         self.rows = rows
+        self.expected = rows  # how many of them are to arrive
         self.payload_bytes = payload_bytes
         self.aggregates = aggregates
         self.embedded = embedded
@@ -40,34 +40,35 @@ def drain(stand, relay, case):
         fill(place, case.rows, case.aggregates, case.payload_bytes)
         try:
             relay.prepare(place)
-            return _measure(stand, relay, case, place)
+            return measure(stand, relay, case, place)
         finally:
             relay.discard()
 
 
-def _measure(stand, relay, case, place):
+def measure(stand, relay, case, place):
     usage.wait_calm(stand.options.patience)
     with stand.realtime():
-        before = place.postgres_cpu(), place.kafka_cpu()
-        others = usage.Others(place.all_postgres_cpu, place.kafka_cpu)
+        before = place.database_cpu(), place.kafka_cpu()
+        others = usage.Others(place.all_database_cpu, place.kafka_cpu)
         launched_at = time.time()
         pid = relay.start()
         reader = _wait_end(stand, relay, case, place)
         ended_at = time.time()
         daemon_s = usage.tree_cpu(pid)
         others_cores = max(0.0, others.cores() - daemon_s / (ended_at - launched_at))
-        after = place.postgres_cpu(), place.kafka_cpu()
+        after = place.database_cpu(), place.kafka_cpu()
         peak_bytes = usage.peak_bytes(pid)
     if reader is None:
         if not place.broker.real:
             place.broker.bootstrap = relay.daemon.status()["kafka"]["brokers"]
-        reader = stand.reader(place, case.rows, seconds=120 + case.rows / 20000)
+        reader = stand.reader(place, case.expected, seconds=120 + case.rows / 20000)
     found = reader.result()
     running_at = relay.running_at()
-    slow_callbacks = relay.slow_callbacks()
+    slow_callbacks, counted = relay.slow_callbacks(), relay.counted()
     relay.stop()
     if relay.ends_by == "arrived":
         ended_at = found["last_append_ms"] / 1000
+    vacuum_s = place.vacuum()
     first_at = found["first_append_ms"] / 1000 or None
     began_at = running_at or first_at
     return {
@@ -76,11 +77,11 @@ def _measure(stand, relay, case, place):
         "events_s_from_first_message": case.rows / (ended_at - first_at) if first_at else None,
         "first_message_s": first_at - launched_at if first_at else None,
         "daemon_us": (daemon_s - relay.start_cost_s) * 1e6 / case.rows,
-        "postgres_us": (after[0] - before[0]) * 1e6 / case.rows,
+        "database_us": (after[0] - before[0]) * 1e6 / case.rows,
         "kafka_us": (after[1] - before[1]) * 1e6 / case.rows if place.broker.real else None,
         "others_cores": others_cores, "peak_mib": peak_bytes / MIB,
-        "vacuum_us": _vacuum(place) * 1e6 / case.rows, "slow_callbacks": slow_callbacks,
-        "checks": checks(found)}
+        "vacuum_us": vacuum_s * 1e6 / case.rows if vacuum_s is not None else None, "slow_callbacks": slow_callbacks,
+        "counted": counted, "checks": checks(found)}
 
 
 def _wait_end(stand, relay, case, place):
@@ -88,23 +89,13 @@ def _wait_end(stand, relay, case, place):
     then the reader runs beside it, as it must for any such relay."""
     limit = 60 + case.rows / 500
     if relay.ends_by == "arrived":
-        reader = stand.reader(place, case.rows, seconds=limit)
+        reader = stand.reader(place, case.expected, seconds=limit)
         reader.child.wait()
         return reader
-    tail = f"SELECT EXISTS (SELECT FROM {TABLE} WHERE id > %s AND status IN (0, 1, 3))"
-    after = case.rows - TAIL
-    wait_for(lambda: not place.watch.one(tail, (after,)), limit, "the last rows are settled",
+    wait_for(lambda: not place.waits(case.rows - TAIL), limit, "the last rows are settled",
              interval=LOOK_EVERY_S)
-    wait_for(lambda: not place.watch.one(WAITING), limit, "all rows are settled",
-             interval=LOOK_EVERY_S)
+    wait_for(lambda: not place.waits(), limit, "all rows are settled", interval=LOOK_EVERY_S)
     return None
-
-
-def _vacuum(place):
-    """CPU seconds of the vacuum that a drained table needs sooner or later."""
-    before = usage.process_cpu(place.watch_pid)
-    place.watch.run(f"VACUUM {TABLE}")
-    return usage.process_cpu(place.watch_pid) - before
 
 
 def start_cost(stand, relay):

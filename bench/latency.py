@@ -7,9 +7,8 @@ import time
 
 import usage
 from drain import MIB, checks
-from harness.outbox import OWNER_ROLE
 from harness.processes import command
-from stand import TABLE, Failed, wait_running
+from stand import Failed, wait_running
 
 WARM_S = 2  # at the beginning, not counted: prepared statements, caches, the JVM
 LATE_MS = 5.0  # a generator that is later than this in 1 % of its transactions did not hold its rate
@@ -24,13 +23,15 @@ class Case:
         self.seconds = seconds
         self.payload_bytes = payload_bytes
         self.aggregates = aggregates
+        self.poison_every = 0  # so many good rows to a bad one
+        self.poison_bytes = 0  # of a bad one's payload; 0: its headers are bad
         self.settings = settings
 
 
-def measure(stand, relay, case):
+def measure(stand, relay, case, **topic):
     relay = relay.with_settings(on_delivered="delete", **case.settings)
     reader = None
-    with stand.place() as place:
+    with stand.place(**topic) as place:
         try:
             relay.prepare(place)
             pid = relay.start()
@@ -49,14 +50,15 @@ def measure(stand, relay, case):
 
 
 def _run(stand, relay, case, place, pid, reader, rows):
-    used = {"daemon": lambda: usage.tree_cpu(pid), "postgres": place.postgres_cpu,
+    used = {"daemon": lambda: usage.tree_cpu(pid), "database": place.database_cpu,
             "kafka": place.kafka_cpu, "reader": lambda: usage.process_cpu(reader.pid)}
     before = {name: look() for name, look in used.items()}
-    others = usage.Others(place.all_postgres_cpu, place.kafka_cpu, used["daemon"], used["reader"])
+    others = usage.Others(place.all_database_cpu, place.kafka_cpu, used["daemon"], used["reader"])
     began = time.monotonic()
     done = subprocess.run(
-        command([stand.program("writer"), place.database.url(OWNER_ROLE), TABLE, place.topic,
-                 case.rate, case.rows_a_transaction, rows, case.aggregates, case.payload_bytes]),
+        command([stand.program("writer"), stand.on.writer_target(place.database), place.table, place.topic,
+                 case.rate, case.rows_a_transaction, rows, case.aggregates, case.payload_bytes,
+                 case.poison_every, case.poison_bytes]),
         stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, check=False)
     if done.returncode != 0:
         raise Failed(f"the writer failed: {done.stderr}")
@@ -65,11 +67,11 @@ def _run(stand, relay, case, place, pid, reader, rows):
     others_cores = others.cores()
     writer = json.loads(done.stdout)
     found = reader.result()
-    peak_bytes = usage.peak_bytes(pid)
+    peak_bytes, counted = usage.peak_bytes(pid), relay.counted()
     relay.stop()
     result = {"rate": writer["rate"], "seconds": case.seconds, "writer": writer,
               "rate_held": writer["late_p99_ms"] <= LATE_MS, "others_cores": others_cores,
-              "peak_mib": peak_bytes / MIB, "checks": checks(found)}
+              "peak_mib": peak_bytes / MIB, "counted": counted, "checks": checks(found)}
     for name, value in before.items():
         result[f"{name}_core_percent"] = (after[name] - value) / took * 100
     result["writer_core_percent"] = writer["cpu_s"] / took * 100

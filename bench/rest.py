@@ -4,7 +4,7 @@
 import time
 
 import usage
-from drain import MIB, WAITING, checks
+from drain import MIB, checks
 from harness.timing import wait_for
 from stand import fill, wait_running
 
@@ -16,18 +16,18 @@ def idle(stand, relay, seconds, **settings):
     with stand.place() as place:
         try:
             usage.wait_calm(stand.options.patience)
-            nobody = _over(seconds, place.postgres_cpu)
+            nobody = _over(seconds, place.database_cpu)
             relay.prepare(place)
             pid = relay.start()
             wait_running(relay)
             time.sleep(CALM_S)
-            began, daemon, database = time.monotonic(), usage.exact_cpu(pid), place.postgres_cpu(True)
+            began, daemon, database = time.monotonic(), usage.exact_cpu(pid), place.database_cpu(True)
             time.sleep(seconds)
             took = time.monotonic() - began
             result = {"seconds": took,
                       "daemon_core_percent": (usage.exact_cpu(pid) - daemon) / took * 100,
-                      "postgres_core_percent": (place.postgres_cpu(True) - database) / took * 100,
-                      "postgres_alone_core_percent": nobody, "rss_mib": usage.resident_bytes(pid) / MIB}
+                      "database_core_percent": (place.database_cpu(True) - database) / took * 100,
+                      "database_alone_core_percent": nobody, "rss_mib": usage.resident_bytes(pid) / MIB}
             relay.stop()
             return result
         finally:
@@ -52,7 +52,7 @@ def start(stand, relay, rows=10):
             with stand.realtime():
                 launched_at = time.time()
                 relay.start()
-                wait_for(lambda: not place.watch.one(WAITING), 30, "the rows are settled",
+                wait_for(lambda: not place.waits(), 30, "the rows are settled",
                          interval=0.005)
             found = stand.reader(place, rows, seconds=30).result()
             relay.stop()

@@ -1,5 +1,6 @@
 # SPDX-License-Identifier: MIT
-"""The test stand: PostgreSQL, Kafka, the two helper programs, and a fresh place for each run."""
+"""The test stand: a database server, Kafka, the two helper programs, and a fresh place for each
+run."""
 
 import contextlib
 import datetime
@@ -9,22 +10,16 @@ import shlex
 import subprocess
 import time
 
+import databases
 import usage
 from harness.daemon import Daemon, merge
 from harness.kafka import Kafka
-from harness.outbox import OWNER_ROLE
-from harness.postgres import Postgres, Session
 from harness.processes import Process, command, remove, scratch
-from harness.setup import forget_template, fresh_database, relay_config, retire
+from harness.setup import relay_config, retire
 from harness.timing import wait_for
 
 HERE = os.path.dirname(os.path.abspath(__file__))
-TABLE = "public.outbox"
-# None of this is tuning for the benchmark's sake: buffers that hold the table, and no checkpoint or
-# vacuum by chance in one run and not in the other (what vacuum costs is measured by itself).
-SETTINGS = {"shared_buffers": "256MB", "wal_level": "replica", "max_wal_size": "4GB",
-            "checkpoint_timeout": "30min", "autovacuum_naptime": "1h"}
-
+TABLE = databases.OnPostgres.table
 
 CALM_CORES = 0.2  # what another relay may use while it looks for rows in vain
 
@@ -47,15 +42,24 @@ class Place:
 
     def __init__(self, stand, database, topic, broker):
         self.stand, self.database, self.topic, self.broker = stand, database, topic, broker
+        self.table = stand.on.table
         self.watch = database.session()  # our own look-ups; its CPU is left out
-        self.watch_pid = self.watch.one("SELECT pg_backend_pid()")
+        self.watch_id = stand.on.id_of(self.watch)
 
-    def postgres_cpu(self, exact=False):
-        measure = usage.exact_tree_cpu if exact else usage.tree_cpu
-        return measure(self.stand.postgres.process.pid, without=(self.watch_pid,))
+    def database_cpu(self, exact=False):
+        return self.stand.on.cpu(self.watch_id, exact)
 
-    def all_postgres_cpu(self):
-        return usage.tree_cpu(self.stand.postgres.process.pid)
+    def all_database_cpu(self):
+        return self.stand.on.cpu(None)
+
+    def waits(self, after=0):
+        """Whether rows behind this id are still to be settled."""
+        return self.watch.one(f"SELECT EXISTS (SELECT 1 FROM {self.table} WHERE id > %s "
+                              "AND status IN (0, 1, 3))", (after,))
+
+    def vacuum(self):
+        """CPU seconds; None where nothing has to be done."""
+        return self.stand.on.vacuum(self.watch, self.watch_id)
 
     def kafka_cpu(self):
         return self.stand.kafka_cpu() if self.broker.real else 0.0
@@ -65,24 +69,17 @@ class Stand:
     def __init__(self, options):
         self.options = options
         self.directory = scratch("ef-bench-")
-        self.postgres = self._kafka = None
+        self.on = self._kafka = None
         self.runs = 0
         try:
+            self.on = databases.start(options)
             self._compile()
-            self.postgres = Postgres(options.postgres, **self.postgres_settings())
         except BaseException:
             self.discard()
             raise
 
-    def postgres_settings(self):
-        settings = {**SETTINGS, "fsync": "on" if self.options.fsync else "off",
-                    "full_page_writes": "on" if self.options.fsync else "off"}
-        settings.update(item.split("=", 1) for item in self.options.pg)
-        return settings
-
-    def postgres_version(self):
-        with Session(self.postgres, "postgres") as session:
-            return session.one("SHOW server_version")
+    def describe(self):
+        return self.on.describe()
 
     @property
     def kafka(self):
@@ -96,13 +93,15 @@ class Stand:
 
     def _compile(self):
         """The reader and the writer, with the system's compiler and pkg-config."""
-        for name, package in (("reader", "rdkafka"), ("writer", "libpq")):
+        library = self.on.writer
+        for name, package, sources in (("reader", "rdkafka", ("reader.c",)),
+                                       ("writer", library[1], ("writer.c", library[0] + ".c"))):
             flags = subprocess.run(["pkg-config", "--cflags", "--libs", package], check=True,
                                    capture_output=True, text=True).stdout
             done = subprocess.run(
                 [os.environ.get("CC", "cc"), "-std=gnu11", "-D_GNU_SOURCE", "-O2", "-o",
-                 self.program(name), os.path.join(HERE, name + ".c"), *shlex.split(flags)],
-                stderr=subprocess.PIPE, text=True, check=False)
+                 self.program(name), *(os.path.join(HERE, source) for source in sources),
+                 *shlex.split(flags)], stderr=subprocess.PIPE, text=True, check=False)
             if done.returncode != 0:
                 raise Failed(f"could not compile bench/{name}.c:\n{done.stderr}")
 
@@ -110,14 +109,15 @@ class Stand:
         return os.path.join(self.directory, name)
 
     @contextlib.contextmanager
-    def place(self, partitions=3, broker=None):
-        """A fresh database and topic. The broker stamps messages with its own time: first and last
-        append are read from them."""
+    def place(self, partitions=3, broker=None, **topic):
+        """A fresh database and topic, whose settings may be given with underscores. The broker stamps
+        messages with its own time: first and last append are read from them."""
         self.runs += 1
         broker = broker or self.kafka
-        database = fresh_database(self.postgres)
+        database = self.on.fresh()
         name = f"bench-{self.runs}"
-        config = {"message.timestamp.type": "LogAppendTime"} if broker.real else None
+        config = {"message.timestamp.type": "LogAppendTime",
+                  **{key.replace("_", "."): str(value) for key, value in topic.items()}}
         if broker.real:
             broker.create_topic(name, partitions, config=config)
         place = Place(self, database, name, broker)
@@ -125,7 +125,10 @@ class Stand:
             yield place
         finally:
             place.watch.close()
-            retire(database)
+            if database.driver == "mysql":
+                database.drop()
+            else:
+                retire(database)
             if broker.real:
                 broker.delete_topic(name)
 
@@ -136,7 +139,7 @@ class Stand:
         if not self.options.realtime:
             yield
             return
-        servers = [self.postgres.process.pid]
+        servers = [self.on.server.process.pid]
         if self._kafka is not None:
             servers += [process.pid for process in self._kafka.processes]
         pids = [os.getpid(), *servers, *more]
@@ -152,9 +155,8 @@ class Stand:
     def discard(self):
         if self._kafka is not None:
             self._kafka.discard()
-        if self.postgres is not None:
-            forget_template(self.postgres)
-            self.postgres.discard()
+        if self.on is not None:
+            self.on.discard()
         remove(self.directory)
 
 
@@ -196,26 +198,14 @@ class Reader:
             self.child.wait()
 
 
-INSERT = (f"INSERT INTO {TABLE} (aggregate_type, aggregate_id, topic, payload, trace_id) "
-          "SELECT 'order', 'order-' || {aggregate}, %s, ('{{\"e\": \"' || rpad('#n:' || n || ';a:' "
-          "|| {aggregate} || ';t:0#', %s, 'x') || '\"}}')::jsonb, lpad(n::text, 32, '0') "
-          "FROM generate_series(%s, %s) n")
-AROUND_BYTES = len('{"e": ""}')  # of a payload, around its text
-
-
 def fill(place, rows, aggregates, payload_bytes):
     """Rows with numbers 1 to rows, as many aggregates in turn; payloads are exactly so long."""
-    with place.database.session(OWNER_ROLE) as session:
-        session.run(INSERT.format(aggregate=f"n %% {aggregates}"),
-                    (place.topic, payload_bytes - AROUND_BYTES, 1, rows))
-    place.watch.run(f"VACUUM (ANALYZE) {TABLE}")
-    place.watch.run("CHECKPOINT")
+    place.stand.on.insert(place, 1, rows, f"n %% {aggregates}", payload_bytes)
+    place.stand.on.calm_down(place.watch)
 
 
 def insert_one(place, number, aggregate, payload_bytes):
-    with place.database.session(OWNER_ROLE) as session:
-        session.run(INSERT.format(aggregate=str(aggregate)),
-                    (place.topic, payload_bytes - AROUND_BYTES, number, number))
+    place.stand.on.insert(place, number, number, str(aggregate), payload_bytes)
 
 
 class OurRelay:
@@ -263,6 +253,12 @@ class OurRelay:
         """How often something held the event loop for 50 ms or longer."""
         return int(self.daemon.metric("loop_slow_callbacks_total"))
 
+    def counted(self):
+        """What failures have cost so far."""
+        return {name: int(self.daemon.metric(name + "_total")) for name in
+                ("fate_barriers", "kafka_producer_recreations", "rows_dead",
+                 "dead_letters_delivered", "rows_retried", "rows_fetched")}
+
     def stop(self):
         code = self.daemon.stop(expect=None)
         text = self.daemon.log_text()
@@ -289,7 +285,7 @@ class OtherRelay:
         return self
 
     def prepare(self, place):
-        server = place.stand.postgres
+        server = place.stand.on.server
         self.directory = scratch("ef-other-")
         values = {"url": place.database.url(), "host": "127.0.0.1", "port": server.port,
                   "database": place.database.name, "user": "test", "table": TABLE,
@@ -305,6 +301,9 @@ class OtherRelay:
         return None
 
     def slow_callbacks(self):
+        return None
+
+    def counted(self):
         return None
 
     def stop(self):

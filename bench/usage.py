@@ -92,17 +92,19 @@ def threads(pid):
         return []
 
 
+def thread_cpu(pid, thread):
+    """Seconds of one thread, by the scheduler; 0 once it has ended."""
+    try:
+        with open(f"/proc/{pid}/task/{thread}/schedstat", encoding="ascii") as text:
+            return int(text.read().split()[0]) / 1e9
+    except (FileNotFoundError, ProcessLookupError):
+        return 0.0
+
+
 def exact_cpu(pid):
     """As process_cpu, in nanoseconds of the scheduler instead of ticks: for nearly idle processes.
     Threads that have ended are missing."""
-    total = 0
-    for thread in threads(pid):
-        try:
-            with open(f"/proc/{pid}/task/{thread}/schedstat", encoding="ascii") as text:
-                total += int(text.read().split()[0])
-        except (FileNotFoundError, ProcessLookupError):
-            continue
-    return total / 1e9
+    return sum(thread_cpu(pid, thread) for thread in threads(pid))
 
 
 def exact_tree_cpu(pid, without=()):

@@ -2,24 +2,16 @@
 /*
  * Inserts outbox rows at a fixed rate, for bench/run: one connection, one prepared statement a
  * transaction, on a schedule that does not drift. A transaction that is late is sent at once, and
- * how late the schedule was is part of the answer: one line of JSON.
+ * how late the schedule was is part of the answer: one line of JSON. Behind every POISON_EVERY rows
+ * comes one that can never be delivered: with a payload of POISON_BYTES, which the topic is to be
+ * too small for, or with bad headers when that is 0.
  */
-#include <libpq-fe.h>
-#include <stdint.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <time.h>
 
-enum { ROWS_MAX = 100, SQL_MAX = 8192, PARAMS = 4, PAYLOAD_MAX = 8192 };
-
-struct plan {
-    const char *table, *topic;
-    int64_t rate; /* rows a second */
-    int rows;     /* rows a transaction */
-    int64_t count, aggregates;
-    int payload_bytes;
-};
+#include "writer.h"
 
 struct times {
     int32_t *late_us, *commit_us;
@@ -40,30 +32,7 @@ static void sleep_until(int64_t us)
         ;
 }
 
-static void check(PGconn *conn, PGresult *res, ExecStatusType wanted)
-{
-    if (PQresultStatus(res) != wanted) {
-        fprintf(stderr, "writer: %s", PQerrorMessage(conn));
-        exit(1);
-    }
-    PQclear(res);
-}
-
-static void prepare(PGconn *conn, const struct plan *plan)
-{
-    char sql[SQL_MAX];
-    int used = snprintf(sql, sizeof(sql),
-                        "INSERT INTO %s (aggregate_type, aggregate_id, topic, payload, trace_id) "
-                        "VALUES ",
-                        plan->table);
-    for (int i = 0; i < plan->rows; i++)
-        used +=
-            snprintf(sql + used, sizeof(sql) - (size_t)used, "%s('order', $%d, $%d, $%d, $%d)",
-                     i ? ", " : "", i * PARAMS + 1, i * PARAMS + 2, i * PARAMS + 3, i * PARAMS + 4);
-    check(conn, PQprepare(conn, "add", sql, 0, NULL), PGRES_COMMAND_OK);
-}
-
-/* Exactly payload_bytes as PostgreSQL prints jsonb. */
+/* Exactly payload_bytes as databases print it. */
 static void put_payload(char *out, const struct plan *plan, int64_t n, int64_t at_us)
 {
     int used =
@@ -73,24 +42,23 @@ static void put_payload(char *out, const struct plan *plan, int64_t n, int64_t a
     memcpy(out + used, "\"}", 3);
 }
 
-static void send_one(PGconn *conn, const struct plan *plan, int64_t first)
+static void send_one(const struct plan *plan, int64_t first)
 {
-    static char aggregate[ROWS_MAX][32], payload[ROWS_MAX][PAYLOAD_MAX], trace[ROWS_MAX][40];
-    const char *values[ROWS_MAX * PARAMS];
+    static char payloads[ROWS_MAX][PAYLOAD_MAX];
     int64_t at_us = now_us(CLOCK_REALTIME);
-    for (int i = 0; i < plan->rows; i++) {
-        int64_t n = first + i;
-        snprintf(aggregate[i], sizeof(aggregate[i]), "order-%ld", n % plan->aggregates);
-        snprintf(trace[i], sizeof(trace[i]), "%032lx", (unsigned long)n);
-        put_payload(payload[i], plan, n, at_us);
-        const char **v = values + i * PARAMS;
-        v[0] = aggregate[i];
-        v[1] = plan->topic;
-        v[2] = payload[i];
-        v[3] = trace[i];
-    }
-    check(conn, PQexecPrepared(conn, "add", plan->rows * PARAMS, values, NULL, NULL, 0),
-          PGRES_COMMAND_OK);
+    for (int i = 0; i < plan->rows; i++)
+        put_payload(payloads[i], plan, first + i, at_us);
+    sink_add(plan, first, (const char(*)[PAYLOAD_MAX])payloads);
+}
+
+static void send_poison(const struct plan *plan, int64_t n)
+{
+    static char payload[POISON_MAX + 16];
+    int used = snprintf(payload, sizeof(payload), "{\"e\": \"");
+    while (used < plan->poison_bytes - 2)
+        payload[used++] = 'p';
+    memcpy(payload + used, "\"}", 3);
+    sink_add_poison(plan, n, payload, plan->poison_bytes ? "{}" : "[1]");
 }
 
 static int by_size(const void *a, const void *b)
@@ -106,16 +74,19 @@ static double quantile_ms(int32_t *values, int64_t count, double q)
     return values[at < count ? at : count - 1] / 1000.0;
 }
 
-static void run(PGconn *conn, const struct plan *plan, struct times *times)
+static void run(const struct plan *plan, struct times *times)
 {
     int64_t begin = now_us(CLOCK_MONOTONIC) + 10000;
     for (int64_t n = 0; n < plan->count; n += plan->rows) {
         int64_t due = begin + n * 1000000 / plan->rate;
         sleep_until(due);
         int64_t sent = now_us(CLOCK_MONOTONIC);
-        send_one(conn, plan, n + 1);
+        send_one(plan, n + 1);
         times->late_us[times->count] = (int32_t)(sent - due);
         times->commit_us[times->count++] = (int32_t)(now_us(CLOCK_MONOTONIC) - sent);
+        if (plan->poison_every > 0 &&
+            n / plan->poison_every != (n + plan->rows) / plan->poison_every)
+            send_poison(plan, n + plan->rows);
     }
     double seconds = (double)(now_us(CLOCK_MONOTONIC) - begin) / 1e6;
     printf("{\"rows\": %ld, \"seconds\": %.3f, \"rate\": %.1f, \"late_p50_ms\": %.2f, "
@@ -131,34 +102,36 @@ static void run(PGconn *conn, const struct plan *plan, struct times *times)
 
 int main(int argc, char **argv)
 {
-    if (argc != 9) {
-        fprintf(stderr, "usage: writer URL TABLE TOPIC ROWS_A_SECOND ROWS_A_TRANSACTION ROWS "
-                        "AGGREGATES PAYLOAD_BYTES\n");
+    if (argc != 9 && argc != 11) {
+        fprintf(stderr, "usage: writer TARGET TABLE TOPIC ROWS_A_SECOND ROWS_A_TRANSACTION ROWS "
+                        "AGGREGATES PAYLOAD_BYTES [POISON_EVERY POISON_BYTES]\n");
         return 64;
     }
-    struct plan plan = {.table = argv[2],
+    struct plan plan = {.target = argv[1],
+                        .table = argv[2],
                         .topic = argv[3],
                         .rate = atoll(argv[4]),
                         .rows = atoi(argv[5]),
                         .count = atoll(argv[6]),
                         .aggregates = atoll(argv[7]),
-                        .payload_bytes = atoi(argv[8])};
+                        .payload_bytes = atoi(argv[8]),
+                        .poison_every = argc > 9 ? atoll(argv[9]) : 0,
+                        .poison_bytes = argc > 9 ? atoi(argv[10]) : 0};
     if (plan.rows < 1 || plan.rows > ROWS_MAX || plan.rate < 1 || plan.aggregates < 1 ||
-        plan.payload_bytes > PAYLOAD_MAX - 1 || plan.count % plan.rows != 0) {
+        plan.payload_bytes > PAYLOAD_MAX - 1 || plan.poison_bytes > POISON_MAX ||
+        plan.count % plan.rows != 0) {
         fprintf(stderr, "writer: a number is out of range\n");
         return 64;
     }
     struct times times = {0};
     times.late_us = malloc((size_t)plan.count * sizeof(int32_t));
     times.commit_us = malloc((size_t)plan.count * sizeof(int32_t));
-    PGconn *conn = PQconnectdb(argv[1]);
-    if (!times.late_us || !times.commit_us || PQstatus(conn) != CONNECTION_OK) {
-        fprintf(stderr, "writer: could not connect: %s", PQerrorMessage(conn));
+    if (!times.late_us || !times.commit_us) {
+        fprintf(stderr, "writer: out of memory\n");
         return 1;
     }
-    prepare(conn, &plan);
-    run(conn, &plan, &times);
-    PQfinish(conn);
+    sink_open(&plan);
+    run(&plan, &times);
     free(times.late_us);
     free(times.commit_us);
     return 0;
