@@ -14,7 +14,7 @@ BUILD ?= build
 FREE_GOALS := help deps dist deb rpm release-check clean distclean
 # Goals that first see to their packages (scripts/deps --ensure GROUP), then run in a second make.
 GATED_GOALS := check check-unit check-memory check-sim check-integration check-chaos check-packaging \
-    check-packages analyse asan tsan asan-integration tsan-integration bench bench-restarts stress soak fuzz demo lint \
+    check-packages analyse asan tsan asan-integration tsan-integration bench bench-restarts bench-poison stress soak fuzz demo lint \
     prove prove-mutants chaos
 GATE_check := build unit test demo lint
 GATE_check-unit := build unit
@@ -31,6 +31,7 @@ GATE_asan-integration := build test
 GATE_tsan-integration := build test
 GATE_bench := build test
 GATE_bench-restarts := build test
+GATE_bench-poison := build test
 GATE_stress := build test
 GATE_soak := build test
 GATE_fuzz := build fuzz
@@ -79,6 +80,7 @@ help:
 #: tsan-integration - runs the integration tests with a daemon built as for tsan
 #: bench - measures speed and size, prints a table and writes JSON
 #: bench-restarts - measures the gap that a restart leaves, alone and with a standby
+#: bench-poison - measures what rows that can never be delivered cost the others
 #: stress - drains large backlogs and fails when memory or speed leave their limits (STRESS_FLAGS=)
 #: soak - relays for SOAK_SECONDS (600) with mild disturbances and fails when anything grows
 #: fuzz - fuzzes each parser for FUZZ_SECONDS (30)

@@ -55,7 +55,7 @@ $(BUILD)/tests/memory/failing.o: sanitize_flags :=
 endif
 
 .PHONY: check check-unit check-memory check-integration check-packaging check-packages asan tsan fuzz bench demo
-.PHONY: asan-integration tsan-integration stress soak bench-restarts
+.PHONY: asan-integration tsan-integration stress soak bench-restarts bench-poison
 .PHONY: tests
 tests: $(test_programs) $(contract_programs) $(fuzz_replays) $(memory_programs)
 
@@ -126,6 +126,9 @@ bench: all
 
 bench-restarts: all
 	@EF_BUILD='$(EF_BUILD_DIR)' bench/restarts $(BENCH_FLAGS)
+
+bench-poison: all
+	@EF_BUILD='$(EF_BUILD_DIR)' bench/poison $(BENCH_FLAGS)
 
 stress: all
 	@EF_BUILD='$(EF_BUILD_DIR)' bench/stress $(STRESS_FLAGS)
