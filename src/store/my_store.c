@@ -88,6 +88,8 @@ static void my_free(struct ef_store *store)
 {
     struct ef_my_store *s = ef_my_store_of(store);
     ef_my_sql_free(&s->sql);
+    if (s->read_later)
+        ef_my_request_free(s->read_later);
     ef_my_layout_free(&s->layout);
     free(s);
 }

@@ -63,8 +63,11 @@ struct ef_my_store {
     bool layout_known;
     int64_t zone_us; /* of the last check: constant while rows are in flight */
     struct ef_my_sql sql;
-    struct ef_intake intake;   /* the open fetch */
-    int sets_before;           /* of its result sets that come before the header: the look's */
+    struct ef_intake intake; /* the open fetch */
+    int sets_before;         /* of its result sets that come before the header: the look's */
+    bool quiet, peeked;      /* the last read found nothing; this one was said to find something */
+    struct ef_my_request *read_later; /* the read, while it is looked whether there is anything */
+    int64_t no_peek_until_us;         /* that look was wrong: what it sees may not go yet */
     char look[96];             /* what READ UNCOMMITTED showed of the gaps; "" without a look */
     struct ef_store_info info; /* being filled by check */
     int check_step;
