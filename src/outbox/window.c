@@ -503,8 +503,8 @@ static int64_t leave_decided(struct ef_window *w, struct ef_entry *e, bool all_t
     ef_lane_remove(&w->lanes, e);
     if (goes_on && !last)
         promote(w, lane);
-    if (closed && !goes_on &&
-        !closed->head) { /* what it has refused may come with what is behind */
+    if (closed && !goes_on && !closed->head) {
+        /* what it has refused may come with what is behind */
         int64_t refused = ef_lane_open(&w->lanes, closed);
         if (refused < e->id)
             lowest = refused;

@@ -339,8 +339,6 @@ void ef_relay_decided(void *arg, int64_t rows, const struct ef_error *err)
         return;
     int64_t expected = ef_window_stats(r->window)->count[EF_ENTRY_DECIDING];
     int64_t lowest = ef_window_decided(r->window, !err, rows >= expected, r->fetching);
-    if (!err && rows < expected)
-        ef_relay_cancel_fetch(r); /* it may have passed what is to be read again */
     if (err) {
         pause_fates(r);
         ef_relay_database_trouble(r, "could not write rows' fates", err);
@@ -353,8 +351,10 @@ void ef_relay_decided(void *arg, int64_t rows, const struct ef_error *err)
             r->fetch_now = true;
             ef_relay_ask_waiting(r);
         }
-        if (rows < expected) /* somebody changed them, or we are not the owner any more: ask */
+        if (rows < expected) { /* somebody changed them, or we are not the owner any more: ask */
+            ef_relay_cancel_fetch(r); /* it may have passed what is to be read again */
             ef_relay_renew_now(r);
+        }
     }
     ef_relay_pump_soon(r);
 }

@@ -365,7 +365,7 @@ void ef_my_fetch(struct ef_store *store, const struct ef_fetch *fetch)
     ef_buf_puts(&sql, "COMMIT");
     struct ef_my_request *req = ef_my_request_new(&sql, on_done, s);
     req->row = on_row;
-    if (s->quiet && !look && !fetch->want_max_id && !fetch->want_foreign &&
+    if (s->quiet && !look && fetch->all_gaps && !fetch->want_max_id && !fetch->want_foreign &&
         now_us >= s->no_peek_until_us)
         peek(s, fetch, &gaps, req);
     else

@@ -292,11 +292,11 @@ START_TEST(the_barrier_waits_for_later_rows_in_flight_and_drops_unsent_ones)
 }
 END_TEST
 
-/* Row 2 of three gets this fate, and leaves with what is behind it. */
+/* Row 2 of three has waited and gets this fate, and leaves with what is behind it. */
 static int64_t read_again_after(enum ef_entry_fate fate, bool all_there)
 {
     struct ef_entry *taken[4];
-    put(2, "a");
+    put_as((struct spec){.id = 2, .aggregate = "a", .status = EF_STATUS_FAILED}, EF_ADMITTED);
     put(3, "a");
     stand_still(send_next(), fate);
     ck_assert_int_eq(ef_window_decide(w, taken, 4, true), 1);
