@@ -56,7 +56,7 @@ endif
 
 .PHONY: help deps dist clean distclean
 help:
-	@echo 'make [GOAL] [BUILD=dir] [WERROR=1] [CC=clang] [EF_SANITIZE=address,undefined]'
+	@echo 'make [GOAL] [BUILD=dir] [WERROR=1] [V=1] [CC=clang] [EF_SANITIZE=address,undefined]'
 	@echo
 	@sed -n 's/^#: \([a-z-]*\) - \(.*\)/\1|\2/p' Makefile | while IFS='|' read -r g t; do \
 	    printf '  %-18s %s\n' "$$g" "$$t"; done

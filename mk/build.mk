@@ -13,6 +13,8 @@ generated_headers := $(GEN)/version.h $(GEN)/sql_files.h $(GEN)/page_files.h \
 lib := $(BUILD)/libeventferry.a
 ctl_lib := $(BUILD)/libeventferryctl.a
 comma := ,
+# V=1 shows the commands that compile and link, as builders of packages want to see them.
+Q := $(if $(filter 1,$(V)),,@)
 
 WARNINGS := -Wall -Wextra -Wshadow -Wstrict-prototypes -Wmissing-prototypes -Wformat=2 -Wvla \
     $(if $(filter 1,$(WERROR)),-Werror)
@@ -55,10 +57,10 @@ $(BUILD)/sources.txt: FORCE
 $(BUILD)/%.o: %.c $(BUILD)/flags.txt | $(generated_headers)
 	@mkdir -p $(@D)
 	@echo '  CC   $<'
-	@$(compile) -c -o $@ $<
+	$(Q)$(compile) -c -o $@ $<
 $(GEN)/%.o: $(GEN)/%.c $(BUILD)/flags.txt | $(generated_headers)
 	@echo '  CC   $<'
-	@$(compile) -c -o $@ $<
+	$(Q)$(compile) -c -o $@ $<
 
 # Made anew each time: an archive keeps the objects of files that are gone.
 define archive
@@ -96,10 +98,10 @@ $(GEN)/version.h: FORCE
 
 $(BUILD)/eventferryd: $(BUILD)/src/main.o $(lib)
 	@echo '  LD   $@'
-	@$(link) -o $@ $^ $(ALLOCATOR_LIBS) $(EF_LIBS)
+	$(Q)$(link) -o $@ $^ $(ALLOCATOR_LIBS) $(EF_LIBS)
 $(BUILD)/eventferryctl: $(BUILD)/src/ctl/main.o $(ctl_lib) $(lib)
 	@echo '  LD   $@'
-	@$(link) -o $@ $^ $(ALLOCATOR_LIBS) $(EF_LIBS)
+	$(Q)$(link) -o $@ $^ $(ALLOCATOR_LIBS) $(EF_LIBS)
 
 # What the programs are made of.
 .PHONY: sbom

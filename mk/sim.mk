@@ -18,7 +18,7 @@ sim_wraps := getrandom open close flock pread pwrite ftruncate ef_log_wanted ef_
 $(sim_program): | $(thread_object)
 $(sim_program): $(sim_sources:%.c=$(BUILD)/%.o) $(sim_product:%.c=$(BUILD)/%.o)
 	@echo '  LD   $@'
-	@$(link) $(sim_wraps:%=-Wl,--wrap=%) -o $@ $(filter %.o,$^) $(EF_LIBS)
+	$(Q)$(link) $(sim_wraps:%=-Wl,--wrap=%) -o $@ $(filter %.o,$^) $(EF_LIBS)
 
 # make fuzz: the bytes are the schedule.
 sim_fuzzer := $(BUILD)/fuzzers/fuzz_schedule
@@ -26,7 +26,7 @@ $(sim_fuzzer): $(sim_fuzz_source:%.c=$(BUILD)/%.o) $(sim_product:%.c=$(BUILD)/%.
     $(filter-out %/main.o,$(sim_sources:%.c=$(BUILD)/%.o))
 	@echo '  LD   $@'
 	@mkdir -p $(@D)
-	@$(link) -fsanitize=fuzzer $(sim_wraps:%=-Wl,--wrap=%) -o $@ $^ $(EF_LIBS)
+	$(Q)$(link) -fsanitize=fuzzer $(sim_wraps:%=-Wl,--wrap=%) -o $@ $^ $(EF_LIBS)
 fuzzers += $(sim_fuzzer)
 run-fuzz: $(sim_fuzzer)
 

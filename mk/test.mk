@@ -24,7 +24,8 @@ fuzz_replays := $(fuzz_sources:%.c=$(BUILD)/%)
 support := $(BUILD)/tests/libsupport.a
 
 test_flags = $(patsubst -I%,-isystem %,$(CHECK_CFLAGS)) -Itests
-$(BUILD)/tests/%.o: EXTRA_CFLAGS = $(test_flags)
+# private: flags.txt, which every object needs, is about all of them.
+$(BUILD)/tests/%.o: private EXTRA_CFLAGS = $(test_flags)
 
 $(support): $(support_sources:%.c=$(BUILD)/%.o) $(BUILD)/tests/sources.txt
 	$(archive)
@@ -35,23 +36,23 @@ link_test = $(link) -o $@ $(filter %.o,$^) $(filter %.a,$^) $(CHECK_LIBS) $(EF_L
 
 $(test_programs): $(BUILD)/%: $(BUILD)/%.o $(support) $(ctl_lib) $(lib)
 	@echo '  LD   $@'
-	@$(link_test)
+	$(Q)$(link_test)
 $(BUILD)/tests/contract/contract: $(contract_sources:%.c=$(BUILD)/%.o) $(support) $(ctl_lib) $(lib)
 	@echo '  LD   $@'
-	@$(link_test)
+	$(Q)$(link_test)
 $(fuzz_replays): $(BUILD)/%: $(BUILD)/%.o $(BUILD)/tests/fuzz/driver.o $(ctl_lib) $(lib)
 	@echo '  LD   $@'
-	@$(link_test)
+	$(Q)$(link_test)
 
 # Its own allocator stands before the C library's, so it is linked as a whole program.
 $(memory_programs): $(BUILD)/%: $(BUILD)/%.o $(memory_shared:%.c=$(BUILD)/%.o) $(ctl_lib) $(lib)
 	@echo '  LD   $@'
-	@$(link) $(if $(filter %/start,$@),-Wl$(comma)--wrap=ef_systemd_ready) -o $@ \
+	$(Q)$(link) $(if $(filter %/start,$@),-Wl$(comma)--wrap=ef_systemd_ready) -o $@ \
 	    $(filter %.o,$^) $(filter %.a,$^) $(EF_LIBS)
 # It runs before the sanitizers have set themselves up.
 ifneq ($(findstring address,$(EF_SANITIZE)),)
-$(BUILD)/tests/memory/failing.o: CPPFLAGS += -DEF_ADDRESS_SANITIZER
-$(BUILD)/tests/memory/failing.o: sanitize_flags :=
+$(BUILD)/tests/memory/failing.o: private CPPFLAGS += -DEF_ADDRESS_SANITIZER
+$(BUILD)/tests/memory/failing.o: private sanitize_flags :=
 endif
 
 .PHONY: check check-unit check-memory check-integration check-packaging check-packages asan tsan fuzz bench demo
@@ -146,7 +147,7 @@ fuzzers := $(fuzz_sources:tests/fuzz/%.c=$(BUILD)/fuzzers/%)
 $(fuzzers): $(BUILD)/fuzzers/%: $(BUILD)/tests/fuzz/%.o $(ctl_lib) $(lib)
 	@echo '  LD   $@'
 	@mkdir -p $(@D)
-	@$(link) -fsanitize=fuzzer -o $@ $^ $(EF_LIBS)
+	$(Q)$(link) -fsanitize=fuzzer -o $@ $^ $(EF_LIBS)
 .PHONY: run-fuzz
 run-fuzz: $(fuzzers)
 	@scripts/run-fuzz $(FUZZ_SECONDS) $(fuzzers)
