@@ -341,10 +341,12 @@ static bool start_endpoints(struct daemon *d, struct ef_error *err)
                                .kafka = view_kafka,
                                .refresh = refresh,
                                .reload = reload};
-    d->admin = ef_admin_new(&(struct ef_admin_options){.loop = d->loop,
-                                                       .view = &d->view,
-                                                       .librdkafka = ef_kafka_version(),
-                                                       .libpq = ef_store_libpq_version()});
+    d->admin =
+        ef_admin_new(&(struct ef_admin_options){.loop = d->loop,
+                                                .view = &d->view,
+                                                .librdkafka = ef_kafka_version(),
+                                                .libpq = ef_store_libpq_version(),
+                                                .libmariadb = ef_store_libmariadb_version()});
     if (d->config->http.listen) {
         d->http =
             ef_http_start(d->loop, d->admin, d->config->http.listen, &d->config->http.hosts, err);

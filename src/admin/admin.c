@@ -26,8 +26,8 @@ struct ef_admin *ef_admin_new(const struct ef_admin_options *options)
     ef_uuid_v4(admin->run);
     admin->happenings = ef_happenings_new();
     admin->rates = ef_rates_new(options->loop, options->view);
-    admin->collect =
-        ef_collect_new(options->view->metrics, options->loop, options->librdkafka, options->libpq);
+    admin->collect = ef_collect_new(options->view->metrics, options->loop, options->librdkafka,
+                                    options->libpq, options->libmariadb);
     return admin;
 }
 

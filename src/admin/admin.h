@@ -18,7 +18,7 @@ struct ef_admin;
 struct ef_admin_options {
     struct ef_loop *loop;
     const struct ef_view *view;
-    const char *librdkafka, *libpq; /* versions linked, for build_info; copied */
+    const char *librdkafka, *libpq, *libmariadb; /* versions linked, for build_info; copied */
 };
 
 struct ef_admin *ef_admin_new(const struct ef_admin_options *options);

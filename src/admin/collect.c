@@ -5,6 +5,7 @@
 #include <string.h>
 
 #include "base/log.h"
+#include "base/versions.h"
 #include "version.h"
 
 enum {
@@ -39,7 +40,7 @@ static void on_callback(void *arg, const char *room, int64_t us)
 }
 
 struct ef_collect *ef_collect_new(struct ef_metrics *metrics, struct ef_loop *loop,
-                                  const char *librdkafka, const char *libpq)
+                                  const char *librdkafka, const char *libpq, const char *libmariadb)
 {
     struct ef_collect *collect = ef_xcalloc(1, sizeof(*collect));
     collect->metrics = metrics;
@@ -49,7 +50,8 @@ struct ef_collect *ef_collect_new(struct ef_metrics *metrics, struct ef_loop *lo
     ef_metric_set(ef_metrics_get(metrics, EF_GAUGE, "build_info",
                                  "Always 1; the labels say what this program is.", "version",
                                  EF_VERSION, "build", EF_BUILD_ID, "relay", "eventferryd",
-                                 "librdkafka", librdkafka, "libpq", libpq, NULL),
+                                 "librdkafka", librdkafka, "libpq", libpq, "libmariadb", libmariadb,
+                                 "features", ef_versions_features(), NULL),
                   1);
     ef_loop_observe(loop, on_callback, collect);
     return collect;

@@ -20,6 +20,7 @@ struct ef_collect;
 
 /* Versions of the libraries, for build_info; NULL: not linked. Takes the loop's observer. */
 struct ef_collect *ef_collect_new(struct ef_metrics *metrics, struct ef_loop *loop,
-                                  const char *librdkafka, const char *libpq);
+                                  const char *librdkafka, const char *libpq,
+                                  const char *libmariadb);
 void ef_collect_free(struct ef_collect *collect);
 void ef_collect_update(struct ef_collect *collect, const struct ef_snapshot *snapshot);

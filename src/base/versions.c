@@ -11,6 +11,13 @@
 #else
 #define FORTIFY 0
 #endif
+#if EF_HAVE_SYSTEMD
+#define SYSTEMD "yes"
+#else
+#define SYSTEMD "no"
+#endif
+#define TEXT(value)    TEXT_OF(value)
+#define TEXT_OF(value) #value
 
 const char *ef_jansson_version(void)
 {
@@ -21,12 +28,16 @@ const char *ef_jansson_version(void)
 #endif
 }
 
+const char *ef_versions_features(void)
+{
+    return "systemd " SYSTEMD ", allocator " EF_ALLOCATOR ", fortify " TEXT(FORTIFY);
+}
+
 void ef_versions_print(FILE *out, const char *program, const struct ef_library *libraries)
 {
     fprintf(out, "%s %s (%s)\n", program, EF_VERSION, EF_BUILD_ID);
     for (; libraries->name; libraries++)
         fprintf(out, "%s %s\n", libraries->name,
                 libraries->version ? libraries->version : "(linked)");
-    fprintf(out, "features: systemd %s, allocator %s, fortify %d\n", EF_HAVE_SYSTEMD ? "yes" : "no",
-            EF_ALLOCATOR, FORTIFY);
+    fprintf(out, "features: %s\n", ef_versions_features());
 }

@@ -14,6 +14,9 @@ struct ef_library {
 /* Of jansson, which belongs to no room. NULL: it is older than 2.13, which does not tell. */
 const char *ef_jansson_version(void);
 
+/* What was chosen when it was built: "systemd yes, allocator libc, fortify 3". */
+const char *ef_versions_features(void);
+
 /* "PROGRAM VERSION (BUILD)", a line for each library up to the entry without a name, and the
  * features. */
 void ef_versions_print(FILE *out, const char *program, const struct ef_library *libraries);

@@ -19,7 +19,7 @@ from harness.setup import fresh_database, relay_config, retire
 from harness.timing import wait_for
 
 INTERFACES = {  # family -> labels, of the metrics table in interfaces.md
-    "build_info": {"version", "build", "relay", "librdkafka", "libpq"},
+    "build_info": {"version", "build", "relay", "librdkafka", "libpq", "libmariadb", "features"},
     "rows_fetched_total": {"outbox"}, "rows_reaped_total": {"outbox"},
     "rows_purged_total": {"outbox"}, "id_regressions_total": {"outbox"},
     "dead_letters_delivered_total": {"outbox"}, "sweeps_total": {"outbox"},

@@ -94,8 +94,11 @@ static int request(const char *path)
     pthread_t thread;
     ef_log_setup(EF_LOG_ERROR, EF_LOG_LOGFMT, false);
     fake_setup();
-    struct ef_admin *admin = ef_admin_new(&(struct ef_admin_options){
-        .loop = fake.loop, .view = &fake.view, .librdkafka = "2.0.2", .libpq = "15.20"});
+    struct ef_admin *admin = ef_admin_new(&(struct ef_admin_options){.loop = fake.loop,
+                                                                     .view = &fake.view,
+                                                                     .librdkafka = "2.0.2",
+                                                                     .libpq = "15.20",
+                                                                     .libmariadb = "3.3.14"});
     struct ef_http *http = ef_http_start(fake.loop, admin, "127.0.0.1:0", NULL, &err);
     if (!http)
         return MEMORY_WRONG;

@@ -23,8 +23,11 @@ static void setup(void)
     struct ef_strings hosts = {names, 1};
     struct ef_error err;
     fake_setup();
-    admin = ef_admin_new(&(struct ef_admin_options){
-        .loop = fake.loop, .view = &fake.view, .librdkafka = "2.0.2", .libpq = "15.20"});
+    admin = ef_admin_new(&(struct ef_admin_options){.loop = fake.loop,
+                                                    .view = &fake.view,
+                                                    .librdkafka = "2.0.2",
+                                                    .libpq = "15.20",
+                                                    .libmariadb = "3.3.14"});
     http = ef_http_start(fake.loop, admin, "127.0.0.1:0", &hosts, &err);
     ck_assert_msg(http != NULL, "%s", err.text);
     ef_buf_init(&got, 1 << 22);
@@ -206,7 +209,9 @@ START_TEST(metrics_page)
     ck_assert_ptr_nonnull(
         strstr(answer, "\neventferry_rows_fetched_total{outbox=\"orders\"} 120\n"));
     ck_assert_ptr_nonnull(strstr(answer, "\neventferry_backlog_rows{outbox=\"orders\"} 20\n"));
-    ck_assert_ptr_nonnull(strstr(answer, "librdkafka=\"2.0.2\",libpq=\"15.20\"} 1\n"));
+    ck_assert_ptr_nonnull(strstr(answer,
+                                 "librdkafka=\"2.0.2\",libpq=\"15.20\",libmariadb=\"3.3.14\","
+                                 "features=\"systemd "));
     ck_assert_ptr_nonnull(strstr(answer, "\nprocess_open_fds "));
     ck_assert_int_eq(fake.refreshes, 1);
 }

@@ -295,8 +295,11 @@ static struct ef_admin *admin;
 static void setup_admin(void)
 {
     setup();
-    admin = ef_admin_new(&(struct ef_admin_options){
-        .loop = fake.loop, .view = &fake.view, .librdkafka = "2.0.2", .libpq = "15.20"});
+    admin = ef_admin_new(&(struct ef_admin_options){.loop = fake.loop,
+                                                    .view = &fake.view,
+                                                    .librdkafka = "2.0.2",
+                                                    .libpq = "15.20",
+                                                    .libmariadb = "3.3.14"});
 }
 
 static void teardown_admin(void)

@@ -25,8 +25,11 @@ static void start_on(const char *listen)
 static void setup(void)
 {
     fake_setup();
-    admin = ef_admin_new(&(struct ef_admin_options){
-        .loop = fake.loop, .view = &fake.view, .librdkafka = "2.0.2", .libpq = "15.20"});
+    admin = ef_admin_new(&(struct ef_admin_options){.loop = fake.loop,
+                                                    .view = &fake.view,
+                                                    .librdkafka = "2.0.2",
+                                                    .libpq = "15.20",
+                                                    .libmariadb = "3.3.14"});
     ef_buf_init(&got, 1 << 22);
 }
 
