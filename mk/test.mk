@@ -78,8 +78,11 @@ check-packages: export DEB_BUILD_OPTIONS ?= nocheck
 check-packages: all
 	@$(MAKE) --no-print-directory deb
 	@scripts/lint-deb build/deb
-	@EF_BUILD='$(abspath $(BUILD))' EF_DEBS='$(abspath build/deb)' $(PYTHON) -m pytest \
-	    tests/packages $(PYTEST_FLAGS)
+	@RPM_CHECK=no RPM_DIST=.newer $(MAKE) --no-print-directory rpm PACKAGES=build/newer
+	@RPM_CHECK=no $(MAKE) --no-print-directory rpm
+	@scripts/lint-rpm build/rpm
+	@EF_BUILD='$(abspath $(BUILD))' EF_DEBS='$(abspath build/deb)' EF_RPMS='$(abspath build/rpm)' \
+	    EF_NEWER_RPMS='$(abspath build/newer/rpm)' $(PYTHON) -m pytest tests/packages $(PYTEST_FLAGS)
 
 # In this order: the quick ones first, and one after the other even with -j.
 check: all tests

@@ -278,6 +278,48 @@ def test_upgrade_under_traffic(box, relay, stand, upgraded):
             "ActiveState": "active", "NRestarts": "0"}
 
 
+def test_a_relay_runs_on_until_the_package_is_in_place(box, relay, upgraded):
+    """Unpacking takes as long as a disk takes; only configuring restarts."""
+    pids = relay.main_pid(), relay.main_pid(INSTANCE)
+    box.run("dpkg", "--unpack", "/srv/eventferry.deb")
+    assert (relay.main_pid(), relay.main_pid(INSTANCE)) == pids
+    box.run("dpkg", "--configure", "eventferry")
+    assert not {0, *pids} & {relay.main_pid(), relay.main_pid(INSTANCE)}
+
+
+def test_an_upgrade_starts_nothing_that_was_stopped(box, relay, upgraded):
+    """What is enabled may have been stopped for a reason, and what runs need not be enabled."""
+    box.run("systemctl", "disable", SERVICE)
+    box.run("systemctl", "stop", INSTANCE)
+    pid = relay.main_pid()
+    install(box, upgraded, "--reinstall")
+    assert relay.main_pid() not in (0, pid)
+    assert box.show(INSTANCE, "ActiveState") == "inactive"
+    assert box.out("systemctl", "is-enabled", SERVICE, expect=1) == "disabled"
+    box.run("systemctl", "stop", "eventferryd.target")
+    install(box, upgraded, "--reinstall")
+    for unit in (SERVICE, INSTANCE, "eventferryd.target"):
+        assert (unit, box.show(unit, "ActiveState")) == (unit, "inactive")
+    box.run("systemctl", "enable", SERVICE)
+    box.run("systemctl", "start", "eventferryd.target")
+    wait_for(lambda: {relay.state(), relay.state(relay.second_port)} == {"running", "standby"}, 20,
+             "one of the two relays, the other stands by")
+
+
+def test_an_upgrade_leaves_a_drop_in_of_the_administrator(box, relay, upgraded):
+    """What "systemctl edit" writes: it counts, and stays."""
+    drop_in = "/etc/systemd/system/eventferryd.service.d/override.conf"
+    box.run("mkdir", os.path.dirname(drop_in))
+    box.write(drop_in, "[Service]\nMemoryMax=2G\nLoadCredential=extra:/etc/hostname\n")
+    box.run("systemctl", "daemon-reload")
+    install(box, upgraded, "--reinstall")
+    assert box.show(SERVICE, "MemoryMax") == str(2 << 30)
+    assert box.out("ls", f"/run/credentials/{SERVICE}").split() == ["ef_shop", "extra"]
+    box.run("rm", "-r", os.path.dirname(drop_in))
+    box.run("systemctl", "daemon-reload")
+    box.run("systemctl", "restart", SERVICE)
+
+
 def test_installing_again_changes_nothing(box, relay, upgraded):
     pid = relay.main_pid()
     before = snapshot(box)
@@ -295,9 +337,14 @@ def test_enabled_relays_are_there_after_a_boot(box, relay):
 
 
 def test_remove_keeps_configuration_and_state(box, relay):
+    # one relay runs without the target, one failed
+    box.run("systemctl", "stop", "eventferryd.target")
+    box.run("systemctl", "start", SERVICE)
+    box.run("systemctl", "start", "eventferryd@third.service", expect=1)
+    assert box.show("eventferryd@third.service", "ActiveState") == "failed"
     box.run("apt-get", "-q", "-y", "remove", "eventferry")
-    for unit in (SERVICE, INSTANCE):
-        assert box.show(unit, "ActiveState") == "inactive"
+    for unit in (SERVICE, INSTANCE, "eventferryd@third.service"):
+        assert (unit, box.show(unit, "ActiveState")) == (unit, "inactive")
     assert box.out("pgrep", "eventferryd", expect=1) == ""
     assert not box.exists("/usr/sbin/eventferryd")
     assert box.read(CONFIG) == relay.text
@@ -311,7 +358,6 @@ def test_installing_after_remove_finds_the_configuration(box, relay, deb):
     assert box.read(CONFIG) == relay.text
     assert box.out("systemctl", "is-enabled", SERVICE) == "enabled"
     # both were enabled before: installing starts the two, and either may own the outbox
-    box.run("systemctl", "start", SERVICE, INSTANCE)
     wait_for(lambda: {relay.state(), relay.state(relay.second_port)} == {"running", "standby"}, 30,
              "both relays after installing again")
 

@@ -93,9 +93,22 @@ def test_it_relays_and_survives_an_upgrade(box, stand):
         "ActiveState": "active", "NRestarts": "0"}
 
 
+def test_an_upgrade_starts_nothing_that_was_stopped(box):
+    box.run("systemctl", "stop", SERVICE)
+    rpm(box, "-U", "--nodeps", "--replacepkgs", "/srv/eventferry.rpm")
+    assert box.show(SERVICE, "ActiveState") == "inactive"
+    box.run("systemctl", "start", "eventferryd.target")
+    assert box.show(SERVICE, "ActiveState") == "active"
+
+
 def test_erased_it_leaves_what_was_written(box):
+    box.write("/etc/eventferry/second.yaml", "surprise: 1\n")
+    box.run("systemctl", "enable", SERVICE, "eventferryd@second.service")
+    box.run("systemctl", "start", "eventferryd@second.service", expect=1)
     rpm(box, "-e", "eventferry")
     assert box.show(SERVICE, "ActiveState") == "inactive"
+    assert box.out("find", "/etc/systemd/system", "-name", "eventferry*") == ""
+    assert box.out("systemctl", "--failed", "--no-legend", "--plain") == ""
     assert box.out("pgrep", "eventferryd", expect=1) == ""
     assert not box.exists("/usr/sbin/eventferryd")
     assert box.exists(CONFIG + ".rpmsave") and box.exists("/etc/eventferry/credentials/shop")
