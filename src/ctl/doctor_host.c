@@ -134,7 +134,7 @@ static void look_at_configuration(struct ef_doctor *doctor)
 /* --- the unit --- */
 
 struct unit {
-    char load[32], active[32], result[64];
+    char name[256], load[32], active[32], result[64];
     int restarts;
 };
 
@@ -146,12 +146,32 @@ static void take_property(struct unit *unit, const char *line)
     sscanf(line, "NRestarts=%d", &unit->restarts);
 }
 
+/* /etc/eventferry/NAME.yaml is the configuration of the instance NAME. Any other file may be the
+ * plain unit's, by a drop-in. The name goes to a shell. */
+static void name_unit(struct unit *unit, const char *path)
+{
+    static const char *const letters =
+        "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789_.-";
+    char name[128];
+    int end = 0;
+    snprintf(unit->name, sizeof(unit->name), "eventferryd.service");
+    if (sscanf(path, "/etc/eventferry/%127[^/]%n", name, &end) != 1 || path[end])
+        return;
+    char *suffix = strrchr(name, '.');
+    if (!suffix || strcmp(suffix, ".yaml") != 0)
+        return;
+    *suffix = '\0';
+    if (name[0] && !name[strspn(name, letters)] && strcmp(name, "eventferry") != 0)
+        snprintf(unit->name, sizeof(unit->name), "eventferryd@%s.service", name);
+}
+
 static bool ask_unit(struct unit *unit)
 {
-    char line[256];
-    FILE *pipe = popen("systemctl show eventferryd.service --property="
-                       "LoadState,ActiveState,Result,NRestarts 2>/dev/null",
-                       "re");
+    char line[512];
+    snprintf(line, sizeof(line),
+             "systemctl show %s --property=LoadState,ActiveState,Result,NRestarts 2>/dev/null",
+             unit->name);
+    FILE *pipe = popen(line, "re");
     if (!pipe)
         return false;
     while (fgets(line, sizeof(line), pipe))
@@ -163,23 +183,24 @@ static void look_at_unit(struct ef_doctor *doctor)
 {
     struct ef_report *report = &doctor->report;
     struct unit unit = {0};
+    name_unit(&unit, doctor->config->path);
     if (access("/run/systemd/system", F_OK) != 0 || !ask_unit(&unit))
         return; /* no systemd here, or the daemon is not its business */
     if (strcmp(unit.active, "failed") == 0) {
-        ef_report_add(report, "host.unit", EF_LEVEL_FAIL, "eventferryd.service has failed: %s",
+        ef_report_add(report, "host.unit", EF_LEVEL_FAIL, "%s has failed: %s", unit.name,
                       unit.result);
-        ef_report_mend(report, "journalctl -u eventferryd -n 50");
-        ef_report_mend(report, "systemctl restart eventferryd");
+        ef_report_mend(report, "journalctl -u %s -n 50", unit.name);
+        ef_report_mend(report, "systemctl restart %s", unit.name);
     } else if (strcmp(unit.active, "active") != 0) {
-        ef_report_add(report, "host.unit", EF_LEVEL_WARN, "eventferryd.service is %s", unit.active);
-        ef_report_mend(report, "systemctl enable --now eventferryd");
+        ef_report_add(report, "host.unit", EF_LEVEL_WARN, "%s is %s", unit.name, unit.active);
+        ef_report_mend(report, "systemctl enable --now %s", unit.name);
     } else if (unit.restarts > 0) {
         ef_report_add(report, "host.unit", EF_LEVEL_WARN,
-                      "eventferryd.service was restarted %d time%s after it had failed",
-                      unit.restarts, unit.restarts > 1 ? "s" : "");
-        ef_report_mend(report, "journalctl -u eventferryd -p warning");
+                      "%s was restarted %d time%s after it had failed", unit.name, unit.restarts,
+                      unit.restarts > 1 ? "s" : "");
+        ef_report_mend(report, "journalctl -u %s -p warning", unit.name);
     } else {
-        ef_report_add(report, "host.unit", EF_LEVEL_OK, "eventferryd.service is active");
+        ef_report_add(report, "host.unit", EF_LEVEL_OK, "%s is active", unit.name);
     }
 }
 

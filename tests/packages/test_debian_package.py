@@ -2,6 +2,7 @@
 """The life of the Debian package on a machine: install, configure, run, upgrade under traffic,
 reboot, remove, purge. The tests build on each other, in this order."""
 
+import json
 import os
 import re
 import shutil
@@ -61,6 +62,14 @@ def install(box, deb, *options):
     shutil.copy(deb, box.path("/srv/eventferry.deb"))
     return box.run("apt-get", "-q", "-y", "--no-install-recommends", *options, "install",
                    "/srv/eventferry.deb", timeout=300)
+
+
+def doctor(box, config=CONFIG):
+    """What eventferryctl doctor finds about the unit of a configuration."""
+    done = box.run("eventferryctl", "--config", config, "doctor", "--no-kafka", "--no-database", "--json",
+                   expect=None)
+    findings = json.loads(done.stdout)["findings"]
+    return next(finding for finding in findings if finding["id"] == "host.unit")
 
 
 def snapshot(box):
@@ -207,8 +216,9 @@ def test_a_crash_is_followed_by_a_start(box, relay):
     box.run("systemctl", "kill", "-s", "KILL", SERVICE)
     wait_for(lambda: box.show(SERVICE, "NRestarts") == "1", 20, "the unit was started again")
     relay.wait_state("running")
-    found = box.run("eventferryctl", "doctor", "--no-kafka", "--no-database", expect=None).stdout
-    assert "was restarted 1 time after it had failed" in found
+    assert doctor(box) == {"id": "host.unit", "level": "WARN", "subject": "host", "text":
+                           f"{SERVICE} was restarted 1 time after it had failed",
+                           "mend": [f"journalctl -u {SERVICE} -p warning"]}
 
 
 def test_a_stuck_loop_is_noticed(box, relay):
@@ -234,6 +244,9 @@ def test_a_wrong_configuration_is_not_tried_again(box, relay):
     assert box.show(SERVICE, "ActiveState", "ExecMainStatus", "NRestarts") == {
         "ActiveState": "failed", "ExecMainStatus": "78", "NRestarts": "0"}
     assert "surprise" in box.out("journalctl", "-u", SERVICE)
+    box.write("/srv/good.yaml", relay.text)
+    found = doctor(box, "/srv/good.yaml")
+    assert (found["level"], found["text"]) == ("FAIL", f"{SERVICE} has failed: exit-code")
     box.write(CONFIG, relay.text)
     box.run("systemctl", "start", SERVICE)
     relay.wait_state("running")
@@ -244,11 +257,15 @@ def test_instances_stand_beside_each_other(box, relay):
     box.run("systemctl", "enable", "--now", INSTANCE)
     relay.wait_state("standby", port=relay.second_port)
     assert box.owner_and_mode("/var/lib/eventferryd-second") == "eventferry:eventferry 750"
+    found = doctor(box, "/etc/eventferry/second.yaml")
+    assert (found["level"], found["text"]) == ("OK", f"{INSTANCE} is active")
     # the second takes over at once, and the target ends and starts both
     box.run("systemctl", "stop", SERVICE)
     relay.wait_state("running", port=relay.second_port)
     box.run("systemctl", "stop", "eventferryd.target")
     assert box.show(INSTANCE, "ActiveState") == "inactive"
+    found = doctor(box, "/etc/eventferry/second.yaml")
+    assert (found["level"], found["text"]) == ("WARN", f"{INSTANCE} is inactive")
     box.run("systemctl", "start", "eventferryd.target")
     wait_for(lambda: {relay.state(), relay.state(relay.second_port)} == {"running", "standby"}, 20,
              "one of the two relays, the other stands by")
