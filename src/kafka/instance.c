@@ -60,7 +60,7 @@ bool ef_instance_start(struct ef_producer *p, struct instance *in, struct ef_err
     in->producer = p;
     if (in == &p->main && p->recreations == 0 && !ef_broker_poll_in_place())
         ef_warn("librdkafka's polling is not ours to slow down: it may use a core by itself");
-    if (!in->aside && p->recreations == 0 && !ef_clock_wait_in_place())
+    if (in == &p->main && p->recreations == 0 && !ef_clock_wait_in_place())
         ef_warn("librdkafka waits by the wall clock: after that one jumps a restart may be needed");
     if (!ef_kafka_conf_new(&params, &conf, err))
         return false;
