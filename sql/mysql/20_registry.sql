@@ -75,6 +75,15 @@ CREATE TABLE :"table_schema".eventferry_relay (
     seen_at     DATETIME(6) NOT NULL
 ) ENGINE = InnoDB CHARACTER SET utf8mb4 COLLATE utf8mb4_bin;
 
+-- Whom a row stands for: without the column nobody knows who stands by which outbox. Added later,
+-- so that older relays, which do not fill it, go on.
+--@ step: column outbox_id of :"table_schema".eventferry_relay
+--@ unless: SELECT EXISTS (SELECT 1 FROM information_schema.COLUMNS
+--@           WHERE TABLE_SCHEMA = :'table_schema' AND TABLE_NAME = 'eventferry_relay'
+--@             AND COLUMN_NAME = 'outbox_id')
+ALTER TABLE :"table_schema".eventferry_relay ADD COLUMN outbox_id INT,
+    ADD KEY eventferry_relay_outbox (outbox_id);
+
 -- What operators ask for: retry, skip or edit rows. The owner of the outbox carries it out.
 --@ step: table :"table_schema".eventferry_command
 --@ unless: SELECT EXISTS (SELECT 1 FROM information_schema.TABLES

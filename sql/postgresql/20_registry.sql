@@ -47,6 +47,13 @@ CREATE TABLE :"schema".relay (
     seen_at     timestamptz NOT NULL DEFAULT now()
 ) WITH (fillfactor = 50, autovacuum_vacuum_scale_factor = 0, autovacuum_vacuum_threshold = 200);
 
+-- Whom a row stands for: without the column nobody knows who stands by which outbox. Added later,
+-- so that older relays, which do not fill it, go on.
+--@ step: column outbox_id of :"schema".relay
+--@ unless: SELECT EXISTS (SELECT 1 FROM pg_attribute WHERE attname = 'outbox_id' AND NOT attisdropped
+--@           AND attrelid = to_regclass(format('%I.relay', :'schema')))
+ALTER TABLE :"schema".relay ADD COLUMN IF NOT EXISTS outbox_id int;
+
 -- What operators ask for: retry, skip or edit rows. The owner of the outbox carries it out.
 --@ step: table :"schema".command
 --@ unless: SELECT to_regclass(format('%I.command', :'schema')) IS NOT NULL

@@ -357,6 +357,25 @@ static void add_classes(struct ef_buf *out, const char *name, const int64_t coun
         ef_buf_puts(out, "</dd>");
 }
 
+/* Instance, and the host where that is another name. */
+static void add_standbys(struct ef_buf *out, const struct ef_standbys *standbys)
+{
+    if (!standbys->known)
+        return;
+    ef_buf_puts(out, "<dt>Standbys</dt><dd>");
+    for (int i = 0; i < standbys->count; i++) {
+        const struct ef_standby *relay = &standbys->relays[i];
+        if (i)
+            ef_buf_puts(out, ", ");
+        ef_html_text(out, relay->instance);
+        if (relay->host[0] && strcmp(relay->host, relay->instance) != 0) {
+            ef_buf_puts(out, " on ");
+            ef_html_text(out, relay->host);
+        }
+    }
+    ef_buf_puts(out, standbys->count ? "</dd>" : "none</dd>");
+}
+
 static void add_lease(struct ef_buf *out, const struct ef_snapshot *snapshot,
                       const struct ef_relay_status *s)
 {
@@ -374,6 +393,7 @@ static void add_lease(struct ef_buf *out, const struct ef_snapshot *snapshot,
         ef_buf_puts(out, "none known");
     }
     ef_buf_puts(out, "</dd>");
+    add_standbys(out, &s->standbys);
 }
 
 static void add_rest(struct ef_buf *out, const struct ef_relay_status *s)

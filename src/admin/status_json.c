@@ -33,12 +33,25 @@ bool ef_json_write(const json_t *json, size_t flags, struct ef_buf *out)
     return json_dump_callback(json, append, out, flags) == 0 && !out->overflow;
 }
 
+/* null: the database does not tell. */
+static json_t *standbys_json(const struct ef_standbys *standbys)
+{
+    if (!standbys->known)
+        return json_null();
+    json_t *list = json_array();
+    for (int i = 0; i < standbys->count; i++)
+        json_array_append_new(list, json_pack("{s:o, s:o}", "instance",
+                                              ef_json_text(standbys->relays[i].instance), "host",
+                                              ef_json_text(standbys->relays[i].host)));
+    return list;
+}
+
 static json_t *lease_json(const struct ef_relay_status *s)
 {
-    return json_pack("{s:b, s:o, s:I, s:I, s:I}", "held", s->lease_held, "owner",
+    return json_pack("{s:b, s:o, s:I, s:I, s:I, s:o}", "held", s->lease_held, "owner",
                      ef_json_text(s->lease_owner), "epoch", (json_int_t)s->lease_epoch,
                      "expires_in_ms", (json_int_t)s->lease_expires_in_ms, "renewal_age_ms",
-                     (json_int_t)s->lease_renewal_age_ms);
+                     (json_int_t)s->lease_renewal_age_ms, "standbys", standbys_json(&s->standbys));
 }
 
 static json_t *window_json(const struct ef_relay_status *s)

@@ -67,6 +67,24 @@ static const char *color_of(const json_t *outbox)
                                                                                       : "\033[32m";
 }
 
+void ef_ctl_note_standbys(struct ef_table *table, const json_t *outbox)
+{
+    size_t i;
+    json_t *relay;
+    struct ef_buf line;
+    ef_buf_init(&line, 4096);
+    json_array_foreach(json_object_get(json_object_get(outbox, "lease"), "standbys"), i, relay)
+    {
+        const char *instance = ef_ctl_text(relay, "instance"), *host = ef_ctl_text(relay, "host");
+        ef_buf_printf(&line, "%s%s", i ? ", " : "standing by: ", instance);
+        if (host[0] && strcmp(host, instance) != 0)
+            ef_buf_printf(&line, " on %s", host);
+    }
+    if (line.len)
+        ef_table_note(table, line.data);
+    ef_buf_done(&line);
+}
+
 static void note_holds(struct ef_table *table, const json_t *outbox)
 {
     char text[1024];
@@ -130,6 +148,7 @@ static void fill(struct ef_table *table, const json_t *outbox)
     fill_lag(table, outbox);
     fill_flow(table, outbox);
     ef_table_color(table, color_of(outbox));
+    ef_ctl_note_standbys(table, outbox);
     fill_why(table, outbox);
 }
 

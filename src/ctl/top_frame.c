@@ -8,6 +8,7 @@
 #include "base/clock.h"
 #include "base/hash.h"
 #include "ctl/asking.h"
+#include "ctl/control_table.h"
 #include "ctl/histogram.h"
 #include "ctl/table.h"
 
@@ -212,6 +213,7 @@ static void add_outbox(struct ef_table *table, const struct ef_top *top, const j
     set_lag(table, json);
     note_stages(table, o);
     note_oldest(table, json);
+    ef_ctl_note_standbys(table, json);
     if (reason[0])
         ef_table_note(table, reason);
 }

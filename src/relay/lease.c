@@ -112,6 +112,7 @@ static void granted(struct ef_relay *r, const struct ef_lease *lease)
     r->valid_until_us = r->lease_sent_us + valid_for_us(r);
     snprintf(r->server, sizeof(r->server), "%s", r->info.server);
     snprintf(r->lease_owner, sizeof(r->lease_owner), "%s", r->config->instance);
+    r->standbys = lease->standbys;
     if (r->lock_fd >= 0 && pwrite(r->lock_fd, r->token, TOKEN_LEN, 0) == TOKEN_LEN)
         snprintf(r->old_token, sizeof(r->old_token), "%s", r->token);
     ef_metric_add(r->m.lease_acquired, 1);
@@ -126,6 +127,7 @@ static void granted(struct ef_relay *r, const struct ef_lease *lease)
 static void held(struct ef_relay *r, const struct ef_lease *lease)
 {
     int64_t wait_ms = STANDBY_LOOK_MS;
+    r->standbys = lease->standbys;
     if (lease->outcome == EF_LEASE_QUIET) {
         ef_relay_set_reason(
             r, "the database server changed: nobody may own the table for another %lld ms",
@@ -244,6 +246,7 @@ void ef_relay_renewed(void *arg, const struct ef_renewal *renewal, const struct 
     r->valid_until_us = r->lease_sent_us + valid_for_us(r);
     ef_timer_start(&r->deadline_timer, r->valid_until_us - ef_clock_mono().us);
     obey_pause_mark(r, renewal);
+    r->standbys = renewal->standbys;
     ef_relay_commands_told(r, renewal->commands);
     if (r->renew_wanted && r->epoch) {
         r->renew_wanted = false;

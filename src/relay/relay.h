@@ -61,7 +61,8 @@ struct ef_relay_status {
     char paused_by[128], pause_reason[256];
     char server[128], version[32];
     bool lease_held;
-    char lease_owner[128]; /* somebody else's while STANDBY */
+    char lease_owner[128];       /* somebody else's while STANDBY */
+    struct ef_standbys standbys; /* as of the last answer about the lease */
     int64_t lease_epoch, lease_expires_in_ms, lease_renewal_age_ms;
     int64_t in_flight_rows, in_flight_bytes, window_rows, window_bytes, window_limit_bytes;
     int64_t cursor_id, gap_runs;

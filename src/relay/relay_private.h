@@ -63,7 +63,8 @@ struct ef_relay {
     int64_t standby_wait_ms;
     char server[128]; /* identity under which the epoch was granted */
     char lease_owner[128];
-    int64_t renew_epoch; /* the running renewal is for this one */
+    struct ef_standbys standbys; /* of the last look or renewal */
+    int64_t renew_epoch;         /* the running renewal is for this one */
     bool acquiring, renewing, releasing, renew_wanted;
     struct ef_timer lease_timer, deadline_timer;
 

@@ -270,6 +270,7 @@ void ef_relay_status(const struct ef_relay *r, struct ef_relay_status *s)
     snprintf(s->server, sizeof(s->server), "%s", r->info.server);
     snprintf(s->version, sizeof(s->version), "%s", r->info.version);
     snprintf(s->lease_owner, sizeof(s->lease_owner), "%s", r->lease_owner);
+    s->standbys = r->standbys;
     s->lease_expires_in_ms =
         r->epoch ? (r->renewed_us + r->outbox->lease_ttl_ms * EF_MS_US - now) / EF_MS_US
                  : r->standby_wait_ms;

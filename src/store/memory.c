@@ -41,6 +41,7 @@ static void memory_acquire(struct ef_store *store, const struct ef_acquire *acqu
     q->a = ef_xstrdup(acquire->owner);
     q->b = ef_xstrdup(acquire->token);
     q->c = ef_xstrdup(acquire->old_token);
+    q->d = ef_xstrdup(acquire->incarnation);
 }
 
 static void memory_renew(struct ef_store *store, int64_t epoch, int64_t ttl_ms)

@@ -51,6 +51,7 @@ void ef_memory_free(struct ef_memory *db)
     free_state(&db->now);
     free_state(&db->saved);
     ef_memory_free_operators(db);
+    free(db->relays);
     free(db);
 }
 
@@ -258,6 +259,45 @@ void ef_memory_rollback(struct ef_memory_tx *tx)
     if (!tx->finished)
         DL_DELETE(tx->db->open, tx);
     free(tx);
+}
+
+/* --- relays --- */
+
+static struct ef_memory_relay *relay_of(struct ef_memory *db, const char *incarnation)
+{
+    for (int i = 0; i < db->relay_count; i++)
+        if (strcmp(db->relays[i].incarnation, incarnation) == 0)
+            return &db->relays[i];
+    return NULL;
+}
+
+void ef_memory_see_relay(struct ef_memory *db, const char *incarnation, const char *instance)
+{
+    struct ef_memory_relay *relay = relay_of(db, incarnation);
+    if (!relay) {
+        db->relays = ef_xrealloc(db->relays, (size_t)(db->relay_count + 1) * sizeof(*relay));
+        relay = &db->relays[db->relay_count++];
+        snprintf(relay->incarnation, sizeof(relay->incarnation), "%s", incarnation);
+        snprintf(relay->instance, sizeof(relay->instance), "%s", instance);
+    }
+    relay->seen_us = ef_memory_now_us(db);
+}
+
+void ef_memory_remove_relay(struct ef_memory *db, const char *incarnation)
+{
+    struct ef_memory_relay *relay = relay_of(db, incarnation);
+    if (relay)
+        *relay = db->relays[--db->relay_count];
+}
+
+void ef_memory_standbys(const struct ef_memory *db, struct ef_standbys *ret)
+{
+    int64_t since = ef_memory_now_us(db) - EF_STANDBY_SEEN_S * EF_S_US;
+    *ret = (struct ef_standbys){.known = true};
+    for (int i = 0; i < db->relay_count; i++)
+        if (db->relays[i].seen_us > since &&
+            strcmp(db->relays[i].incarnation, db->now.lease.incarnation) != 0)
+            ef_standbys_add(ret, db->relays[i].instance, "memory");
 }
 
 /* --- failover --- */

@@ -15,7 +15,7 @@ struct ef_memory_question {
     struct ef_settle_run *runs;    /* owned */
     struct ef_decision *decisions; /* owned, with their errors */
     int count;
-    char *a, *b, *c; /* owned texts */
+    char *a, *b, *c, *d; /* owned texts */
     size_t a_len;
     bool flag;
     enum ef_operate_kind operate;

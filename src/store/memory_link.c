@@ -29,6 +29,7 @@ static void free_question(struct ef_memory_question *q)
     free(q->a);
     free(q->b);
     free(q->c);
+    free(q->d);
     free(q->ids);
     ef_command_done(&q->command);
 }
@@ -83,8 +84,11 @@ static void perform(struct ef_memory *db, enum ef_store_verb verb,
     switch (verb) {
     case EF_VERB_ACQUIRE:
         ef_memory_acquire(db,
-                          &(struct ef_memory_lease_request){
-                              .ttl_ms = q->ttl_ms, .owner = q->a, .token = q->b, .old_token = q->c},
+                          &(struct ef_memory_lease_request){.ttl_ms = q->ttl_ms,
+                                                            .owner = q->a,
+                                                            .incarnation = q->d,
+                                                            .token = q->b,
+                                                            .old_token = q->c},
                           &ret->lease);
         break;
     case EF_VERB_RENEW:

@@ -12,8 +12,14 @@ struct ef_memory_rows {
 
 struct ef_memory_lease {
     int64_t epoch;
-    char owner[128], token[64], server[32];          /* "": NULL */
+    char owner[128], token[64], server[32]; /* "": NULL */
+    char incarnation[40];
     int64_t expires_us, server_seen_us, acquired_us; /* 0: NULL */
+};
+
+struct ef_memory_relay { /* a row of the table of live relays */
+    char incarnation[40], instance[128];
+    int64_t seen_us;
 };
 
 struct ef_memory_archived {
@@ -68,6 +74,8 @@ struct ef_memory {
     struct ef_memory_command *commands; /* owned */
     int command_count;
     struct ef_memory_hold_list holds;
+    struct ef_memory_relay *relays; /* owned */
+    int relay_count;
 };
 
 /* The fence: a lease of this epoch, taken on this server. */
@@ -77,6 +85,11 @@ void ef_memory_count_transaction(struct ef_memory *db);
 /* Settles row i if it is within the run and bounds; true: it is gone from its place. */
 bool ef_memory_settle_row(struct ef_memory *db, int i, const struct ef_settle_run *run,
                           int64_t *rows);
+/* The table of live relays: one says that it is there, leaves, and who is there but not the owner.
+ */
+void ef_memory_see_relay(struct ef_memory *db, const char *incarnation, const char *instance);
+void ef_memory_remove_relay(struct ef_memory *db, const char *incarnation);
+void ef_memory_standbys(const struct ef_memory *db, struct ef_standbys *ret);
 void ef_memory_free_operators(struct ef_memory *db);
 
 /* Index of the first row whose id is not below this. */

@@ -35,8 +35,8 @@ static int64_t ms_until(int64_t at_us, int64_t now_us)
     return us > 0 ? (us + EF_MS_US - 1) / EF_MS_US : 0;
 }
 
-void ef_memory_acquire(struct ef_memory *db, const struct ef_memory_lease_request *request,
-                       struct ef_lease *ret)
+static void acquire(struct ef_memory *db, const struct ef_memory_lease_request *request,
+                    struct ef_lease *ret)
 {
     struct ef_memory_lease *lease = &db->now.lease;
     int64_t now = ef_memory_now_us(db), ttl_us = request->ttl_ms * EF_MS_US;
@@ -64,7 +64,10 @@ void ef_memory_acquire(struct ef_memory *db, const struct ef_memory_lease_reques
         return;
     }
     lease->epoch++;
+    if (strcmp(lease->incarnation, request->incarnation) != 0)
+        ef_memory_remove_relay(db, lease->incarnation);
     copy_text(lease->owner, sizeof(lease->owner), request->owner);
+    copy_text(lease->incarnation, sizeof(lease->incarnation), request->incarnation);
     copy_text(lease->token, sizeof(lease->token), request->token);
     copy_text(lease->server, sizeof(lease->server), db->server);
     lease->acquired_us = now;
@@ -73,15 +76,25 @@ void ef_memory_acquire(struct ef_memory *db, const struct ef_memory_lease_reques
     ret->epoch = lease->epoch;
 }
 
+void ef_memory_acquire(struct ef_memory *db, const struct ef_memory_lease_request *request,
+                       struct ef_lease *ret)
+{
+    acquire(db, request, ret);
+    ef_memory_standbys(db, &ret->standbys);
+    ef_memory_see_relay(db, request->incarnation, request->owner);
+}
+
 bool ef_memory_renew(struct ef_memory *db, int64_t epoch, int64_t ttl_ms, struct ef_renewal *ret)
 {
     if (!ef_memory_ours(db, epoch))
         return false;
     db->now.lease.expires_us = ef_memory_now_us(db) + ttl_ms * EF_MS_US;
     ef_memory_count_transaction(db);
+    ef_memory_see_relay(db, db->now.lease.incarnation, db->now.lease.owner);
     *ret = (struct ef_renewal){.paused = db->now.paused, .commands = ef_memory_open_commands(db)};
     copy_text(ret->paused_by, sizeof(ret->paused_by), db->now.paused_by);
     copy_text(ret->pause_reason, sizeof(ret->pause_reason), db->now.pause_reason);
+    ef_memory_standbys(db, &ret->standbys);
     return true;
 }
 
@@ -91,6 +104,7 @@ bool ef_memory_release(struct ef_memory *db, int64_t epoch)
         return false;
     db->now.lease.expires_us = ef_memory_now_us(db);
     db->now.lease.token[0] = '\0';
+    ef_memory_remove_relay(db, db->now.lease.incarnation);
     ef_memory_count_transaction(db);
     return true;
 }

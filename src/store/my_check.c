@@ -297,6 +297,9 @@ static void put_registry(const struct ef_my_store *s, struct ef_buf *b)
                   " table_name = 'eventferry_hold' AND table_schema = ",
                   database, database);
     ef_my_sql_literal(b, s->layout.database_name);
+    ef_buf_puts(b, "), EXISTS (SELECT 1 FROM information_schema.columns WHERE table_name ="
+                   " 'eventferry_relay' AND column_name = 'outbox_id' AND table_schema = ");
+    ef_my_sql_literal(b, s->layout.database_name);
     ef_buf_printf(b, ") FROM %s.eventferry_outbox o", database);
     put_this(s->layout.database_name, s->layout.table_name, b);
 }
@@ -320,6 +323,7 @@ static bool take_registry(struct ef_my_store *s, const struct ef_my_answer *a, s
         return need_migrate(err, "the table's lease row is missing");
     l->outbox_id = (int)ef_my_int(a, 0, 1, 0);
     l->has_hold = ef_my_int(a, 0, 4, 0) != 0;
+    l->has_standbys = ef_my_int(a, 0, 5, 0) != 0;
     snprintf(l->archive_name, sizeof(l->archive_name), "%s", ef_my_text(a, 0, 3));
     ef_my_quote_ident(quoted, l->archive_name);
     snprintf(l->archive, sizeof(l->archive), "%s.%s", l->database, quoted);
@@ -392,8 +396,10 @@ static void put_rights(const struct ef_my_store *s, struct ef_buf *b)
                   "EXPLAIN UPDATE %s.eventferry_command SET done_at = NULL WHERE id = 0;"
                   "EXPLAIN INSERT INTO %s.eventferry_relay (incarnation) VALUES ('');"
                   "EXPLAIN UPDATE %s.eventferry_relay SET seen_at = NULL WHERE incarnation = '';"
+                  "EXPLAIN DELETE FROM %s.eventferry_relay WHERE incarnation = '';"
                   "SELECT 1",
-                  l->database, l->database, l->database, l->database, l->database, l->database);
+                  l->database, l->database, l->database, l->database, l->database, l->database,
+                  l->database);
 }
 
 static bool take_rights(struct ef_my_store *s, const struct ef_my_answer *a, struct ef_error *err)

@@ -33,6 +33,7 @@ struct ef_my_layout {
     char status_index[EF_MY_IDENT_MAX]; /* begins with the status; "" if there is none */
     char *archive_columns; /* "a", "b", ... in both tables; owned; NULL without archive */
     bool has_hold;
+    bool has_standbys; /* table eventferry_relay has outbox_id */
 };
 
 /* Pieces of statements, built once from the layout; owned. */

@@ -19,6 +19,16 @@ static int64_t number(const PGresult *res, int col, int64_t otherwise)
     return PQgetisnull(res, 0, col) ? otherwise : strtoll(PQgetvalue(res, 0, col), NULL, 10);
 }
 
+/* The answer's last two columns, a row for each. */
+static void take_standbys(const struct ef_pg_store *s, const PGresult *res, int col,
+                          struct ef_standbys *ret)
+{
+    ret->known = s->layout.has_standbys;
+    for (int i = 0; i < PQntuples(res); i++)
+        if (!PQgetisnull(res, i, col))
+            ef_standbys_add(ret, PQgetvalue(res, i, col), PQgetvalue(res, i, col + 1));
+}
+
 static int64_t not_negative(int64_t v)
 {
     return v > 0 ? v : 0;
@@ -52,6 +62,7 @@ static void got_lease(void *arg, PGresult *res, const struct ef_error *err)
     } else {
         lease.wait_ms = not_negative(number(res, 4, 0));
     }
+    take_standbys(s, res, 6, &lease.standbys);
     ef_store_did_acquire(&s->store, &lease, NULL);
 }
 
@@ -93,6 +104,7 @@ static void got_renewal(void *arg, PGresult *res, const struct ef_error *err)
     s->xid_ceiling_us = s->renew_sent_us;
     snprintf(renewal.paused_by, sizeof(renewal.paused_by), "%s", PQgetvalue(res, 0, 2));
     snprintf(renewal.pause_reason, sizeof(renewal.pause_reason), "%s", PQgetvalue(res, 0, 3));
+    take_standbys(s, res, 6, &renewal.standbys);
     ef_store_did_renew(&s->store, &renewal, NULL);
 }
 
@@ -129,6 +141,7 @@ void ef_pg_release(struct ef_store *store, int64_t epoch)
     ef_pg_param_int(req, s->layout.outbox_id);
     ef_pg_param_int(req, epoch);
     ef_pg_param_text(req, s->lease.session.system);
+    ef_pg_param_text(req, s->incarnation);
     ef_pg_conn_submit(&s->lease, req);
 }
 

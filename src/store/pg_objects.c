@@ -128,7 +128,7 @@ static const char privileges_sql[] =
     "'SELECT') AND has_table_privilege($2::text || '.command', 'UPDATE')),"
     " ('SELECT, INSERT, UPDATE, DELETE', $2::text || '.relay', has_table_privilege($2::text || "
     "'.relay', "
-    "'INSERT')),"
+    "'INSERT') AND has_table_privilege($2::text || '.relay', 'DELETE')),"
     " ('SELECT, INSERT, DELETE', $2::text || '.hold', to_regclass($2::text || '.hold') IS NULL OR "
     "has_table_privilege($2::text || '.hold', 'SELECT')),"
     " ('INSERT', $3::text, $3::text IS NULL OR has_table_privilege($3::text, 'INSERT')),"
@@ -197,7 +197,8 @@ static void ask_privileges(struct ef_pg_store *s)
 static const char registry_fmt[] =
     "SELECT (SELECT max(version) FROM %s.schema_version), o.outbox_id,"
     " EXISTS (SELECT 1 FROM %s.lease l WHERE l.outbox_id = o.outbox_id),"
-    " to_regclass($3) IS NOT NULL"
+    " to_regclass($3) IS NOT NULL, EXISTS (SELECT 1 FROM pg_attribute a WHERE a.attrelid ="
+    " to_regclass($4) AND a.attname = 'outbox_id' AND NOT a.attisdropped)"
     " FROM %s.outbox o WHERE o.table_schema = $1 AND o.table_name = $2";
 
 static bool registry_ok(struct ef_pg_store *s, const PGresult *res, struct ef_error *err)
@@ -218,6 +219,7 @@ static bool registry_ok(struct ef_pg_store *s, const PGresult *res, struct ef_er
         return need_migrate(err, "the table's lease row is missing");
     s->layout.outbox_id = atoi(PQgetvalue(res, 0, 1));
     s->layout.has_hold = is_true(res, 0, 3);
+    s->layout.has_standbys = is_true(res, 0, 4);
     return true;
 }
 
@@ -255,5 +257,6 @@ static void ask_registry(struct ef_pg_store *s)
     ef_pg_param_text(req, s->layout.schema_name);
     ef_pg_param_text(req, s->layout.table_name);
     ef_pg_param_owned(req, ef_xprintf("%s.hold", s->layout.ours));
+    ef_pg_param_owned(req, ef_xprintf("%s.relay", s->layout.ours));
     ef_pg_conn_submit(&s->lease, req);
 }

@@ -490,76 +490,7 @@ static char *purge_sql(const struct ef_pg_store *s)
     return ef_pg_sql_finish(&b);
 }
 
-/*
- * $1 outbox_id, $2 system, $3 owner, $4 incarnation, $5 token, $6 old token, $7 ttl ms, $8 host, $9
- * version. One statement looks, records a server that was never seen before, or takes the lease.
- * Answer: row there, locked by somebody, granted epoch, holder, ms until it expires, ms of silence
- * left.
- */
-static char *acquire_sql(const struct ef_pg_layout *l)
-{
-    struct ef_buf b;
-    ef_buf_init(&b, EF_PG_SQL_MAX);
-    ef_buf_printf(
-        &b,
-        "WITH l AS MATERIALIZED (SELECT e.outbox_id, e.server, e.server_seen_at, e.owner, e.token, "
-        "e.expires_at,"
-        " $2::text || '/' || " EF_PG_TIMELINE_SQL
-        " AS here, clock_timestamp() AS now, " EF_PG_RAISE_SYNC
-        " FROM %s.lease e WHERE e.outbox_id = $1::int FOR UPDATE OF e SKIP LOCKED),"
-        " c AS MATERIALIZED (SELECT l.*, l.server IS NOT NULL AND l.server <> l.here AS moved,"
-        " CASE WHEN l.server_seen_at + $7::bigint * interval '1 millisecond' > l.now"
-        " THEN l.server_seen_at + $7::bigint * interval '1 millisecond' END AS quiet_until,"
-        " l.expires_at IS NULL OR l.expires_at <= l.now OR l.token = $6::uuid AS free FROM l),"
-        " m AS (UPDATE %s.lease e SET server = c.here, server_seen_at = c.now, owner = NULL, token "
-        "= NULL,"
-        " expires_at = NULL FROM c WHERE e.outbox_id = c.outbox_id AND c.moved),"
-        " t AS (UPDATE %s.lease e SET epoch = e.epoch + 1, owner = $3::text, incarnation = "
-        "$4::uuid,"
-        " token = $5::uuid, server = c.here, acquired_at = c.now,"
-        " expires_at = c.now + $7::bigint * interval '1 millisecond' FROM c"
-        " WHERE e.outbox_id = c.outbox_id AND NOT c.moved AND c.quiet_until IS NULL AND c.free "
-        "RETURNING e.epoch),"
-        " h AS (INSERT INTO %s.relay AS r (incarnation, instance, host, version, seen_at)"
-        " VALUES ($4::uuid, $3::text, $8::text, $9::text, clock_timestamp()) ON CONFLICT "
-        "(incarnation)"
-        " DO UPDATE SET seen_at = clock_timestamp() WHERE r.seen_at < clock_timestamp() - interval "
-        "'5 seconds')"
-        " SELECT EXISTS (SELECT 1 FROM %s.lease WHERE outbox_id = $1::int), NOT EXISTS (SELECT 1 "
-        "FROM c),"
-        " (SELECT epoch FROM t), (SELECT owner FROM c),"
-        " (SELECT ceil(extract(epoch FROM expires_at - now) * 1000)::bigint FROM c),"
-        " (SELECT CASE WHEN moved THEN $7::bigint ELSE ceil(extract(epoch FROM quiet_until - now) "
-        "* 1000)::bigint"
-        " END FROM c)",
-        l->ours, l->ours, l->ours, l->ours, l->ours);
-    return ef_pg_sql_finish(&b);
-}
-
-/* $4 ttl ms, $5 incarnation, $6 instance, $7 host, $8 version */
-static char *renew_sql(const struct ef_pg_layout *l)
-{
-    struct ef_buf b;
-    ef_buf_init(&b, EF_PG_SQL_MAX);
-    ef_buf_printf(
-        &b,
-        "WITH s AS MATERIALIZED (SELECT " EF_PG_RAISE_SYNC " AS raised),"
-        " r AS (UPDATE %s.lease SET expires_at = clock_timestamp() + $4::bigint * interval '1 "
-        "millisecond'"
-        " FROM s WHERE " EF_PG_LEASE_MATCH " RETURNING 1),"
-        " h AS (INSERT INTO %s.relay AS r (incarnation, instance, host, version, seen_at)"
-        " VALUES ($5::uuid, $6::text, $7::text, $8::text, clock_timestamp()) ON CONFLICT "
-        "(incarnation)"
-        " DO UPDATE SET seen_at = clock_timestamp()"
-        " WHERE r.seen_at < clock_timestamp() - interval '5 seconds')"
-        " SELECT (SELECT count(*) FROM r), o.paused_at IS NOT NULL, o.paused_by, o.pause_reason,"
-        " (SELECT count(*) FROM %s.command WHERE outbox_id = $1::int AND done_at IS NULL),"
-        " pg_current_xact_id()::text FROM %s.outbox o WHERE o.outbox_id = $1::int",
-        l->ours, l->ours, l->ours, l->ours);
-    return ef_pg_sql_finish(&b);
-}
-
-static char *simple_sql(const char *fmt, const char *ours)
+char *ef_pg_sql_simple(const char *fmt, const char *ours)
 {
     struct ef_buf b;
     ef_buf_init(&b, EF_PG_SQL_MAX);
@@ -568,25 +499,6 @@ static char *simple_sql(const char *fmt, const char *ours)
     ef_buf_printf(&b, fmt, ours);
 #pragma GCC diagnostic pop
     return ef_pg_sql_finish(&b);
-}
-
-void ef_pg_sql_build_lease(struct ef_pg_store *s)
-{
-    struct ef_pg_sql *sql = &s->sql;
-    free(sql->acquire);
-    free(sql->renew);
-    free(sql->release);
-    free(sql->pause);
-    sql->acquire = acquire_sql(&s->layout);
-    sql->renew = renew_sql(&s->layout);
-    sql->release = simple_sql(
-        "UPDATE %s.lease SET expires_at = clock_timestamp(), token = NULL WHERE " EF_PG_LEASE_MATCH,
-        s->layout.ours);
-    sql->pause = simple_sql(
-        "UPDATE %s.outbox SET paused_at = CASE WHEN $2::boolean THEN clock_timestamp() END,"
-        " paused_by = CASE WHEN $2::boolean THEN $3::text END,"
-        " pause_reason = CASE WHEN $2::boolean THEN $4::text END WHERE outbox_id = $1::int",
-        s->layout.ours);
 }
 
 void ef_pg_sql_build(struct ef_pg_store *s)
@@ -605,21 +517,22 @@ void ef_pg_sql_build(struct ef_pg_store *s)
     sql->waiting = waiting_sql(s);
     sql->lag = lag_sql(s);
     sql->purge = purge_sql(s);
-    sql->next_command =
-        simple_sql("SELECT id, verb, args::text, actor FROM %s.command WHERE outbox_id = $1::int"
-                   " AND done_at IS NULL ORDER BY id LIMIT 1",
-                   s->layout.ours);
+    sql->next_command = ef_pg_sql_simple(
+        "SELECT id, verb, args::text, actor FROM %s.command WHERE outbox_id = $1::int"
+        " AND done_at IS NULL ORDER BY id LIMIT 1",
+        s->layout.ours);
     /* a schema made before there were holds has none */
-    sql->holds = simple_sql(
+    sql->holds = ef_pg_sql_simple(
         s->layout.has_hold
             ? "SELECT kind, name, actor, reason, round(extract(epoch FROM at) * 1000000)::bigint"
               " FROM %s.hold WHERE outbox_id = $1::int ORDER BY at, kind, name LIMIT 1000"
             : "SELECT 1 FROM %s.outbox WHERE outbox_id = $1::int AND false",
         s->layout.ours);
-    sql->maintain = simple_sql("SELECT default_rows FROM %s.archive_maintain($1::int, $2::bigint * "
-                               "interval '1 millisecond',"
-                               " nullif($3::bigint, 0))",
-                               s->layout.ours);
+    sql->maintain =
+        ef_pg_sql_simple("SELECT default_rows FROM %s.archive_maintain($1::int, $2::bigint * "
+                         "interval '1 millisecond',"
+                         " nullif($3::bigint, 0))",
+                         s->layout.ours);
 }
 
 void ef_pg_sql_free(struct ef_pg_sql *sql)

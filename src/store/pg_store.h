@@ -1,8 +1,9 @@
 // SPDX-License-Identifier: MIT
 /*
  * The PostgreSQL driver's inside, shared by its files: pg_store.c (life, connections), pg_check.c
- * and pg_objects.c (start-up), pg_sql.c (statement texts), pg_lease.c, pg_fetch.c, pg_settle.c,
- * pg_look.c, pg_operate.c and pg_operate_sql.c (operators). Not for other rooms.
+ * and pg_objects.c (start-up), pg_sql.c and pg_lease_sql.c (statement texts), pg_lease.c,
+ * pg_fetch.c, pg_settle.c, pg_look.c, pg_operate.c and pg_operate_sql.c (operators). Not for other
+ * rooms.
  *
  * Three connections: reading and settling have one each (two server processes share the work), the
  * lease and LISTEN have the third; `listen` is a fourth only where a pooler is in between.
@@ -32,6 +33,7 @@ struct ef_pg_layout {
     bool message_id_is_uuid;
     char *archive_columns; /* "a", "b", ... in both tables; owned; NULL without archive */
     bool has_hold;
+    bool has_standbys; /* table relay has outbox_id */
 };
 
 struct ef_pg_sql { /* statement texts, owned */
@@ -106,9 +108,13 @@ char *ef_pg_sql_finish(struct ef_buf *b);
 void ef_pg_sql_text(struct ef_buf *b, const struct ef_pg_store *s, enum ef_column col);
 /* "e" and "o" are of one aggregate. */
 void ef_pg_sql_same_aggregate(struct ef_buf *b, const struct ef_pg_store *s);
-void ef_pg_sql_build_lease(struct ef_pg_store *s); /* before check: needs only names */
-void ef_pg_sql_build(struct ef_pg_store *s);       /* after check */
+/* One whose only word to fill is our schema's. */
+char *ef_pg_sql_simple(const char *fmt, const char *ours);
+void ef_pg_sql_build(struct ef_pg_store *s); /* after check */
 void ef_pg_sql_free(struct ef_pg_sql *sql);
+
+/* pg_lease_sql.c */
+void ef_pg_sql_build_lease(struct ef_pg_store *s); /* before check, and again after it */
 
 /* pg_check.c */
 void ef_pg_check(struct ef_store *store);

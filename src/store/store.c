@@ -287,6 +287,15 @@ void ef_store_info_warn(struct ef_store_info *info, const char *fmt, ...)
     snprintf(info->warnings + used, sizeof(info->warnings) - used, "\n");
 }
 
+void ef_standbys_add(struct ef_standbys *standbys, const char *instance, const char *host)
+{
+    if (standbys->count == EF_STANDBYS_MAX)
+        return;
+    struct ef_standby *relay = &standbys->relays[standbys->count++];
+    snprintf(relay->instance, sizeof(relay->instance), "%s", instance);
+    snprintf(relay->host, sizeof(relay->host), "%s", host);
+}
+
 /* --- reports of drivers --- */
 
 void ef_store_did_up(struct ef_store *store, const char *server)

@@ -98,17 +98,35 @@ enum ef_lease_outcome {
     EF_LEASE_QUIET, /* the server is not the one of the lease: nobody acquires for wait_ms */
 };
 
+/*
+ * The relays that stand by: seen within EF_STANDBY_SEEN_S by the database's clock, and not the
+ * owner. A relay that looks for the lease says every 5 s that it is there.
+ */
+enum { EF_STANDBYS_MAX = 8, EF_STANDBY_SEEN_S = 15 };
+
+struct ef_standby {
+    char instance[128], host[128];
+};
+
+struct ef_standbys {
+    bool known; /* false: the tables are from before they were kept; `migrate` mends it */
+    int count;  /* by instance and host; the first EF_STANDBYS_MAX */
+    struct ef_standby relays[EF_STANDBYS_MAX];
+};
+
 struct ef_lease {
     enum ef_lease_outcome outcome;
     int64_t epoch;
     int64_t wait_ms;
     char owner[128]; /* who holds it */
+    struct ef_standbys standbys;
 };
 
 struct ef_renewal { /* what a renewal brings along */
     bool paused;
     char paused_by[128], pause_reason[256];
     int commands; /* operators' requests that wait in the command table */
+    struct ef_standbys standbys;
 };
 
 struct ef_store_info { /* what `check` found */
@@ -296,6 +314,9 @@ void ef_store_init(struct ef_store *store, const struct ef_store_ops *ops, const
 
 /* One more sentence of warning in what check found. */
 void ef_store_info_warn(struct ef_store_info *info, const char *fmt, ...) EF_PRINTF(2, 3);
+
+/* One more; those past the last are left out. */
+void ef_standbys_add(struct ef_standbys *standbys, const char *instance, const char *host);
 
 /* Drivers report through these, never through the user's table directly. */
 void ef_store_did_up(struct ef_store *store, const char *server);

@@ -141,6 +141,7 @@ static void *pg_open(const struct store_setup *s)
     run(w->admin, "TRUNCATE eventferry.archive_public_outbox");
     run(w->admin, "TRUNCATE eventferry.command, eventferry.hold");
     run(w->admin, "ALTER TABLE public.outbox ALTER aggregate_id DROP NOT NULL");
+    run(w->admin, "DELETE FROM eventferry.relay");
     run(w->admin, "UPDATE eventferry.lease SET owner = NULL, token = NULL, server = NULL,"
                   " server_seen_at = NULL, expires_at = NULL");
     run(w->admin, "UPDATE eventferry.outbox SET paused_at = NULL, paused_by = NULL,"
@@ -311,6 +312,12 @@ static void pg_move_server(void *f)
         "UPDATE eventferry.lease SET server = '7000000000000000001/00000001'");
 }
 
+static void pg_age_relays(void *f)
+{
+    run(((struct pg_world *)f)->admin,
+        "UPDATE eventferry.relay SET seen_at = seen_at - interval '15 seconds'");
+}
+
 static void pg_stall(void *f, bool stalled)
 {
     struct pg_world *w = f;
@@ -349,6 +356,7 @@ static const struct store_fixture postgres_fixture = {
     .set_status = pg_set_status,
     .truncate = pg_truncate,
     .move_server = pg_move_server,
+    .age_relays = pg_age_relays,
     .stall = pg_stall,
     .cut = pg_cut,
     .mend = pg_mend,

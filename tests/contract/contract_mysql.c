@@ -121,6 +121,7 @@ static void *my_open(const struct store_setup *s)
     /* The suite has rows without an aggregate and times of a microsecond. */
     run(w->admin, "ALTER TABLE outbox MODIFY aggregate_id VARCHAR(255),"
                   " MODIFY created_at DATETIME(6) NOT NULL DEFAULT CURRENT_TIMESTAMP(6)");
+    run(w->admin, "DELETE FROM eventferry_relay");
     run(w->admin, "UPDATE eventferry_lease SET owner = NULL, token = NULL, server = NULL,"
                   " server_seen_at = NULL, expires_at = NULL");
     run(w->admin, "UPDATE eventferry_outbox SET paused_at = NULL, paused_by = NULL,"
@@ -305,6 +306,12 @@ static void my_move_server(void *f)
     run(((struct my_world *)f)->admin, "UPDATE eventferry_lease SET server = 'another'");
 }
 
+static void my_age_relays(void *f)
+{
+    run(((struct my_world *)f)->admin,
+        "UPDATE eventferry_relay SET seen_at = seen_at - INTERVAL 15 SECOND");
+}
+
 static void my_stall(void *f, bool stalled)
 {
     struct my_world *w = f;
@@ -347,6 +354,7 @@ const struct store_fixture contract_mysql = {
     .set_status = my_set_status,
     .truncate = my_truncate,
     .move_server = my_move_server,
+    .age_relays = my_age_relays,
     .stall = my_stall,
     .cut = my_cut,
     .mend = my_mend,

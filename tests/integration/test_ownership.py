@@ -1,11 +1,13 @@
 # SPDX-License-Identifier: MIT
 """One owner at a time: standbys, takeovers, an owner that was asleep, and coming back."""
 
+import socket
 import time
 
 import pytest
 
 from harness.checker import assert_intact
+from harness.setup import migrate
 from harness.timing import stays, wait_for
 from harness.writers import Writers
 
@@ -154,6 +156,48 @@ def test_rolling_restart_under_load_repeats_nothing(outbox, relay, collect):
     collector.wait_ids([r.message_id for r in rows])
     outbox.wait_finished()
     assert_intact(rows, collector.drain(), repeats=0)
+
+
+def standbys(process):
+    return process.outbox()["lease"]["standbys"]
+
+
+def test_every_relay_tells_who_stands_by(outbox, relay):
+    owner = relay(outbox)
+    owner.wait_running()
+    assert standbys(owner) == []
+    standby = relay(outbox)
+    standby.wait_state("standby")
+    wait_for(lambda: standbys(owner), 20, "the owner knows of the standby")
+    wait_for(lambda: standbys(standby), 20, "the standby knows of itself")
+    known = standbys(owner)
+    assert known == standbys(standby) and len(known) == 1
+    assert known[0]["instance"] == standby.status()["instance"] != owner.status()["instance"]
+    assert known[0]["host"] == socket.gethostname()
+    said = f"standing by: {known[0]['instance']} on {known[0]['host']}"
+    for process, verb in ((owner, ["status"]), (standby, ["status"]), (owner, ["top", "--once"])):
+        assert said in process.ctl(*verb).stdout
+    assert f"<dd>{known[0]['instance']} on " in owner.get("/")
+    owner.stop()
+    standby.wait_running(timeout=5)
+    assert standbys(standby) == []
+    assert outbox.database.one("SELECT count(*) FROM eventferry.relay") == 1
+
+
+def test_relay_without_the_column_for_standbys_goes_on(outbox, relay, collect):
+    """Tables of an older version: migrate adds the column later."""
+    outbox.database.run("ALTER TABLE eventferry.relay DROP COLUMN outbox_id")
+    owner = relay(outbox)
+    owner.wait_running()
+    collect(outbox.topic).wait_ids([outbox.insert("a")])
+    assert standbys(owner) is None
+    assert "standing by" not in owner.ctl("status").stdout
+    migrate(outbox.database)
+    standby = relay(outbox)
+    standby.wait_state("standby")
+    wait_for(lambda: standbys(standby), 20, "a relay of the new tables is known")
+    owner.stop()
+    standby.wait_running(timeout=5)
 
 
 def test_two_names_for_one_table_still_have_one_owner(outbox, relay, collect):

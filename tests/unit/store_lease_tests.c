@@ -216,6 +216,70 @@ START_TEST(nobody_purges_for_the_owner)
 }
 END_TEST
 
+static const struct ef_standby *only(const struct ef_standbys *standbys)
+{
+    ck_assert(standbys->known);
+    ck_assert_int_eq(standbys->count, 1);
+    return &standbys->relays[0];
+}
+
+static void is_alone(const struct ef_standbys *standbys)
+{
+    ck_assert(standbys->known);
+    ck_assert_int_eq(standbys->count, 0);
+}
+
+START_TEST(who_looks_stands_by)
+{
+    struct relay *a = start_owner_for(60000), *b = start_relay(), *c = start_relay();
+    char name[16];
+    is_alone(&a->lease.standbys);
+    renew(a, 60000);
+    is_alone(&a->renewal.standbys);
+    acquire(b, 60000, NULL);
+    acquire(b, 60000, NULL);
+    snprintf(name, sizeof(name), "relay-%.4s", b->token);
+    ck_assert_str_eq(only(&b->lease.standbys)->instance, name);
+    ck_assert_str_ne(only(&b->lease.standbys)->host, "");
+    renew(a, 60000);
+    ck_assert_str_eq(only(&a->renewal.standbys)->instance, name);
+    acquire(c, 60000, NULL);
+    renew(a, 60000);
+    ck_assert_int_eq(a->renewal.standbys.count, 2);
+    fixture->age_relays(world);
+    renew(a, 60000);
+    is_alone(&a->renewal.standbys);
+    acquire(b, 60000, NULL); /* is here again */
+    renew(a, 60000);
+    ck_assert_str_eq(only(&a->renewal.standbys)->instance, name);
+}
+END_TEST
+
+START_TEST(the_former_owner_does_not_stand_by)
+{
+    struct relay *a = start_owner_for(60000), *b = start_relay(), *c = start_relay();
+    char name[16];
+    renew(a, 60000);
+    acquire(b, 60000, NULL);
+    ef_store_release(a->store, a->epoch);
+    completes(a, EF_VERB_RELEASE);
+    acquire(b, 60000, NULL);
+    ck_assert_int_eq(b->lease.outcome, EF_LEASE_GRANTED);
+    is_alone(&b->lease.standbys);
+    renew(b, 60000);
+    is_alone(&b->renewal.standbys);
+    acquire(c, 60000, b->token); /* b is known to be dead */
+    ck_assert_int_eq(c->lease.outcome, EF_LEASE_GRANTED);
+    is_alone(&c->lease.standbys);
+    renew(c, 60000);
+    is_alone(&c->renewal.standbys);
+    acquire(b, 60000, NULL); /* and was not */
+    renew(c, 60000);
+    snprintf(name, sizeof(name), "relay-%.4s", b->token);
+    ck_assert_str_eq(only(&c->renewal.standbys)->instance, name);
+}
+END_TEST
+
 START_TEST(the_pause_mark_reaches_the_owner)
 {
     struct relay *a = start_owner(), *b = start_relay();
@@ -249,5 +313,7 @@ void add_lease_tests(Suite *suite)
     tcase_add_test(tc, another_server_means_silence_for_a_ttl);
     tcase_add_test(tc, who_is_not_the_owner_changes_nothing);
     tcase_add_test(tc, nobody_purges_for_the_owner);
+    tcase_add_test(tc, who_looks_stands_by);
+    tcase_add_test(tc, the_former_owner_does_not_stand_by);
     tcase_add_test(tc, the_pause_mark_reaches_the_owner);
 }

@@ -55,6 +55,8 @@ struct store_fixture {
     void (*truncate)(void *f); /* and ids begin again at 1 */
     /* The lease was taken on another server than the one that answers now. */
     void (*move_server)(void *f);
+    /* No relay has said for EF_STANDBY_SEEN_S that it is there. */
+    void (*age_relays)(void *f);
     /* Statements of stores hang from now on, or go on. */
     void (*stall)(void *f, bool stalled);
     /* All connections of this fixture's stores break and cannot come back until mended. */

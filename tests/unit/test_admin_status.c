@@ -282,6 +282,7 @@ START_TEST(page_shows_trouble)
     ck_assert_ptr_nonnull(strstr(page, "<article id=o1 class=\"card calm\">"));
     ck_assert_ptr_nonnull(strstr(page, "<b>over 100 000</b>"));
     ck_assert_ptr_nonnull(strstr(page, "<dt>Owner</dt><dd>relay-2"));
+    ck_assert_ptr_nonnull(strstr(page, "<dt>Standbys</dt><dd>relay-2 on host-b, host-c</dd>"));
     ck_assert_ptr_nonnull(strstr(page, "1 of 2 outboxes needs a look"));
     ck_assert_ptr_nonnull(strstr(page, "&lt;orders&gt;"));
     ck_assert_ptr_nonnull(strstr(page, "embedded broker"));

@@ -215,7 +215,9 @@ START_TEST(columns_are_aligned)
 {
     const char *text = table(
         "[{\"name\":\"orders\",\"state\":\"running\",\"ready\":true,\"reason\":\"\","
-        "\"lease\":{\"held\":true,\"owner\":\"relay-1\"},"
+        "\"lease\":{\"held\":true,\"owner\":\"relay-1\",\"standbys\":["
+        "{\"instance\":\"relay-2\",\"host\":\"host-b\"},"
+        "{\"instance\":\"host-c\",\"host\":\"host-c\"}]},"
         "\"window\":{\"in_flight_rows\":12345},\"rows_per_second\":{\"delivered\":1234.4},"
         "\"lag\":{\"backlog_rows\":100001,\"backlog_saturated\":true,"
         "\"oldest_unfinished_age_seconds\":3.25},\"paused_topic_count\":0,\"paused_topics\":[]},"
@@ -229,6 +231,7 @@ START_TEST(columns_are_aligned)
                            "\n"
                            "OUTBOX  STATE    OWNER    LAG ROWS  OLDEST  IN FLIGHT     RATE\n"
                            "orders  running  this     >100 000   3.2 s     12 345  1 234/s\n"
+                           "    standing by: relay-2 on host-b, host-c\n"
                            "b\xc3\xbc"
                            "cher  standby  relay-2         -       -          0        -\n");
 }

@@ -163,13 +163,14 @@ END_TEST
 
 static json_t *status_of(int delivered)
 {
-    return json_pack("{s:s, s:b, s:[{s:s, s:s, s:b, s:s, s:{s:i}, s:{s:i, s:i}, s:{s:b}, "
-                     "s:{s:i, s:i, s:i, s:f}}]}",
-                     "instance", "relay-1", "ready", 1, "outboxes", "name", "orders", "state",
-                     "running", "ready", 1, "reason", "why", "totals", "delivered", delivered,
-                     "window", "in_flight_rows", 5, "oldest_in_flight_ms", 2500, "lease", "held", 1,
-                     "lag", "backlog_rows", 1200, "blocked_aggregates", 2, "dead_rows", 3,
-                     "oldest_unfinished_age_seconds", 4.5);
+    return json_pack(
+        "{s:s, s:b, s:[{s:s, s:s, s:b, s:s, s:{s:i}, s:{s:i, s:i}, s:{s:b, s:[{s:s, s:s}]}, "
+        "s:{s:i, s:i, s:i, s:f}}]}",
+        "instance", "relay-1", "ready", 1, "outboxes", "name", "orders", "state", "running",
+        "ready", 1, "reason", "why", "totals", "delivered", delivered, "window", "in_flight_rows",
+        5, "oldest_in_flight_ms", 2500, "lease", "held", 1, "standbys", "instance", "relay-2",
+        "host", "host-b", "lag", "backlog_rows", 1200, "blocked_aggregates", 2, "dead_rows", 3,
+        "oldest_unfinished_age_seconds", 4.5);
 }
 
 START_TEST(a_frame_has_rates_between_two_looks)
@@ -182,7 +183,8 @@ START_TEST(a_frame_has_rates_between_two_looks)
     ck_assert_msg(strstr(out.data, "1 000/s") != NULL, "%s", out.data);
     ck_assert_ptr_nonnull(strstr(out.data, "_#"));
     ck_assert_ptr_nonnull(strstr(out.data, "1 200"));
-    ck_assert_ptr_nonnull(strstr(out.data, "    oldest in flight for 2.5 s\n    why\n"));
+    ck_assert_ptr_nonnull(strstr(out.data, "    oldest in flight for 2.5 s\n"
+                                           "    standing by: relay-2 on host-b\n    why\n"));
     ck_assert_ptr_null(strstr(out.data, "half")); /* no row came between the looks */
     ef_buf_clear(&out);
     ef_top_take(top, first, page, 5 * EF_S_US); /* a new daemon */

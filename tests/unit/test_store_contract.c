@@ -132,6 +132,11 @@ static void memory_truncate(void *f)
     ef_memory_truncate(((struct memory_world *)f)->db, true);
 }
 
+static void memory_age_relays(void *f)
+{
+    ef_memory_skew(((struct memory_world *)f)->db, EF_STANDBY_SEEN_S * EF_S_US);
+}
+
 static void memory_move_server(void *f)
 {
     ef_memory_fail_over(((struct memory_world *)f)->db);
@@ -172,6 +177,7 @@ static const struct store_fixture memory_fixture = {
     .set_status = memory_set_status,
     .truncate = memory_truncate,
     .move_server = memory_move_server,
+    .age_relays = memory_age_relays,
     .stall = memory_stall,
     .cut = memory_cut,
     .mend = memory_mend,
