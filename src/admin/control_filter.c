@@ -104,6 +104,8 @@ static bool take_member(const char *name, const json_t *value, struct ef_row_fil
         return take_flag(name, value, &ret->payload, err);
     if (strcmp(name, "successors") == 0)
         return take_flag(name, value, &ret->successors, err);
+    if (strcmp(name, "archived") == 0)
+        return take_flag(name, value, &ret->archived, err);
     return ef_error_set(err, EF_CLASS_CONFIG, "filter: unknown member \"%.64s\"", name);
 }
 
@@ -117,6 +119,9 @@ bool ef_control_filter(const json_t *json, struct ef_row_filter *ret, struct ef_
         if (!take_member(name, value, ret, err))
             return false;
     }
+    /* an archive has no index by anything that people ask for */
+    if (ret->archived && !ret->ids)
+        return ef_error_set(err, EF_CLASS_CONFIG, "filter: \"archived\" needs \"ids\"");
     return true;
 }
 

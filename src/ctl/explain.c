@@ -146,27 +146,52 @@ static bool take_row(void *arg, const json_t *row)
     return true;
 }
 
-static bool is_explained(const json_t *list, json_int_t id)
+/* The last row of this id, NULL if there is none; the list's. */
+static const json_t *row_of(const json_t *list, json_int_t id)
 {
-    size_t i;
-    json_t *row;
-    json_array_foreach(list, i, row)
-    {
+    for (size_t i = json_array_size(list); i > 0; i--) {
+        const json_t *row = json_array_get(list, i - 1);
         if (json_integer_value(json_object_get(row, "id")) == id)
-            return true;
+            return row;
     }
-    return false;
+    return NULL;
 }
 
-static void add_missing(struct explaining *e, const json_t *ids)
+/* What the archive has of those that are not in the table; NULL: nothing, or it cannot be read. */
+static json_t *find_archived(struct explaining *e, struct ef_operator *op, const json_t *ids)
 {
     size_t i;
-    json_t *id;
+    json_t *id, *missing = json_array();
+    int code = EF_CTL_DONE;
     json_array_foreach(ids, i, id)
     {
-        if (!is_explained(e->list, json_integer_value(id)))
-            json_array_append_new(e->list, ef_explain_missing(&e->explain, json_integer_value(id)));
+        if (!row_of(e->list, json_integer_value(id)))
+            json_array_append(missing, id);
     }
+    if (e->explain.outbox->on_delivered != EF_ON_DELIVERED_ARCHIVE || !json_array_size(missing)) {
+        json_decref(missing);
+        return NULL;
+    }
+    json_t *answer =
+        ef_operator_rows(op, json_pack("{s:b, s:o}", "archived", 1, "ids", missing), &code);
+    json_t *rows = json_incref(json_object_get(answer, "rows"));
+    e->explain.archive_unread = answer == NULL;
+    json_decref(answer);
+    return rows;
+}
+
+static void add_missing(struct explaining *e, struct ef_operator *op, const json_t *ids)
+{
+    size_t i;
+    json_t *id, *archived = find_archived(e, op, ids);
+    json_array_foreach(ids, i, id)
+    {
+        json_int_t number = json_integer_value(id);
+        if (!row_of(e->list, number))
+            json_array_append_new(
+                e->list, ef_explain_missing(&e->explain, number, row_of(archived, number)));
+    }
+    json_decref(archived);
 }
 
 /* What the daemon tells its producer is the largest message. */
@@ -211,7 +236,7 @@ static int explain(struct explaining *e, struct ef_operator *op, const struct ex
     int64_t limit = args->choice.ids.count ? 0 : args->last ? args->last : DEFAULT_LAST;
     if (ef_rows_each(op, filter, limit, take_row, e, NULL, &code)) {
         code = EF_CTL_DONE;
-        add_missing(e, ids);
+        add_missing(e, op, ids);
         if (args->json)
             ef_ctl_print_json(e->list);
         else if (json_array_size(e->list) == 0)

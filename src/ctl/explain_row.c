@@ -268,18 +268,54 @@ json_t *ef_explain_row(const struct ef_explain *explain, const json_t *row)
     return ret;
 }
 
-json_t *ef_explain_missing(const struct ef_explain *explain, int64_t id)
+/* A dead row leaves by an operator's act only; a waiting one by either. */
+static void say_archived(const struct ef_explain *explain, const json_t *archived, json_t *why)
+{
+    int64_t status = ef_ctl_number(archived, "status");
+    say(why, "it was %s at %s and is in the archive of %s",
+        status == EF_STATUS_DEAD     ? "skipped by an operator"
+        : status == EF_STATUS_FAILED ? "delivered, or skipped by an operator,"
+                                     : "delivered",
+        ef_ctl_text(archived, "archived_at"), explain->outbox->table);
+    if (status == EF_STATUS_DEAD || status == EF_STATUS_FAILED)
+        say(why, "the table of audits has each skip, by whom and why");
+}
+
+static void say_not_found(const struct ef_explain *explain, json_t *why)
+{
+    switch (explain->outbox->on_delivered) {
+    case EF_ON_DELIVERED_ARCHIVE:
+        say(why,
+            explain->archive_unread
+                ? "whether it is in the archive of %s could not be found out"
+                : "it is not in the archive of %s, which keeps delivered rows for the retention",
+            explain->outbox->table);
+        break;
+    case EF_ON_DELIVERED_DELETE:
+        say(why, "delivered rows are deleted here (on_delivered: delete), so it may have been "
+                 "delivered");
+        break;
+    case EF_ON_DELIVERED_MARK:
+        say(why,
+            "delivered rows stay in the table here (on_delivered: mark) until they are purged");
+        break;
+    }
+}
+
+json_t *ef_explain_missing(const struct ef_explain *explain, int64_t id, const json_t *archived)
 {
     json_t *why = json_array();
-    bool archives = explain->outbox->on_delivered == EF_ON_DELIVERED_ARCHIVE;
     int64_t cursor = ef_ctl_number(explain->status, "cursor_id");
+    if (archived) {
+        say_archived(explain, archived, why);
+        return json_pack("{s:I, s:s, s:O, s:o}", "id", (json_int_t)id, "status", "archived",
+                         "archived_at", json_object_get(archived, "archived_at"), "why", why);
+    }
     if (explain->status && id > cursor && cursor > 0)
         say(why, "there is no such row yet: its transaction is not committed, or was rolled back");
     else
         say(why, "there is no such row: it was delivered and has left the table, its transaction "
                  "is not committed, or it was rolled back");
-    if (archives)
-        say(why, "if it was delivered it is in the archive of %s for the retention",
-            explain->outbox->table);
+    say_not_found(explain, why);
     return json_pack("{s:I, s:s, s:o}", "id", (json_int_t)id, "status", "not visible", "why", why);
 }

@@ -16,6 +16,7 @@ struct ef_explain {
     /* How many partitions a topic has; 0: not known. NULL: nobody knows any. */
     int (*partitions)(void *arg, const char *topic);
     void *arg;
+    bool archive_unread; /* the archive was asked about missing rows, and did not answer */
 };
 
 /*
@@ -24,5 +25,6 @@ struct ef_explain {
  * can never go, "refused" in place of "message". The caller's.
  */
 json_t *ef_explain_row(const struct ef_explain *explain, const json_t *row);
-/* The same of an id that no row has. */
-json_t *ef_explain_missing(const struct ef_explain *explain, int64_t id);
+/* The same of an id that no row of the table has. archived: what the archive has of it (id, status,
+ * archived_at), or NULL. */
+json_t *ef_explain_missing(const struct ef_explain *explain, int64_t id, const json_t *archived);

@@ -90,4 +90,6 @@ struct ef_row_filter {
     int limit;       /* 1..EF_COMMAND_IDS_MAX */
     bool payload;    /* headers and payload too; fewer rows may come then */
     bool successors; /* count what stands behind each */
+    bool archived;   /* not the table's but the archive's rows with these ids, which it needs: only
+                        id, status and archived_at, by id and time. Nobody else's filter counts */
 };

@@ -39,8 +39,29 @@ static json_t *describe(const struct ef_memory_row *row)
                      "last_error", text_of(ef_slice_of(row->last_error)));
 }
 
+static char *archived_rows(const struct ef_memory *db, const struct ef_row_filter *filter)
+{
+    char at[32];
+    json_t *rows = json_array();
+    for (int i = 0; i < filter->id_count; i++)
+        for (int k = 0; k < db->now.archive_count; k++) {
+            const struct ef_memory_archived *row = &db->now.archive[k];
+            if (row->id != filter->ids[i])
+                continue;
+            ef_wall_iso8601((ef_wall){row->at_us}, at, sizeof(at));
+            json_array_append_new(rows, json_pack("{s:I, s:i, s:s}", "id", (json_int_t)row->id,
+                                                  "status", 0, "archived_at", at));
+        }
+    json_t *answer = json_pack("{s:o, s:b}", "rows", rows, "more", 0);
+    char *text = json_dumps(answer, JSON_COMPACT);
+    json_decref(answer);
+    return text;
+}
+
 char *ef_memory_rows(struct ef_memory *db, const struct ef_row_filter *filter)
 {
+    if (filter->archived)
+        return archived_rows(db, filter);
     json_t *rows = json_array();
     int count = 0, total = db->now.rows.count;
     for (int k = 0; k < total && count <= filter->limit; k++) {

@@ -230,9 +230,31 @@ static void put_filter(struct ef_buf *b, const struct ef_my_store *s, const stru
         ef_buf_printf(b, " AND o.%s > %" PRId64, l->column[EF_COL_ID], f->after_id);
 }
 
+static void put_archived(const struct ef_my_store *s, const struct ef_row_filter *filter,
+                         struct ef_buf *out)
+{
+    const struct ef_my_layout *l = &s->layout;
+    const char *id = l->column[EF_COL_ID];
+    if (s->outbox->on_delivered != EF_ON_DELIVERED_ARCHIVE) {
+        ef_buf_puts(out, "SELECT NULL FROM DUAL WHERE FALSE");
+        return;
+    }
+    ef_buf_printf(out,
+                  "SELECT JSON_OBJECT('id', o.%s + 0, 'status', o.%s + 0, 'archived_at',"
+                  " DATE_FORMAT(o.archived_at, '%%Y-%%m-%%dT%%H:%%i:%%s.%%fZ')) FROM %s o WHERE"
+                  " o.%s IN (",
+                  id, l->column[EF_COL_STATUS], l->archive, id);
+    put_ids(out, filter->ids, filter->id_count);
+    ef_buf_printf(out, ") ORDER BY o.%s, o.archived_at LIMIT %d", id, filter->limit + 1);
+}
+
 void ef_my_rows_sql(const struct ef_my_store *s, const struct ef_row_filter *filter,
                     struct ef_buf *out)
 {
+    if (filter->archived) {
+        put_archived(s, filter, out);
+        return;
+    }
     put_row(out, s, filter);
     put_filter(out, s, filter);
     ef_buf_printf(out, " ORDER BY o.%s%s LIMIT %d", s->layout.column[EF_COL_ID],

@@ -241,9 +241,25 @@ def test_rows_are_explained(outbox, relay, owner, kafka, topic):
     assert expected["partitions"] == 3 and sent.value.decode() == expected["value"]
     assert sent.headers == [(header["name"], header["value"] and header["value"].encode())
                             for header in expected["headers"]]
+    wait_for(lambda: status_of(owner, row) is None, 20, "it is archived")
+    said = daemon.ctl("explain", row).stdout
+    at = owner.run("SELECT to_char(archived_at AT TIME ZONE 'UTC', 'YYYY-MM-DD\"T\"HH24:MI:SS.US\"Z\"')"
+                   " FROM eventferry.archive_public_outbox WHERE id = %s", [row])[0][0]
+    assert f"row {row}: archived" in said and f"it was delivered at {at}" in said
+    assert "is not in the archive" in daemon.ctl("explain", 999999).stdout
     daemon.stop()
     late = row_of(owner, outbox.insert("a-5"))
     assert "no daemon runs here" in daemon.ctl("explain", late).stdout
+
+
+@pytest.mark.parametrize("kept,said", [("delete", "it may have been delivered"),
+                                        ("mark", "it was delivered at 20")])
+def test_delivered_rows_are_explained(outbox, relay, owner, kept, said):
+    daemon = relay(outbox, {"on_delivered": kept})
+    daemon.wait_running()
+    row = row_of(owner, outbox.insert("a-1"))
+    wait_for(lambda: status_of(owner, row) in (None, 2), 20, "it is delivered")
+    assert said in daemon.ctl("explain", "--no-kafka", row).stdout
 
 
 def test_lag_top_and_the_level_of_the_log(outbox, relay, topic):

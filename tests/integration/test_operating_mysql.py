@@ -55,6 +55,8 @@ def test_an_operators_day(my_db, my_outbox, relay, collect, topic):
     assert "consumers upgrade" in daemon.ctl("explain", held).stdout
     daemon.ctl("resume", "orders", "--topic", topic)
     wait_for(lambda: table.status(held) is None, 20, "it has gone")
+    said = daemon.ctl("explain", held).stdout
+    assert f"row {held}: archived" in said and "it was delivered, or skipped by an operator, at 20" in said
 
     daemon.stop()
     done = daemon.ctl("dead", "skip", rows[2])

@@ -177,7 +177,7 @@ def test_every_relay_tells_who_stands_by(outbox, relay):
     said = f"standing by: {known[0]['instance']} on {known[0]['host']}"
     for process, verb in ((owner, ["status"]), (standby, ["status"]), (owner, ["top", "--once"])):
         assert said in process.ctl(*verb).stdout
-    assert f"<dd>{known[0]['instance']} on " in owner.get("/")
+    assert f"<dd>{known[0]['instance']} on " in owner.get("/").text
     owner.stop()
     standby.wait_running(timeout=5)
     assert standbys(standby) == []

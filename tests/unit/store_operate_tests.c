@@ -122,6 +122,32 @@ START_TEST(rows_are_listed_by_what_they_are)
 }
 END_TEST
 
+START_TEST(archived_rows_are_listed_with_their_time)
+{
+    const struct ef_row_filter some = {
+        .archived = true, .ids = (const int64_t[]){1, 2, 77}, .id_count = 3};
+    LISTS(start_relay(), WHERE(.archived = true, .ids = (const int64_t[]){1}, .id_count = 1));
+    setup.on_delivered = EF_ON_DELIVERED_ARCHIVE;
+    start_again();
+    struct relay *r = start_owner();
+    add_rows(3);
+    fetch(r, 0);
+    struct ef_settle_run run = run_of(r, 1, 2);
+    ck_assert_int_eq(settle(r, &run, 1), 2);
+    json_t *answer = list(r, some);
+    const json_t *rows = json_object_get(answer, "rows");
+    ck_assert_uint_eq(json_array_size(rows), 2);
+    for (size_t i = 0; i < 2; i++) {
+        const json_t *row = json_array_get(rows, i);
+        const char *at = json_string_value(json_object_get(row, "archived_at"));
+        ck_assert_int_eq(json_integer_value(json_object_get(row, "id")), (int)i + 1);
+        ck_assert_int_eq(json_integer_value(json_object_get(row, "status")), EF_STATUS_PENDING);
+        ck_assert_msg(at && strncmp(at, "20", 2) == 0 && at[strlen(at) - 1] == 'Z', "%s", r->json);
+    }
+    json_decref(answer);
+}
+END_TEST
+
 START_TEST(a_list_says_whether_there_is_more)
 {
     struct relay *r = start_relay();
@@ -377,6 +403,7 @@ void add_operate_tests(Suite *suite)
 {
     TCase *tc = contract_case(suite, "operate");
     tcase_add_test(tc, rows_are_listed_by_what_they_are);
+    tcase_add_test(tc, archived_rows_are_listed_with_their_time);
     tcase_add_test(tc, a_list_says_whether_there_is_more);
     tcase_add_test(tc, a_listed_row_tells_of_itself);
     tcase_add_test(tc, a_list_needs_no_lease);

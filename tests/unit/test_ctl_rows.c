@@ -176,8 +176,41 @@ START_TEST(reasons)
                "record: too large");
     assert_why(explained("{" ROW ",\"status\":1}", "{}"), "another kind of relay");
     assert_why(explained("{" ROW ",\"status\":2}", "{}"), "it was delivered");
-    struct ef_explain explain = {.outbox = &outbox};
-    assert_why(ef_explain_missing(&explain, 9), "delivered and has left the table");
+}
+END_TEST
+
+static json_t *missing(struct ef_explain explain, const char *archived_text)
+{
+    json_t *archived = json_loads(archived_text, 0, NULL);
+    json_t *ret = ef_explain_missing(&explain, 9, json_object_size(archived) ? archived : NULL);
+    json_decref(archived);
+    return ret;
+}
+
+START_TEST(rows_that_are_not_in_the_table)
+{
+    struct ef_config_outbox archives = outbox, deletes = outbox, marks = outbox;
+    archives.on_delivered = EF_ON_DELIVERED_ARCHIVE;
+    deletes.on_delivered = EF_ON_DELIVERED_DELETE;
+    marks.on_delivered = EF_ON_DELIVERED_MARK;
+    struct ef_explain explain = {.outbox = &archives};
+    assert_why(missing(explain, "{}"), "delivered and has left the table");
+    assert_why(missing(explain, "{}"), "it is not in the archive of public.outbox");
+    assert_why(missing(explain, "{\"id\":9,\"status\":0,\"archived_at\":\"T\"}"),
+               "it was delivered at T and is in the archive");
+    assert_why(missing(explain, "{\"id\":9,\"status\":4,\"archived_at\":\"T\"}"),
+               "it was skipped by an operator at T");
+    assert_why(missing(explain, "{\"id\":9,\"status\":3,\"archived_at\":\"T\"}"),
+               "delivered, or skipped by an operator, at T");
+    explain.archive_unread = true;
+    assert_why(missing(explain, "{}"), "could not be found out");
+    assert_why(missing((struct ef_explain){.outbox = &deletes}, "{}"),
+               "it may have been delivered");
+    assert_why(missing((struct ef_explain){.outbox = &marks}, "{}"), "until they are purged");
+    json_t *json = missing(explain, "{\"id\":9,\"status\":0,\"archived_at\":\"T\"}");
+    ck_assert_str_eq(json_string_value(json_object_get(json, "status")), "archived");
+    ck_assert_str_eq(json_string_value(json_object_get(json, "archived_at")), "T");
+    json_decref(json);
 }
 END_TEST
 
@@ -190,6 +223,7 @@ int main(void)
     tcase_add_test(tc, words_are_an_outbox_and_ids);
     tcase_add_test(tc, messages_as_they_would_be_sent);
     tcase_add_test(tc, reasons);
+    tcase_add_test(tc, rows_that_are_not_in_the_table);
     suite_add_tcase(suite, tc);
     SRunner *runner = srunner_create(suite);
     srunner_run_all(runner, CK_NORMAL);
