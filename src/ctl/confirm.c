@@ -24,8 +24,11 @@ bool ef_ctl_confirm(bool dry_run, bool yes, int *ret_code)
         return false;
     }
     fputs("do it? [y/N] ", stderr);
-    if (fgets(answer, sizeof(answer), stdin) && (answer[0] == 'y' || answer[0] == 'Y'))
+    bool answered = fgets(answer, sizeof(answer), stdin) != NULL;
+    if (answer[0] == 'y' || answer[0] == 'Y')
         return true;
+    if (!answered) /* Ctrl-D leaves the cursor behind the question */
+        fputs("\n", stderr);
     ef_ctl_complain("nothing was changed");
     return false;
 }

@@ -2,6 +2,7 @@
 /* eventferryctl dead edit: one row changed, by options or in an editor. */
 #include <errno.h>
 #include <inttypes.h>
+#include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -121,21 +122,35 @@ static json_t *editable(const json_t *row)
     return json;
 }
 
+/* Ctrl-C at the terminal is the editor's: it may mean something there, and must not end us. */
+static void ignore_keys(bool ignore)
+{
+    static struct sigaction interrupt, quit;
+    struct sigaction ignored = {.sa_handler = SIG_IGN};
+    sigaction(SIGINT, ignore ? &ignored : &interrupt, ignore ? &interrupt : NULL);
+    sigaction(SIGQUIT, ignore ? &ignored : &quit, ignore ? &quit : NULL);
+}
+
 static bool run_editor(const char *path)
 {
     const char *editor = getenv("VISUAL");
     if (!editor || !editor[0])
         editor = getenv("EDITOR");
-    char *command = ef_xprintf("%s \"$1\"", editor && editor[0] ? editor : "vi");
+    /* the shell between us has to live through those keys as well, and the editor to get them */
+    char *command = ef_xprintf("trap : INT QUIT; %s \"$1\"", editor && editor[0] ? editor : "vi");
     int status = -1;
+    fflush(NULL);
+    ignore_keys(true);
     pid_t pid = fork();
     if (pid == 0) {
+        ignore_keys(false);
         execl("/bin/sh", "sh", "-c", command, "sh", path, (char *)NULL);
         _exit(127);
     }
     free(command);
     while (pid > 0 && waitpid(pid, &status, 0) < 0 && errno == EINTR)
         ;
+    ignore_keys(false);
     if (pid > 0 && WIFEXITED(status) && WEXITSTATUS(status) == 0)
         return true;
     ef_ctl_complain("the editor failed; nothing was changed");
@@ -161,11 +176,26 @@ static void put_differences(const json_t *before, const json_t *after, json_t *s
     }
 }
 
-static bool edit_file(const json_t *before, const char *path, json_t *set)
+static bool names_ok(const json_t *before, const json_t *after)
+{
+    const char *name;
+    json_t *value;
+    json_object_foreach((json_t *)after, name, value)
+    {
+        if (json_object_get(before, name) || strcmp(name, "payload") == 0 ||
+            strcmp(name, "payload_base64") == 0)
+            continue;
+        ef_ctl_complain("nothing is called \"%s\"; there are topic, key, partition, headers, and "
+                        "payload or payload_base64",
+                        name);
+        return false;
+    }
+    return true;
+}
+
+static bool read_edited(const json_t *before, const char *path, json_t *set)
 {
     json_error_t error;
-    if (!run_editor(path))
-        return false;
     json_t *after = json_load_file(path, JSON_REJECT_DUPLICATES, &error);
     if (!json_is_object(after)) {
         ef_ctl_complain("what was saved is no JSON object: line %d: %s", error.line, error.text);
@@ -173,16 +203,33 @@ static bool edit_file(const json_t *before, const char *path, json_t *set)
         return false;
     }
     const json_t *payload = json_object_get(after, "payload");
-    bool ok = !payload || json_is_string(payload) || json_is_null(payload);
+    bool plain = !payload || json_is_string(payload) || json_is_null(payload);
+    bool ok = plain && names_ok(before, after);
     if (ok)
         put_differences(before, after, set);
-    else
+    else if (!plain)
         ef_ctl_complain("\"payload\" must be a string or null");
     json_decref(after);
     return ok;
 }
 
-static bool set_of_editor(const json_t *row, json_t *set)
+/* Nobody is to write the same again because a comma was missing. */
+static void keep_edited(char *path)
+{
+    if (path)
+        ef_ctl_complain("what you wrote is kept in \"%s\"", path);
+    free(path);
+}
+
+static void remove_edited(char *path)
+{
+    if (path)
+        unlink(path);
+    free(path);
+}
+
+/* ret_path: the file that was edited, to be kept or removed. False: nothing is to be done. */
+static bool set_of_editor(const json_t *row, json_t *set, char **ret_path)
 {
     const char *directory = getenv("TMPDIR");
     char *path = ef_xprintf("%s/eventferry-row-XXXXXX.json", directory ? directory : "/tmp");
@@ -193,11 +240,19 @@ static bool set_of_editor(const json_t *row, json_t *set)
         close(fd);
     if (!ok)
         ef_ctl_complain("could not write \"%s\": %s", path, strerror(errno));
-    ok = ok && edit_file(before, path, set);
-    if (fd >= 0)
+    ok = ok && run_editor(path);
+    if (!ok && fd >= 0)
         unlink(path);
+    if (ok && !read_edited(before, path, set)) {
+        keep_edited(path);
+        path = NULL;
+        ok = false;
+    }
     json_decref(before);
-    free(path);
+    if (ok)
+        *ret_path = path;
+    else
+        free(path);
     return ok;
 }
 
@@ -264,21 +319,8 @@ static int change(struct ef_operator *op, const struct ef_dead_args *args, int64
     return send_again(op, args, id);
 }
 
-static int edit(struct ef_operator *op, const struct ef_dead_args *args, const json_t *row,
-                json_t *set)
+static int apply(struct ef_operator *op, const struct ef_dead_args *args, int64_t id, json_t *set)
 {
-    int64_t id = ef_ctl_number(row, "id");
-    if (!set_of_options(args, set))
-        return EF_CTL_USAGE;
-    if (json_object_size(set) == 0) {
-        if (!isatty(STDIN_FILENO) || !isatty(STDOUT_FILENO)) {
-            ef_ctl_complain("edit wants what to change: --set-topic, --key, --headers, "
-                            "--partition, --payload-file or --tombstone");
-            return EF_CTL_USAGE;
-        }
-        if (!set_of_editor(row, set))
-            return EF_CTL_REFUSED;
-    }
     if (json_object_size(set) == 0) {
         puts("nothing was changed");
         return EF_CTL_DONE;
@@ -289,6 +331,30 @@ static int edit(struct ef_operator *op, const struct ef_dead_args *args, const j
         return EF_CTL_DONE;
     }
     return change(op, args, id, set);
+}
+
+static int edit(struct ef_operator *op, const struct ef_dead_args *args, const json_t *row,
+                json_t *set)
+{
+    int64_t id = ef_ctl_number(row, "id");
+    char *path = NULL;
+    if (!set_of_options(args, set))
+        return EF_CTL_USAGE;
+    if (json_object_size(set) == 0) {
+        if (!isatty(STDIN_FILENO) || !isatty(STDOUT_FILENO)) {
+            ef_ctl_complain("edit wants what to change: --set-topic, --key, --headers, "
+                            "--partition, --payload-file or --tombstone");
+            return EF_CTL_USAGE;
+        }
+        if (!set_of_editor(row, set, &path))
+            return EF_CTL_REFUSED;
+    }
+    int code = apply(op, args, id, set);
+    if (code == EF_CTL_DONE)
+        remove_edited(path);
+    else
+        keep_edited(path);
+    return code;
 }
 
 int ef_dead_edit(struct ef_operator *op, const struct ef_dead_args *args)
