@@ -128,6 +128,7 @@ struct ef_local *ef_local_open(struct ef_config *config, const char *outbox)
         .make_store_arg = local,
         .stopped = on_stopped,
         .stopped_arg = local,
+        .passing = true,
     });
     ef_relay_drain(local->relay, on_drained, local); /* so it never reads */
     ef_relay_start(local->relay);

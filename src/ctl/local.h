@@ -2,7 +2,7 @@
 /*
  * Operators' acts where no daemon runs: a relay of our own, which never reads or sends an event. If
  * another relay owns the table that one carries a command out; if nobody does, ours takes the
- * lease, carries it out and gives the lease back.
+ * lease, carries it out and gives the lease back. Listings take no lease.
  *
  * Owns: a loop, the relay, its configuration. Thread: the program's only one. Life: ef_local_open
  * .. ef_local_close.

@@ -85,6 +85,8 @@ static void ask(struct ef_relay *r)
 {
     if (r->acquiring || r->state != EF_RELAY_STANDBY || !ef_store_is_up(r->store))
         return;
+    if (r->deps.passing && !r->lease_wanted)
+        return;
     r->acquiring = true;
     r->lease_sent_us = ef_clock_mono().us;
     ef_store_acquire(r->store,
@@ -92,7 +94,16 @@ static void ask(struct ef_relay *r)
                                           .owner = r->config->instance,
                                           .incarnation = r->incarnation,
                                           .token = r->token,
+                                          .passing = r->deps.passing,
                                           .old_token = r->old_token[0] ? r->old_token : NULL});
+}
+
+void ef_relay_want_lease(struct ef_relay *r)
+{
+    if (r->lease_wanted)
+        return;
+    r->lease_wanted = true;
+    ask(r);
 }
 
 void ef_relay_do_stand_by(struct ef_relay *r)

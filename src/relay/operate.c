@@ -269,6 +269,8 @@ void ef_relay_operate(struct ef_relay *r, const struct ef_operation *operation,
                      r->outbox->name);
     else if (!makes_sense(operation, &op->refusal))
         ef_error_prefix(&op->refusal, "%s", operation->verb ? operation->verb : "no verb");
+    if (operation->kind == EF_OPERATION_COMMAND && !op->refusal.class)
+        ef_relay_want_lease(r);
     DL_APPEND(r->operations, op);
     r->operation_count++;
     ef_timer_start(&r->operate_timer, 0);

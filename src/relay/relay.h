@@ -91,6 +91,9 @@ struct ef_relay_deps {
     void *make_store_arg;
     void (*stopped)(void *arg, struct ef_relay *relay);
     void *stopped_arg;
+    /* Here for an operator's act: it asks for the lease only once there is a command to carry out,
+     * so that questions keep no daemon waiting, and nobody counts on it as a standby. */
+    bool passing;
 };
 
 struct ef_relay *ef_relay_new(const struct ef_relay_deps *deps);

@@ -64,6 +64,7 @@ struct ef_relay {
     char server[128]; /* identity under which the epoch was granted */
     char lease_owner[128];
     struct ef_standbys standbys; /* of the last look or renewal */
+    bool lease_wanted;           /* of one that is passing */
     int64_t renew_epoch;         /* the running renewal is for this one */
     bool acquiring, renewing, releasing, renew_wanted;
     struct ef_timer lease_timer, deadline_timer;
@@ -174,6 +175,8 @@ void ef_relay_do_drain(struct ef_relay *r);            /* pump.c */
 /* lease.c */
 void ef_relay_lease_init(struct ef_relay *r);
 void ef_relay_lease_done(struct ef_relay *r);
+/* There is something to do for the owner. */
+void ef_relay_want_lease(struct ef_relay *r);
 bool ef_relay_lease_valid(const struct ef_relay *r);
 void ef_relay_renew_now(struct ef_relay *r);
 void ef_relay_acquired(void *arg, const struct ef_lease *lease, const struct ef_error *err);

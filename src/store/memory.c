@@ -42,6 +42,7 @@ static void memory_acquire(struct ef_store *store, const struct ef_acquire *acqu
     q->b = ef_xstrdup(acquire->token);
     q->c = ef_xstrdup(acquire->old_token);
     q->d = ef_xstrdup(acquire->incarnation);
+    q->flag = acquire->passing;
 }
 
 static void memory_renew(struct ef_store *store, int64_t epoch, int64_t ttl_ms)

@@ -86,6 +86,7 @@ void ef_memory_arm(struct ef_memory *db, bool armed);
 struct ef_memory_lease_request {
     int64_t ttl_ms;
     const char *owner, *incarnation, *token, *old_token; /* old_token may be NULL */
+    bool passing;
 };
 void ef_memory_acquire(struct ef_memory *db, const struct ef_memory_lease_request *request,
                        struct ef_lease *ret);

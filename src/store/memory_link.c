@@ -88,7 +88,8 @@ static void perform(struct ef_memory *db, enum ef_store_verb verb,
                                                             .owner = q->a,
                                                             .incarnation = q->d,
                                                             .token = q->b,
-                                                            .old_token = q->c},
+                                                            .old_token = q->c,
+                                                            .passing = q->flag},
                           &ret->lease);
         break;
     case EF_VERB_RENEW:

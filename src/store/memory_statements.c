@@ -81,7 +81,8 @@ void ef_memory_acquire(struct ef_memory *db, const struct ef_memory_lease_reques
 {
     acquire(db, request, ret);
     ef_memory_standbys(db, &ret->standbys);
-    ef_memory_see_relay(db, request->incarnation, request->owner);
+    if (!request->passing)
+        ef_memory_see_relay(db, request->incarnation, request->owner);
 }
 
 bool ef_memory_renew(struct ef_memory *db, int64_t epoch, int64_t ttl_ms, struct ef_renewal *ret)

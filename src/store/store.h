@@ -43,6 +43,7 @@ struct ef_acquire {
     const char *owner;       /* label: instance */
     const char *incarnation; /* UUID of this process and outbox */
     const char *token;       /* UUID written into the lock file for this acquisition */
+    bool passing;            /* it goes again: no standby */
     const char *old_token; /* found in our own flocked file: take back at once if the lease has it;
                               or NULL */
 };

@@ -174,6 +174,33 @@ def test_without_a_daemon_the_tool_does_it(outbox, relay, owner, collect, topic)
     collect(topic).wait(1)
 
 
+def test_questions_without_a_daemon_take_no_lease(outbox, relay, owner, tmp_path):
+    """So they never make a daemon's start wait."""
+    daemon = relay(outbox)
+    daemon.wait_running()
+    row = dead_row(outbox, owner)
+    daemon.stop()
+    before = owner.run("SELECT * FROM eventferry.lease")
+    assert [found["id"] for found in listed(daemon)] == [row]
+    for words in (["dead", "show", row], ["explain", "--no-kafka", row],
+                  ["dead", "export", "--output", tmp_path / "rows"], ["dead", "skip", row, "--dry-run"],
+                  ["purge", "--dead", "--older-than", "1h", "--dry-run"]):
+        daemon.ctl(*words)
+    assert owner.run("SELECT * FROM eventferry.lease") == before
+    assert owner.run("SELECT count(*) FROM eventferry.relay") == [(0,)]
+
+
+def test_the_tool_is_no_standby(outbox, relay, owner):
+    daemon, idle = relay(outbox), relay(outbox, start=False)
+    daemon.wait_running()
+    row = dead_row(outbox, owner)
+    idle.ctl("dead", "skip", row)  # no daemon at its socket: it waits for the lease itself meanwhile
+    assert status_of(owner, row) is None
+    acquired = owner.run("SELECT count(*) FROM eventferry.relay WHERE outbox_id IS NULL")
+    assert acquired == [(1,)]  # it was seen there, and stands for nothing
+    assert daemon.outbox()["lease"]["standbys"] == []
+
+
 def test_another_daemon_owns_the_table(outbox, relay, owner):
     first = relay(outbox)
     first.wait_running()

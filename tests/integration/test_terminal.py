@@ -206,6 +206,20 @@ def test_one_row_is_not_asked_about(dead, owner):
     assert "do it?" not in terminal.text and status_of(owner, rows[0]) is None
 
 
+def test_the_question_keeps_no_daemon_waiting(dead, owner):
+    """The tool has asked the database itself, and has no lease while people think."""
+    daemon, rows = dead
+    daemon.stop()
+    with Terminal(daemon, "dead", "skip", "--all") as terminal:
+        terminal.wait("do it? [y/N] ")
+        assert owner.run("SELECT count(*) FROM eventferry.lease WHERE expires_at > now()") == [(0,)]
+        daemon.start()
+        daemon.wait_running()
+        terminal.type("y\n")
+        assert terminal.end() == 0, terminal.text
+    assert [status_of(owner, row) for row in rows] == [None, None]
+
+
 # --- how far it is ---
 
 PURGE = ("purge", "--done", "--older-than", "1h", "--yes")

@@ -255,6 +255,24 @@ START_TEST(who_looks_stands_by)
 }
 END_TEST
 
+START_TEST(who_is_passing_does_not_stand_by)
+{
+    struct relay *a = start_owner_for(60000), *b = start_relay();
+    for (int i = 0; i < 2; i++) {
+        ef_store_acquire(b->store, &(struct ef_acquire){.ttl_ms = 60000,
+                                                        .owner = "a tool",
+                                                        .incarnation = b->token,
+                                                        .token = b->token,
+                                                        .passing = true});
+        completes(b, EF_VERB_ACQUIRE);
+        ck_assert_int_eq(b->lease.outcome, EF_LEASE_HELD);
+        is_alone(&b->lease.standbys);
+    }
+    renew(a, 60000);
+    is_alone(&a->renewal.standbys);
+}
+END_TEST
+
 START_TEST(the_former_owner_does_not_stand_by)
 {
     struct relay *a = start_owner_for(60000), *b = start_relay(), *c = start_relay();
@@ -314,6 +332,7 @@ void add_lease_tests(Suite *suite)
     tcase_add_test(tc, who_is_not_the_owner_changes_nothing);
     tcase_add_test(tc, nobody_purges_for_the_owner);
     tcase_add_test(tc, who_looks_stands_by);
+    tcase_add_test(tc, who_is_passing_does_not_stand_by);
     tcase_add_test(tc, the_former_owner_does_not_stand_by);
     tcase_add_test(tc, the_pause_mark_reaches_the_owner);
 }
