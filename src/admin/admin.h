@@ -3,9 +3,9 @@
  * What the HTTP endpoints and the control socket share: the view of the daemon, the rates, the
  * gauges, what happened lately.
  *
- * Owns: rates, collector and happenings. Borrows: loop and view, for its whole life. Knows neither
- * HTTP nor sockets. Thread: the loop's. Life: ef_admin_new, then ef_http_start and ef_control_start
- * on it; those are stopped before ef_admin_free.
+ * Owns: rates, collector, happenings and lists of dead rows. Borrows: loop and view, for its whole
+ * life. Knows neither HTTP nor sockets. Thread: the loop's. Life: ef_admin_new, then ef_http_start
+ * and ef_control_start on it; those are stopped before ef_admin_free.
  */
 #pragma once
 
@@ -27,5 +27,7 @@ void ef_admin_free(struct ef_admin *admin);
 const struct ef_view *ef_admin_view(const struct ef_admin *admin);
 /* The caller ends it with ef_snapshot_done before the loop's next turn. */
 void ef_admin_snapshot(const struct ef_admin *admin, struct ef_snapshot *ret);
+/* Somebody looks at the page: what only it shows is asked for, for the next snapshots. */
+void ef_admin_watched(struct ef_admin *admin);
 /* Gauges brought up to date, then the whole page appended. */
 void ef_admin_metrics(struct ef_admin *admin, struct ef_buf *out);

@@ -48,6 +48,7 @@ struct picture {
 
 static void look(struct ef_events *events, struct picture *ret)
 {
+    ef_admin_watched(events->admin);
     ef_admin_snapshot(events->admin, &ret->snapshot);
     ef_page_parts_make(&ret->snapshot, &ret->parts);
     ef_buf_init(&ret->layout, EVENT_MAX_BYTES);

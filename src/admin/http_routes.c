@@ -80,6 +80,7 @@ static void page(struct ef_admin *admin, struct ef_answer *ret)
              "frame-ancestors 'none'",
              nonce, nonce);
     ret->policy = ret->policy_text;
+    ef_admin_watched(admin);
     ef_admin_snapshot(admin, &snapshot);
     ef_page_render(&snapshot, nonce, &ret->body);
     ef_snapshot_done(&snapshot);

@@ -296,6 +296,32 @@ static void add_topics(struct ef_buf *out, const struct ef_relay_status *s)
     ef_buf_puts(out, "</ul>");
 }
 
+static void add_dead_rows(struct ef_buf *out, const struct ef_snapshot_outbox *outbox)
+{
+    const struct ef_dead_list *list = outbox->dead_rows;
+    char number[32];
+    int64_t more = list ? outbox->status.lag.dead_rows - list->count : 0;
+    if (!list || !list->count || outbox->status.lag.dead_rows <= 0)
+        return;
+    ef_buf_puts(out, "<h3 class=warn>Latest dead rows</h3><ul>");
+    for (int i = 0; i < list->count; i++) {
+        const struct ef_dead_row *row = &list->rows[i];
+        ef_buf_printf(out, "<li><strong>%lld</strong> for ", (long long)row->id);
+        ef_html_text(out, row->topic);
+        if (row->at[0]) {
+            ef_buf_puts(out, ", ");
+            ef_html_text(out, row->at);
+        }
+        ef_buf_puts(out, row->error[0] ? ": " : "");
+        ef_html_text(out, row->error);
+        ef_buf_puts(out, "</li>");
+    }
+    if (more > 0)
+        ef_buf_printf(out, "<li>and %s more, shown by eventferryctl dead list</li>",
+                      ef_words_count(more, number, sizeof(number)));
+    ef_buf_puts(out, "</ul>");
+}
+
 /* What operators have paused. Aggregates are counted only: their ids may be personal data. */
 static void add_holds(struct ef_buf *out, const struct ef_relay_status *s)
 {
@@ -438,6 +464,7 @@ void ef_page_outbox_facts(struct ef_buf *out, const struct ef_snapshot *snapshot
     const struct ef_relay_status *s = &outbox->status;
     add_topics(out, s);
     add_holds(out, s);
+    add_dead_rows(out, outbox);
     ef_buf_puts(out, "<dl>");
     add_lease(out, snapshot, s);
     add_classes(out, "Given up since start", outbox->dead);

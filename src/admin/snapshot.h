@@ -11,6 +11,7 @@
 #include <stdbool.h>
 #include <stddef.h>
 
+#include "admin/dead_rows.h"
 #include "admin/happenings.h"
 #include "admin/process.h"
 #include "admin/rates.h"
@@ -20,7 +21,8 @@ struct ef_snapshot_outbox {
     struct ef_relay_status status;
     bool rate_known;
     struct ef_rate rate;
-    const struct ef_history *history; /* borrowed; may be NULL */
+    const struct ef_history *history;     /* borrowed; may be NULL */
+    const struct ef_dead_list *dead_rows; /* borrowed; NULL: not known, as from ef_snapshot_take */
     /* rows since the start, by the class of what went wrong */
     int64_t retried[EF_CLASS_COUNT], dead[EF_CLASS_COUNT];
 };

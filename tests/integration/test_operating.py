@@ -6,6 +6,7 @@ import json
 import os
 import pty
 import pwd
+import re
 import signal
 import subprocess
 import termios
@@ -287,6 +288,19 @@ def test_delivered_rows_are_explained(outbox, relay, owner, kept, said):
     row = row_of(owner, outbox.insert("a-1"))
     wait_for(lambda: status_of(owner, row) in (None, 2), 20, "it is delivered")
     assert said in daemon.ctl("explain", "--no-kafka", row).stdout
+
+
+def test_the_page_lists_the_latest_dead_rows(outbox, relay, owner):
+    daemon = relay(outbox)
+    daemon.wait_running()
+    rows = [dead_row(outbox, owner, f"customer-{n}", payload={"n": "private"}) for n in range(6)]
+    wait_for(lambda: "Latest dead rows" in daemon.get("/").text, 90, "they are counted and listed")
+    page = daemon.get("/").text
+    listed_rows = page[page.index("Latest dead rows"):]
+    listed_rows = listed_rows[:listed_rows.index("</ul>")]
+    assert [int(row) for row in re.findall(r"<strong>(\d+)</strong>", listed_rows)] == rows[:0:-1]
+    assert "TOPIC_INVALID" in listed_rows and "and 1 more" in listed_rows
+    assert "private" not in page and "customer-" not in page
 
 
 def test_lag_top_and_the_level_of_the_log(outbox, relay, topic):

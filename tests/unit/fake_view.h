@@ -23,6 +23,8 @@ struct ef_relay {
     void (*done)(void *arg, const struct ef_error *err);
     void *done_arg;
     void (*operated)(void *arg, const char *json, const struct ef_error *err);
+    const char *listed; /* its answer; NULL: something */
+    int operations;
     char operation[256]; /* the last one: verb and arguments, or its filter's topic and ids */
     struct ef_deferred deferred;
 };
@@ -95,7 +97,8 @@ static void fake_operated(void *arg)
     struct ef_relay *relay = arg;
     void (*operated)(void *, const char *, const struct ef_error *) = relay->operated;
     relay->operated = NULL;
-    operated(relay->done_arg, relay->fail.class ? NULL : "{\"rows\":1,\"more\":false}",
+    const char *answer = relay->listed ? relay->listed : "{\"rows\":1,\"more\":false}";
+    operated(relay->done_arg, relay->fail.class ? NULL : answer,
              relay->fail.class ? &relay->fail : NULL);
 }
 
@@ -104,6 +107,7 @@ void ef_relay_operate(struct ef_relay *relay, const struct ef_operation *op,
                       void *arg)
 {
     assert(!relay->operated);
+    relay->operations++;
     relay->operated = done;
     relay->done_arg = arg;
     if (op->kind == EF_OPERATION_ROWS)

@@ -309,6 +309,96 @@ static void teardown_admin(void)
     teardown();
 }
 
+/* --- dead rows, for the page --- */
+
+static void stop_loop(void *arg)
+{
+    ef_loop_stop(arg);
+}
+
+static void turn(void)
+{
+    struct ef_deferred last;
+    ef_deferred_init(&last, fake.loop, "test", stop_loop, fake.loop);
+    ef_defer(&last);
+    ef_loop_run(fake.loop);
+}
+
+static const char *watch(void)
+{
+    struct ef_snapshot seen;
+    ef_admin_watched(admin);
+    turn();
+    ef_admin_snapshot(admin, &seen);
+    ef_buf_clear(&out);
+    ef_page_render(&seen, "n", &out);
+    ef_snapshot_done(&seen);
+    return out.data;
+}
+
+START_TEST(the_latest_dead_rows_are_listed)
+{
+    struct ef_relay *relay = &fake.relays[0];
+    fake.relays[1].status.lag.dead_rows = 0;
+    relay->status.lag.dead_rows = 1234;
+    relay->listed = "{\"rows\":[{\"id\":7,\"topic\":\"old\"},{\"id\":9,\"topic\":\"<t>\","
+                    "\"aggregate_id\":\"secret\",\"key\":\"secret\","
+                    "\"processed_at\":\"2026-11-24T06:14:03.123456Z\","
+                    "\"last_error\":\"record TOPIC_INVALID: no <such> topic\"}],\"more\":true}";
+    const char *page = watch();
+    ck_assert_msg(strstr(page,
+                         "<h3 class=warn>Latest dead rows</h3><ul>"
+                         "<li><strong>9</strong> for &lt;t&gt;, 2026-11-24 06:14:03: record "
+                         "TOPIC_INVALID: no &lt;such&gt; topic</li>"
+                         "<li><strong>7</strong> for old</li><li>and 1 232 more, shown by") != NULL,
+                  "%s", page);
+    ck_assert_ptr_null(strstr(page, "secret"));
+    ck_assert_str_eq(relay->operation, "rows  16 0 5");
+    ck_assert_str_eq(fake.relays[1].operation, "");
+}
+END_TEST
+
+START_TEST(dead_rows_are_not_asked_for_again_and_again)
+{
+    struct ef_relay *relay = &fake.relays[0];
+    relay->listed = "{\"rows\":[{\"id\":7}],\"more\":false}";
+    watch();
+    relay->status.lag.dead_rows++;
+    ck_assert_ptr_nonnull(strstr(watch(), "Latest dead rows"));
+    ck_assert_int_eq(relay->operations, 1);
+    relay->status.lag.dead_rows = 0;
+    ck_assert_ptr_null(strstr(watch(), "Latest dead rows"));
+    relay->status.lag.dead_rows = 1; /* others */
+    watch();
+    ck_assert_int_eq(relay->operations, 2);
+}
+END_TEST
+
+START_TEST(dead_rows_that_cannot_be_listed_are_left_out)
+{
+    struct ef_relay *relay = &fake.relays[0];
+    relay->listed = "{\"rows\":[{\"id\":true,\"topic\":[],\"processed_at\":\"1\"}]}";
+    ck_assert_ptr_nonnull(strstr(watch(), "<li><strong>0</strong> for </li>"));
+    relay->status.lag.dead_rows = 0;
+    watch();
+    relay->status.lag.dead_rows = 1;
+    ef_error_set(&relay->fail, EF_CLASS_OUTAGE, "no database");
+    ck_assert_ptr_null(strstr(watch(), "Latest dead rows"));
+}
+END_TEST
+
+START_TEST(an_answer_about_dead_rows_may_come_too_late)
+{
+    fake.relays[0].listed = "{\"rows\":[{\"id\":7}]}";
+    ef_admin_watched(admin);
+    ck_assert_ptr_nonnull(fake.relays[0].operated);
+    ef_admin_free(admin);
+    admin = NULL;
+    turn();
+    ck_assert_ptr_null(fake.relays[0].operated);
+}
+END_TEST
+
 static const char *scrape(void)
 {
     ef_buf_clear(&out);
@@ -495,6 +585,10 @@ int main(void)
     suite_add_tcase(suite, tc);
     TCase *gauges = tcase_create("gauges");
     tcase_add_checked_fixture(gauges, setup_admin, teardown_admin);
+    tcase_add_test(gauges, the_latest_dead_rows_are_listed);
+    tcase_add_test(gauges, dead_rows_are_not_asked_for_again_and_again);
+    tcase_add_test(gauges, dead_rows_that_cannot_be_listed_are_left_out);
+    tcase_add_test(gauges, an_answer_about_dead_rows_may_come_too_late);
     tcase_add_test(gauges, gauges_of_an_outbox);
     tcase_add_test(gauges, only_the_owner_shows_lag);
     tcase_add_test(gauges, paused_topics_go_back_to_zero);
