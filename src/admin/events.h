@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT
 /*
- * What listeners of /events are told: once a second the parts of the page that have changed, as one
+ * What listeners of /events are told: every second the parts of the page that have changed, as one
  * event of a text/event-stream whose data is JSON: {"run", "layout", "parts": {id: html}}; "run"
  * names this start of the program, "layout" (ef_page_layout) is there if it changed. The first
  * event has everything. Rendered once for all listeners, and only while there are any.
@@ -35,6 +35,8 @@ void ef_events_free(struct ef_events *events);
 /* NULL: there are EF_EVENTS_LISTENERS_MAX already. */
 struct ef_listener *ef_events_join(struct ef_events *events, void *arg);
 void ef_events_leave(struct ef_listener *listener);
+/* How often listeners are told, by the number of outboxes. */
+int64_t ef_events_every_us(int outboxes);
 int ef_events_count(const struct ef_events *events);
 
 /* Bytes copied; 0: nothing for now; -1: the end. */

@@ -325,6 +325,17 @@ static void talk_in_a_crowd(void)
     ck_assert(in);
 }
 
+/* page.js takes 5 s for silence. */
+START_TEST(many_outboxes_are_told_less_often)
+{
+    ck_assert_int_eq(ef_events_every_us(0), EF_S_US);
+    ck_assert_int_eq(ef_events_every_us(66), EF_S_US);
+    ck_assert_int_eq(ef_events_every_us(100), 3 * EF_S_US / 2);
+    ck_assert_int_eq(ef_events_every_us(200), 3 * EF_S_US);
+    ck_assert_int_eq(ef_events_every_us(100000), 3 * EF_S_US);
+}
+END_TEST
+
 START_TEST(listeners_are_limited)
 {
     start_on("127.0.0.1:0");
@@ -492,6 +503,7 @@ int main(void)
     tcase_add_test(tc, too_far_behind_is_dropped);
     tcase_add_test(tc, events_go_on);
     tcase_add_test(tc, head_of_events_ends);
+    tcase_add_test(tc, many_outboxes_are_told_less_often);
     tcase_add_test(tc, listeners_are_limited);
     tcase_add_test(tc, a_stop_ends_streams_cleanly);
     tcase_add_test(tc, beyond_loopback_is_closed_until_told);

@@ -4,7 +4,7 @@
 (function () {
   'use strict';
   const RETRY_MS = 10000; // after a refusal; after a broken connection the browser tries by itself
-  const STALE_MS = 5000; // the relay speaks once a second
+  const STALE_MS = 5000; // the relay speaks once a second, with many outboxes every 3 s
   const live = document.getElementById('live');
   const held = new Map(); // parts that wait because somebody has marked text in them
   let heard = Date.now();
