@@ -3,6 +3,8 @@
 
 import os
 import socket
+import struct
+import subprocess
 import time
 
 import pytest
@@ -10,7 +12,7 @@ import requests
 
 from harness.browser import PHONE, Browser
 from harness.browser import missing as browser_missing
-from harness.daemon import Daemon
+from harness.daemon import REPOSITORY, Daemon
 from harness.outbox import Outbox
 from harness.setup import fresh_database, relay_config, retire
 from harness.timing import wait_for
@@ -291,3 +293,28 @@ def test_a_bad_file_of_users_is_said_at_start(open_relay, text, mode, code):
     process.launch()
     assert process.process.wait(20) == code
     assert "users" in process.log_text() and "ann:" not in process.log_text()
+
+
+@pytest.mark.limit(120)
+def test_the_pictures_of_the_documents_can_be_made_anew(site, window, tmp_path):
+    """window: only where there is a browser."""
+    script = os.path.join(REPOSITORY, "scripts", "screenshots")
+    done = subprocess.run([script, site.url("/"), str(tmp_path)], capture_output=True, text=True,
+                          check=False, timeout=100)
+    assert done.returncode == 0, done.stderr
+    sizes = {}
+    for path in tmp_path.iterdir():
+        png = path.read_bytes()
+        assert png.startswith(b"\x89PNG\r\n") and 10_000 < len(png) < 400_000
+        sizes[path.name] = struct.unpack(">II", png[16:24])
+    assert sizes == {"status-page-light.png": (1120, 1080), "status-page-dark.png": (1120, 1080),
+                     "status-page-phone.png": (390, 1150)}
+    refused = subprocess.run([script, "nowhere"], capture_output=True, text=True, check=False)
+    assert refused.returncode == 1 and "usage" in refused.stderr
+
+
+def test_dead_rows_are_listed_as_text(site, browser):
+    browser.driver.get(site.url("/"))
+    wait_for(lambda: "Latest dead rows" in browser.text("#o0-facts"), 90, "they are listed")
+    wait_for(lambda: EVIL in browser.text("#o0-facts"), 90, "the topic is told as it is")
+    assert browser.run("return document.title") != "owned"
