@@ -104,6 +104,9 @@ static bool take_member(const char *name, const json_t *value, struct ef_row_fil
         return take_flag(name, value, &ret->payload, err);
     if (strcmp(name, "successors") == 0)
         return take_flag(name, value, &ret->successors, err);
+    ret->count = ret->count || strcmp(name, "count_older_ms") == 0;
+    if (strcmp(name, "count_older_ms") == 0)
+        return take_number(name, value, &ret->older_than_ms, err);
     if (strcmp(name, "archived") == 0)
         return take_flag(name, value, &ret->archived, err);
     return ef_error_set(err, EF_CLASS_CONFIG, "filter: unknown member \"%.64s\"", name);

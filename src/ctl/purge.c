@@ -4,11 +4,13 @@
 #include <stdio.h>
 
 #include "admin/words.h"
-#include "base/clock.h"
+#include "ctl/args.h"
 #include "ctl/asking.h"
 #include "ctl/confirm.h"
+#include "ctl/operate.h"
 #include "ctl/progress.h"
-#include "ctl/rows.h"
+#include "outbox/command.h"
+#include "outbox/row.h"
 
 enum { BATCH_ROWS = 1000 };
 
@@ -30,29 +32,24 @@ struct purge_args {
     const char *reason;
 };
 
-struct counting {
-    int64_t rows, before_us;
-};
-
-static bool count_row(void *arg, const json_t *row)
-{
-    struct counting *counting = arg;
-    int64_t at_us;
-    const char *at = ef_ctl_text(row, "processed_at");
-    if (!at[0])
-        at = ef_ctl_text(row, "created_at");
-    if (ef_args_time(at, 0, &at_us) && at_us < counting->before_us)
-        counting->rows++;
-    return true;
-}
-
-/* By this machine's clock, where the owner counts by the database's: good enough to decide by. */
+/* By the owner's own condition, a part of the table at a time. -1: the exit code. */
 static int64_t count_rows(struct ef_operator *op, const struct purge_args *args, int *ret_code)
 {
-    struct ef_row_choice all = {0};
-    struct counting counting = {.before_us = ef_clock_wall().us - args->older_ms * EF_MS_US};
-    json_t *filter = ef_row_choice_filter(&all, args->dead ? 1u << 4 : 1u << 2);
-    return ef_rows_each(op, filter, 0, count_row, &counting, NULL, ret_code) ? counting.rows : -1;
+    int64_t rows = 0, looked = EF_ROWS_COUNTED_MAX, last = INT64_MIN;
+    while (looked == EF_ROWS_COUNTED_MAX) {
+        json_t *filter =
+            json_pack("{s:[i], s:I, s:I}", "statuses", args->dead ? EF_STATUS_DEAD : EF_STATUS_DONE,
+                      "count_older_ms", (json_int_t)args->older_ms, "after_id", (json_int_t)last);
+        json_t *answer = ef_operator_rows(op, filter, ret_code);
+        if (!answer)
+            return -1;
+        const json_t *part = json_array_get(json_object_get(answer, "rows"), 0);
+        rows += ef_ctl_number(part, "count");
+        looked = ef_ctl_number(part, "looked");
+        last = ef_ctl_number(part, "id");
+        json_decref(answer);
+    }
+    return rows;
 }
 
 static int purge(struct ef_operator *op, const struct purge_args *args, int64_t total)

@@ -78,6 +78,8 @@ char *ef_command_result(const struct ef_command *command, int64_t rows, const in
 
 /* --- lists of rows --- */
 
+enum { EF_ROWS_COUNTED_MAX = 100000 }; /* by one statement */
+
 struct ef_row_filter {
     unsigned statuses;  /* bit n: rows of status n; 0: any */
     const int64_t *ids; /* NULL: any; at most EF_COMMAND_IDS_MAX */
@@ -90,6 +92,10 @@ struct ef_row_filter {
     int limit;       /* 1..EF_COMMAND_IDS_MAX */
     bool payload;    /* headers and payload too; fewer rows may come then */
     bool successors; /* count what stands behind each */
-    bool archived;   /* not the table's but the archive's rows with these ids, which it needs: only
+    /* Not rows, but of the next EF_ROWS_COUNTED_MAX how many were finished so long ago (purge takes
+     * them): one row with "count", "looked" and, to go on from, the last "id". */
+    bool count;
+    int64_t older_than_ms;
+    bool archived; /* not the table's but the archive's rows with these ids, which it needs: only
                         id, status and archived_at, by id and time. Nobody else's filter counts */
 };

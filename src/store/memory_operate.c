@@ -58,8 +58,26 @@ static char *archived_rows(const struct ef_memory *db, const struct ef_row_filte
     return text;
 }
 
+static char *counted_rows(const struct ef_memory *db, const struct ef_row_filter *filter)
+{
+    int64_t before_us = ef_memory_now_us(db) - filter->older_than_ms * EF_MS_US, last = 0;
+    int count = 0, looked = 0;
+    for (int i = 0; i < db->now.rows.count && looked < EF_ROWS_COUNTED_MAX; i++) {
+        const struct ef_memory_row *row = db->now.rows.items[i];
+        if (!is_listed(row, filter))
+            continue;
+        last = row->row.id;
+        looked++;
+        count += row->processed_us <= before_us;
+    }
+    return ef_xprintf("{\"rows\":[{\"id\":%lld,\"count\":%d,\"looked\":%d}],\"more\":false}",
+                      (long long)last, count, looked);
+}
+
 char *ef_memory_rows(struct ef_memory *db, const struct ef_row_filter *filter)
 {
+    if (filter->count)
+        return counted_rows(db, filter);
     if (filter->archived)
         return archived_rows(db, filter);
     json_t *rows = json_array();

@@ -230,6 +230,34 @@ static void put_filter(struct ef_buf *b, const struct ef_my_store *s, const stru
         ef_buf_printf(b, " AND o.%s > %" PRId64, l->column[EF_COL_ID], f->after_id);
 }
 
+/* Row o was finished so long ago, by the database's clock. */
+static void put_is_old(struct ef_buf *b, const struct ef_my_store *s, int64_t older_than_ms)
+{
+    const struct ef_my_layout *l = &s->layout;
+    const char *created = l->column[EF_COL_CREATED_AT], *done = l->column[EF_COL_PROCESSED_AT];
+    if (l->has[EF_COL_PROCESSED_AT])
+        ef_buf_printf(b, "IF(o.%s IS NOT NULL, o.%s <= NOW(6) - INTERVAL %" PRId64 " MICROSECOND, ",
+                      done, done, older_than_ms * 1000);
+    ef_buf_printf(b, "o.%s <= %s - INTERVAL %" PRId64 " MICROSECOND%s", created,
+                  ef_my_sql_now(s, EF_COL_CREATED_AT), older_than_ms * 1000,
+                  l->has[EF_COL_PROCESSED_AT] ? ")" : "");
+}
+
+static void put_count(const struct ef_my_store *s, const struct ef_row_filter *filter,
+                      struct ef_buf *out)
+{
+    const struct ef_my_layout *l = &s->layout;
+    const char *id = l->column[EF_COL_ID];
+    ef_buf_printf(out,
+                  "SELECT JSON_OBJECT('id', MAX(x.id), 'count', CAST(COALESCE(SUM(x.old), 0) AS"
+                  " SIGNED), 'looked', COUNT(*)) FROM (SELECT o.%s + 0 AS id, ",
+                  id);
+    put_is_old(out, s, filter->older_than_ms);
+    ef_buf_printf(out, " AS old FROM %s o WHERE TRUE", l->table);
+    put_filter(out, s, filter);
+    ef_buf_printf(out, " ORDER BY o.%s LIMIT %d) x", id, EF_ROWS_COUNTED_MAX);
+}
+
 static void put_archived(const struct ef_my_store *s, const struct ef_row_filter *filter,
                          struct ef_buf *out)
 {
@@ -253,6 +281,10 @@ void ef_my_rows_sql(const struct ef_my_store *s, const struct ef_row_filter *fil
 {
     if (filter->archived) {
         put_archived(s, filter, out);
+        return;
+    }
+    if (filter->count) {
+        put_count(s, filter, out);
         return;
     }
     put_row(out, s, filter);
@@ -316,17 +348,11 @@ static void put_named_rows(struct ef_buf *b, const struct ef_my_store *s,
 static void put_old_rows(struct ef_buf *b, const struct ef_my_store *s, const struct ef_command *c)
 {
     const struct ef_my_layout *l = &s->layout;
-    const char *created = l->column[EF_COL_CREATED_AT], *done = l->column[EF_COL_PROCESSED_AT];
     put_found(b);
     ef_buf_printf(b, "SELECT o.%s AS id FROM %s o WHERE @ef_command = 1 AND o.%s = %d AND ",
                   l->column[EF_COL_ID], l->table, l->column[EF_COL_STATUS],
                   c->purge_dead ? EF_STATUS_DEAD : EF_STATUS_DONE);
-    if (l->has[EF_COL_PROCESSED_AT])
-        ef_buf_printf(b, "IF(o.%s IS NOT NULL, o.%s <= NOW(6) - INTERVAL %" PRId64 " MICROSECOND, ",
-                      done, done, c->older_than_ms * 1000);
-    ef_buf_printf(b, "o.%s <= %s - INTERVAL %" PRId64 " MICROSECOND%s", created,
-                  ef_my_sql_now(s, EF_COL_CREATED_AT), c->older_than_ms * 1000,
-                  l->has[EF_COL_PROCESSED_AT] ? ")" : "");
+    put_is_old(b, s, c->older_than_ms);
     ef_buf_printf(b, " ORDER BY o.%s LIMIT %d FOR UPDATE SKIP LOCKED) x;", l->column[EF_COL_ID],
                   c->limit);
 }

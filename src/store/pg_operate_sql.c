@@ -236,6 +236,36 @@ static void put_filter(struct ef_buf *b, const struct ef_pg_store *s, const stru
     }
 }
 
+/* Row o was finished so long ago, by the database's clock. */
+static void put_is_old(struct ef_buf *b, const struct ef_pg_store *s, int64_t older_than_ms,
+                       struct ef_pg_request *req)
+{
+    const struct ef_pg_layout *l = &s->layout;
+    char p[8];
+    const char *when =
+        l->has[EF_COL_PROCESSED_AT] ? l->column[EF_COL_PROCESSED_AT] : l->column[EF_COL_CREATED_AT];
+    ef_pg_param_int(req, older_than_ms);
+    ef_buf_printf(
+        b, "coalesce(o.%s, o.%s) <= clock_timestamp() - %s::bigint * interval '1 millisecond'",
+        when, l->column[EF_COL_CREATED_AT], param(req, p));
+}
+
+static void put_count(struct ef_buf *b, const struct ef_pg_store *s,
+                      const struct ef_row_filter *filter, struct ef_pg_request *req)
+{
+    const struct ef_pg_layout *l = &s->layout;
+    const char *id = l->column[EF_COL_ID];
+    ef_buf_printf(
+        b,
+        "SELECT json_build_object('id', max(x.id), 'count', count(*) FILTER (WHERE x.old),"
+        " 'looked', count(*))::text FROM (SELECT o.%s::bigint AS id, ",
+        id);
+    put_is_old(b, s, filter->older_than_ms, req);
+    ef_buf_printf(b, " AS old FROM %s o WHERE o.%s > 0", l->table, id);
+    put_filter(b, s, filter, req);
+    ef_buf_printf(b, " ORDER BY o.%s LIMIT %d) x", id, EF_ROWS_COUNTED_MAX);
+}
+
 /* The archive has no index by id: this reads all of it, which statement_timeout ends. */
 static void put_archived(struct ef_buf *b, const struct ef_pg_store *s,
                          const struct ef_row_filter *filter, struct ef_pg_request *req)
@@ -264,6 +294,10 @@ char *ef_pg_rows_sql(const struct ef_pg_store *s, const struct ef_row_filter *fi
     ef_buf_init(&b, EF_PG_SQL_MAX);
     if (filter->archived) {
         put_archived(&b, s, filter, req);
+        return ef_pg_sql_finish(&b);
+    }
+    if (filter->count) {
+        put_count(&b, s, filter, req);
         return ef_pg_sql_finish(&b);
     }
     put_row(&b, s, filter);
@@ -390,20 +424,15 @@ static void put_purge(struct ef_buf *b, const struct ef_pg_store *s, const struc
                       struct ef_pg_request *req)
 {
     const struct ef_pg_layout *l = &s->layout;
-    char p[8];
-    const char *when =
-        l->has[EF_COL_PROCESSED_AT] ? l->column[EF_COL_PROCESSED_AT] : l->column[EF_COL_CREATED_AT];
     put_rows(b, s);
     /* rows of before a migration share the id 0 (layout debezium) and are not the relay's */
-    ef_pg_param_int(req, c->older_than_ms);
-    ef_buf_printf(
-        b,
-        " AND o.%s = %d AND o.%s > 0 AND coalesce(o.%s, o.%s) <= clock_timestamp() - %s::bigint *"
-        " interval '1 millisecond' ORDER BY o.%s LIMIT %d FOR UPDATE SKIP LOCKED),"
-        " d AS (DELETE FROM %s o USING t WHERE o.%s = t.id)",
-        l->column[EF_COL_STATUS], c->purge_dead ? EF_STATUS_DEAD : EF_STATUS_DONE,
-        l->column[EF_COL_ID], when, l->column[EF_COL_CREATED_AT], param(req, p),
-        l->column[EF_COL_ID], c->limit, l->table, l->column[EF_COL_ID]);
+    ef_buf_printf(b, " AND o.%s = %d AND o.%s > 0 AND ", l->column[EF_COL_STATUS],
+                  c->purge_dead ? EF_STATUS_DEAD : EF_STATUS_DONE, l->column[EF_COL_ID]);
+    put_is_old(b, s, c->older_than_ms, req);
+    ef_buf_printf(b,
+                  " ORDER BY o.%s LIMIT %d FOR UPDATE SKIP LOCKED),"
+                  " d AS (DELETE FROM %s o USING t WHERE o.%s = t.id)",
+                  l->column[EF_COL_ID], c->limit, l->table, l->column[EF_COL_ID]);
 }
 
 static bool put_hold(struct ef_buf *b, const struct ef_pg_store *s, const struct ef_command *c,

@@ -148,6 +148,37 @@ START_TEST(archived_rows_are_listed_with_their_time)
 }
 END_TEST
 
+START_TEST(finished_rows_are_counted_by_age)
+{
+    struct ef_row_filter dead = {
+        .statuses = 1 << EF_STATUS_DEAD, .count = true, .older_than_ms = 3000 * 1000};
+    struct relay *r = start_relay();
+    add_rows(6);
+    for (int64_t id = 1; id <= 4; id++)
+        fixture->set_status(world, id, id == 4 ? EF_STATUS_DEAD : EF_STATUS_DONE, -7200 * 1000);
+    fixture->set_status(world, 5, EF_STATUS_DONE, -60 * 1000);
+    struct ef_row_filter done = dead, newer = dead, rest = dead, none = dead;
+    done.statuses = newer.statuses = rest.statuses = 1 << EF_STATUS_DONE;
+    newer.older_than_ms = 1000;
+    rest.after_id = 2;
+    none.statuses = 1 << EF_STATUS_FAILED;
+    const struct {
+        const struct ef_row_filter *filter;
+        int count, looked, last;
+    } parts[] = {{&done, 3, 4, 5}, {&newer, 4, 4, 5}, {&rest, 1, 2, 5}, {&none, 0, 0, 0}};
+    for (size_t i = 0; i < sizeof(parts) / sizeof(parts[0]); i++) {
+        json_t *answer = list(r, *parts[i].filter);
+        const json_t *row = json_array_get(json_object_get(answer, "rows"), 0);
+        ck_assert_uint_eq(json_array_size(json_object_get(answer, "rows")), 1);
+        ck_assert(json_is_integer(json_object_get(row, "count")));
+        ck_assert_int_eq(json_integer_value(json_object_get(row, "count")), parts[i].count);
+        ck_assert_int_eq(json_integer_value(json_object_get(row, "looked")), parts[i].looked);
+        ck_assert_int_eq(json_integer_value(json_object_get(row, "id")), parts[i].last);
+        json_decref(answer);
+    }
+}
+END_TEST
+
 START_TEST(a_list_says_whether_there_is_more)
 {
     struct relay *r = start_relay();
@@ -404,6 +435,7 @@ void add_operate_tests(Suite *suite)
     TCase *tc = contract_case(suite, "operate");
     tcase_add_test(tc, rows_are_listed_by_what_they_are);
     tcase_add_test(tc, archived_rows_are_listed_with_their_time);
+    tcase_add_test(tc, finished_rows_are_counted_by_age);
     tcase_add_test(tc, a_list_says_whether_there_is_more);
     tcase_add_test(tc, a_listed_row_tells_of_itself);
     tcase_add_test(tc, a_list_needs_no_lease);
