@@ -21,10 +21,9 @@ static int64_t not_negative(int64_t v)
 }
 
 /* "Here is a relay": who stands by is seen in the table of live relays. */
-static void put_heartbeat(const struct ef_my_store *s, const char *instance, bool passing,
-                          struct ef_buf *b)
+static void put_heartbeat(const struct ef_my_store *s, const char *instance, struct ef_buf *b)
 {
-    bool outbox = s->layout.has_standbys && !passing;
+    bool outbox = s->layout.has_standbys;
     char host[256];
     if (gethostname(host, sizeof(host)) != 0)
         snprintf(host, sizeof(host), "unknown");
@@ -181,7 +180,8 @@ static void put_take(const struct ef_my_store *s, const struct ef_acquire *acqui
         " outbox_id = %d) WHERE outbox_id = %d AND " GRANTED ";",
         s->sql.server, acquire->ttl_ms * 1000, id, database, database, id, id);
     put_clearing(s, b);
-    put_heartbeat(s, acquire->owner, acquire->passing, b);
+    if (!acquire->passing)
+        put_heartbeat(s, acquire->owner, b);
     ef_buf_printf(b,
                   "SELECT EXISTS (SELECT 1 FROM %s.eventferry_lease WHERE outbox_id = %d),"
                   " @ef_seen, IF(" GRANTED ", (SELECT epoch FROM %s.eventferry_lease WHERE"
@@ -241,7 +241,7 @@ void ef_my_renew(struct ef_store *store, int64_t epoch, int64_t ttl_ms)
                   database, ttl_ms * 1000);
     ef_my_sql_lease(s, epoch, &sql);
     ef_buf_puts(&sql, ";");
-    put_heartbeat(s, s->config->instance, false, &sql);
+    put_heartbeat(s, s->config->instance, &sql);
     ef_buf_printf(&sql,
                   "SELECT o.paused_at IS NOT NULL, o.paused_by, o.pause_reason, (SELECT COUNT(*)"
                   " FROM %s.eventferry_command c WHERE c.outbox_id = %d AND c.done_at IS NULL)",

@@ -83,8 +83,7 @@ void ef_pg_acquire(struct ef_store *store, const struct ef_acquire *acquire)
     ef_pg_param_int(req, acquire->ttl_ms);
     ef_pg_param_text(req, host);
     ef_pg_param_text(req, EF_VERSION);
-    if (s->layout.has_standbys)
-        ef_pg_param_text(req, acquire->passing ? "t" : "f");
+    ef_pg_param_text(req, acquire->passing ? "t" : "f");
     ef_pg_conn_submit(&s->lease, req);
 }
 

@@ -7,16 +7,16 @@
 
 /* "Here is a relay": WITH h AS (...), every 5 s at most. Parameters as they are called in SQL. */
 static void put_heartbeat(struct ef_buf *b, const struct ef_pg_layout *l, const char *who,
-                          const char *outbox)
+                          const char *where)
 {
     ef_buf_printf(b,
                   " h AS (INSERT INTO %s.relay AS r (incarnation, instance, host, version,"
-                  " seen_at%s) VALUES (%s, clock_timestamp()%s%s) ON CONFLICT (incarnation)"
-                  " DO UPDATE SET seen_at = clock_timestamp()%s%s"
+                  " seen_at%s) SELECT %s, clock_timestamp()%s%s ON CONFLICT (incarnation)"
+                  " DO UPDATE SET seen_at = clock_timestamp()%s"
                   " WHERE r.seen_at < clock_timestamp() - interval '5 seconds')",
-                  l->ours, l->has_standbys ? ", outbox_id" : "", who, l->has_standbys ? ", " : "",
-                  l->has_standbys ? outbox : "", l->has_standbys ? ", outbox_id = " : "",
-                  l->has_standbys ? outbox : "");
+                  l->ours, l->has_standbys ? ", outbox_id" : "", who,
+                  l->has_standbys ? ", $1::int" : "", where,
+                  l->has_standbys ? ", outbox_id = $1::int" : "");
 }
 
 /* Two columns, instance and host of who stands by: a row for each, and one where there is none. */
@@ -82,8 +82,7 @@ static char *acquire_sql(const struct ef_pg_layout *l)
         " WHERE e.outbox_id = c.outbox_id AND NOT c.moved AND c.quiet_until IS NULL AND c.free "
         "RETURNING e.epoch),",
         l->ours, l->ours, l->ours);
-    put_heartbeat(&b, l, "$4::uuid, $3::text, $8::text, $9::text",
-                  "CASE WHEN $10::boolean THEN NULL ELSE $1::int END");
+    put_heartbeat(&b, l, "$4::uuid, $3::text, $8::text, $9::text", " WHERE NOT $10::boolean");
     put_clearing(&b, l);
     ef_buf_printf(
         &b,
@@ -113,7 +112,7 @@ static char *renew_sql(const struct ef_pg_layout *l)
         "millisecond'"
         " FROM s WHERE " EF_PG_LEASE_MATCH " RETURNING 1),",
         l->ours);
-    put_heartbeat(&b, l, "$5::uuid, $6::text, $7::text, $8::text", "$1::int");
+    put_heartbeat(&b, l, "$5::uuid, $6::text, $7::text, $8::text", "");
     ef_buf_printf(
         &b,
         " SELECT (SELECT count(*) FROM r), o.paused_at IS NOT NULL, o.paused_by, o.pause_reason,"
