@@ -182,6 +182,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     size_t found = tags("/", admin);
     blacken(&pieces);
     show(&pieces);
+    fake_answer(&fake.relays[0]); /* the outbox has another name now: its dead rows are asked for */
     require(tags("/", admin) == found);
     ef_admin_free(admin);
     fake_teardown();
