@@ -69,7 +69,7 @@ help:
 #: check-memory - lets allocations fail one by one, at start, in configurations and HTTP requests
 #: check-sim - runs the simulation's scenarios and a few hundred schedules of fixed seeds
 #: check-integration - runs the tests against real PostgreSQL and Kafka servers
-#: check-chaos - runs each nemesis alone on real servers, and two short chaos runs
+#: check-chaos - runs each nemesis alone on real servers, and three short chaos runs
 #: check-packaging - installs into a scratch directory and checks files, modes and units
 #: check-packages - builds the packages, looks for faults, and lives with them in a box with systemd
 #: analyse - static analysis of src/ by gcc's analyzer, cppcheck and clang-tidy
@@ -86,7 +86,7 @@ help:
 #: fuzz - fuzzes each parser for FUZZ_SECONDS (30)
 #: prove - simulates relays and misfortunes from new seeds for PROVE_SECONDS (600)
 #: prove-mutants - plants known mistakes one at a time and shows that each is caught
-#: chaos - lets misfortunes loose on real servers for CHAOS_SECONDS (300), seed CHAOS_SEED
+#: chaos - lets misfortunes loose on real servers for CHAOS_SECONDS (300); CHAOS_SEED, CHAOS_DATABASE
 #: demo - shows orders travelling from PostgreSQL through the daemon to a Kafka consumer
 #: sbom - writes what the programs are made of (SPDX 2.3), as build/eventferry.spdx.json
 #: release-check - runs everything a release needs, and says how long each step took

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-"""The runner: python3 -m chaos [--seed N] [--seconds N] [--rows N] [--bytes N] [--only NAME,...]
+"""The runner: python3 -m chaos [--database NAME] [--seed N] [--seconds N] [--rows N] [--bytes N]
 
 Prints its seed first and the verdict last. Exit status 1: a promise was broken (the logs are kept,
 the last lines say where); 2: the run itself did not get through."""
@@ -14,7 +14,7 @@ import traceback
 
 from harness.kafka import have_real_kafka
 
-from .catalogue import CATALOGUE
+from .catalogue import CATALOGUE, DATABASES, nemeses_of
 from .nemesis import Director, draw
 from .scene import Scene
 from .servers import Servers
@@ -29,6 +29,7 @@ def say(text):
 def arguments():
     parser = argparse.ArgumentParser(prog="chaos", description=__doc__.splitlines()[0])
     parser.add_argument("--seed", type=lambda text: int(text, 0))
+    parser.add_argument("--database", choices=DATABASES, default=DATABASES[0])
     parser.add_argument("--seconds", type=int, default=300, help="while faults happen")
     parser.add_argument("--rows", type=int, default=1_000_000, help="of one COPY")
     parser.add_argument("--bytes", type=int, default=200_000_000, help="of one large transaction")
@@ -39,11 +40,13 @@ def arguments():
     given = parser.parse_args()
     if given.seed is None:
         given.seed = secrets.randbits(64)
-    asked = (given.only or "").split(",") + (given.without or "").split(",")
-    unknown = set(asked) - set(CATALOGUE) - {""}
+    only, without = (set((text or "").split(",")) - {""} for text in (given.only, given.without))
+    there = nemeses_of(given.database)
+    unknown = (only - there) | (without - set(CATALOGUE))
     if unknown:
-        parser.error(f"no such nemesis: {', '.join(sorted(unknown))}; there are "
-                     f"{', '.join(sorted(CATALOGUE))}")
+        parser.error(f"no such nemesis on {given.database}: {', '.join(sorted(unknown))}; there are "
+                     f"{', '.join(sorted(there))}")
+    given.nemeses = (only or there) - without
     return given
 
 
@@ -58,7 +61,7 @@ def play(scene, given, plan):
     say("faults end; everything has to drain")
     verdict = scene.finish()
     say(f"drained and stopped in {time.monotonic() - ended:.0f} s after the last of "
-        f"{len(director.done)} nemeses ({len(set(director.done))} of {len(CATALOGUE)} kinds)")
+        f"{len(director.done)} nemeses ({len(set(director.done))} of {len(given.nemeses)} kinds)")
     say(f"verdict: {verdict}")
     wrong = [f"{name}: {found}" for name, all_found in verdict.faults().items()
              for found in all_found[:40]]
@@ -68,17 +71,14 @@ def play(scene, given, plan):
 
 
 def run(given):
-    names = given.only.split(",") if given.only else None
-    if given.without:
-        names = sorted(set(names or CATALOGUE) - set(given.without.split(",")))
-    plan = draw(given.seed, LONGEST_PLAN if not given.plan else 60, names)
+    plan = draw(given.seed, LONGEST_PLAN if not given.plan else 60, given.nemeses)
     if given.plan:
         for step in plan:
             say(f"{step.number:4}  after {step.after_s:4.1f} s  {step.name}")
         return 0
     servers, scene = Servers(), None
     try:
-        scene = Scene(servers, given.seed, given.rows, given.bytes, hold_s=25)
+        scene = Scene(servers, given.database, given.seed, given.rows, given.bytes, hold_s=25)
         try:
             wrong, code = play(scene, given, plan), 1
         except Exception:
@@ -105,7 +105,7 @@ def main():
         return 2 if os.environ.get("EF_REQUIRE_KAFKA") == "1" else 0
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(2))
     say(f"chaos seed {given.seed:#018x} (again: make chaos CHAOS_SEED={given.seed:#018x} "
-        f"CHAOS_SECONDS={given.seconds})")
+        f"CHAOS_SECONDS={given.seconds} CHAOS_DATABASE={given.database})")
     return run(given)
 
 

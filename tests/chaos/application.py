@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: MIT
 """The application: threads whose transactions insert events, some long, some rolled back, wholly or
 to a savepoint. Each event takes its aggregate's lock, gets the aggregate's next version and is
-written down in chaos.history, all in the transaction that inserts it."""
+written down in chaos_history, all in the transaction that inserts it."""
 
 import json
 import random
@@ -13,19 +13,13 @@ import psycopg2
 
 from .ledger import ACKNOWLEDGED, ROLLED_BACK, UNKNOWN
 
-SCHEMA = """
-CREATE SCHEMA chaos;
-CREATE TABLE chaos.aggregate (name text PRIMARY KEY, version bigint NOT NULL);
-CREATE TABLE chaos.history (message_id uuid, outbox text, id bigint, aggregate text, version bigint,
-    topic text, digest text);
-"""
-NEXT = """INSERT INTO chaos.aggregate AS a VALUES (%s, %s)
+NEXT = """INSERT INTO chaos_aggregate AS a VALUES (%s, %s)
     ON CONFLICT (name) DO UPDATE SET version = a.version + excluded.version RETURNING version"""
 INSERT = """WITH new AS (
     INSERT INTO {table} (message_id, aggregate_type, aggregate_id, topic, payload, headers)
     VALUES (%s, %s, %s, %s, %s, json_build_object('version', %s::text))
     RETURNING message_id, id, payload::text)
-INSERT INTO chaos.history SELECT message_id, %s, id, %s, %s, %s, md5(payload) FROM new"""
+INSERT INTO chaos_history SELECT message_id, %s, id, %s, %s, %s, md5(payload) FROM new"""
 
 ROLLBACK, PARTLY, LONG = 0.08, 0.05, 0.02  # shares of the transactions
 HOT = 0.3  # share of the events that go to the first two aggregates
@@ -35,9 +29,11 @@ class Application:
     """Ends with stop(). The same seed makes the same choices in each thread; how they meet is the
     machine's affair."""
 
+    error = Exception  # of the database's client
+
     def __init__(self, connect, targets, ledger, seed, threads=5, aggregates=40,
                  pause_s=(0.01, 0.09)):
-        """connect() gives a psycopg2 connection; targets: (outbox name, table, topics)."""
+        """connect() gives a connection; targets: (outbox name, table, topics)."""
         self.connect = connect
         self.targets = targets
         self.ledger = ledger
@@ -67,8 +63,8 @@ class Application:
                 if connection is None:
                     connection = self.connect()
                 self._transaction(connection, chance)
-            except psycopg2.Error as error:
-                if not excusable(error):
+            except self.error as error:
+                if not self._excusable(error):
                     self.broken.append(repr(error))
                 connection = discard(connection)
                 self._stop.wait(0.1)
@@ -94,12 +90,12 @@ class Application:
             if fate < ROLLBACK:
                 connection.rollback()
                 written, undone = [], written + undone
-        except psycopg2.Error:
+        except self.error:
             self.ledger.note(written + undone, ROLLED_BACK, sent_at)
             raise
         self.ledger.note(undone, ROLLED_BACK, sent_at)
         if written:
-            commit(connection, self.ledger, written)
+            commit(connection, self.ledger, written, self.error)
 
     def _draw(self, chance):
         """(aggregate, target): sorted, so that no two transactions wait for each other."""
@@ -111,17 +107,48 @@ class Application:
         versions = {}
         for aggregate in sorted({each[0] for each in plan}):
             count = sum(each[0] == aggregate for each in plan)
-            cursor.execute(NEXT, (aggregate, count))
-            versions[aggregate] = cursor.fetchone()[0] - count
+            versions[aggregate] = self._reserve(cursor, aggregate, count) - count
         for aggregate, number, target in plan:
             name, table, topics = self.targets[target]
-            topic = topics[number % len(topics)]
             versions[aggregate] += 1
             message_id = str(uuid.UUID(int=chance.getrandbits(128), version=4))
             written.append(message_id)
-            cursor.execute(INSERT.format(table=table), (
-                message_id, name, aggregate, topic, payload_of(chance, versions[aggregate]),
-                versions[aggregate], name, aggregate, versions[aggregate], topic))
+            self._insert(cursor, table, (message_id, name, aggregate, topics[number % len(topics)],
+                                         payload_of(chance, versions[aggregate])),
+                         versions[aggregate])
+
+    # what differs between databases
+
+    def _reserve(self, cursor, aggregate, count):
+        """Locks the aggregate until the transaction ends; returns its version raised by count."""
+        raise NotImplementedError
+
+    def _insert(self, cursor, table, event, version):
+        """The event (message id, outbox, aggregate, topic, payload), and the same into history."""
+        raise NotImplementedError
+
+    def _excusable(self, error):
+        """Whether a fault explains it."""
+        raise NotImplementedError
+
+
+class PgApplication(Application):
+    error = psycopg2.Error
+
+    def _reserve(self, cursor, aggregate, count):
+        cursor.execute(NEXT, (aggregate, count))
+        return cursor.fetchone()[0]
+
+    def _insert(self, cursor, table, event, version):
+        _, name, aggregate, topic, _ = event
+        cursor.execute(INSERT.format(table=table), (*event, version, name, aggregate, version, topic))
+
+    def _excusable(self, error):
+        """Lost connections, servers that start or end, and a table that has another name just
+        now."""
+        return (isinstance(error, (psycopg2.OperationalError, psycopg2.InterfaceError,
+                                   psycopg2.errors.UndefinedTable))
+                or error.pgcode in ("57P01", "57P02", "57P03", "55P03", "57014"))
 
 
 def payload_of(chance, version):
@@ -129,24 +156,17 @@ def payload_of(chance, version):
     return json.dumps({"version": version, "text": "ä" + "x" * size})
 
 
-def commit(connection, ledger, message_ids):
+def commit(connection, ledger, message_ids, error=psycopg2.Error):
     """A COMMIT without an answer may have happened."""
     sent_at = time.monotonic()
     try:
         connection.commit()
-    except psycopg2.Error:
+    except error:
         ledger.note(message_ids, UNKNOWN, sent_at)
         raise
     ledger.note(message_ids, ACKNOWLEDGED, sent_at)
 
 
-def excusable(error):
-    """Lost connections, servers that start or end, and a table that has another name just now."""
-    return (isinstance(error, (psycopg2.OperationalError, psycopg2.InterfaceError,
-                               psycopg2.errors.UndefinedTable))
-            or error.pgcode in ("57P01", "57P02", "57P03", "55P03", "57014"))
-
-
 def discard(connection):
-    if connection is not None:
+    if connection is not None and getattr(connection, "open", True):  # PyMySQL closes only once
         connection.close()

@@ -13,15 +13,13 @@ from .ledger import ROLLED_BACK
 AGGREGATES = 20
 PIECE_ROWS = 20_000  # what is held in memory at a time
 COLUMNS = "message_id, aggregate_type, aggregate_id, topic, payload, headers"
-REMEMBER = """INSERT INTO chaos.history
-    SELECT message_id, aggregate_type, id, aggregate_id, (headers->>'version')::bigint, topic,
-        md5(payload::text)
-    FROM {table} WHERE aggregate_id LIKE %s"""
 
 
 class Bulk:
     """Used with "with": commits at its end, or whatever the block raised ends it. Its aggregates
     (name-0, name-1, ...) are its own, so that it waits for nobody."""
+
+    error = Exception  # of the database's client
 
     def __init__(self, connect, outbox, topics, ledger, name, chance):
         self.connect = connect
@@ -35,14 +33,12 @@ class Bulk:
         self._connection = self.connect()
         return self
 
-    def copy(self, count, size):
-        """COPY, as a migration or an import would."""
+    def load(self, count, size):
+        """As a migration or an import would."""
         with self._connection.cursor() as cursor:
             for start in range(0, count, PIECE_ROWS):
-                rows = range(start, min(start + PIECE_ROWS, count))
-                cursor.copy_expert(f"COPY {self.outbox.table} ({COLUMNS}) FROM STDIN",
-                                   io.StringIO("".join("\t".join(self._row(n, size)) + "\n"
-                                                       for n in rows)))
+                self._load(cursor, [self._row(number, size)
+                                    for number in range(start, min(start + PIECE_ROWS, count))])
             self._remember(cursor)
 
     def insert(self, count, size):
@@ -60,16 +56,34 @@ class Bulk:
                 self.topics[aggregate % len(self.topics)],
                 f'{{"number": {number}, "text": "{"x" * size}"}}', f'{{"version": "{number}"}}')
 
+    def _load(self, cursor, rows):
+        raise NotImplementedError
+
     def _remember(self, cursor):
-        cursor.execute(REMEMBER.format(table=self.outbox.table), (self.name + "-%",))
+        """Writes down in chaos_history what was inserted."""
+        raise NotImplementedError
 
     def __exit__(self, kind, *_):
         try:
             if kind is None:
-                commit(self._connection, self.ledger, self.message_ids)
+                commit(self._connection, self.ledger, self.message_ids, self.error)
             else:
                 self.ledger.note(self.message_ids, ROLLED_BACK, self._began)
-        except psycopg2.Error:
+        except self.error:
             discard(self._connection)
             raise
         discard(self._connection)
+
+
+class PgBulk(Bulk):
+    error = psycopg2.Error
+
+    def _load(self, cursor, rows):
+        cursor.copy_expert(f"COPY {self.outbox.table} ({COLUMNS}) FROM STDIN",
+                           io.StringIO("".join("\t".join(row) + "\n" for row in rows)))
+
+    def _remember(self, cursor):
+        cursor.execute(f"""INSERT INTO chaos_history
+            SELECT message_id, aggregate_type, id, aggregate_id, (headers->>'version')::bigint,
+                topic, md5(payload::text)
+            FROM {self.outbox.table} WHERE aggregate_id LIKE %s""", (self.name + "-%",))

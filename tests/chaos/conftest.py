@@ -9,6 +9,7 @@ import pytest
 
 from harness.kafka import have_real_kafka
 
+from .nemesis import DATABASES
 from .scene import Scene
 from .servers import Servers
 
@@ -47,10 +48,16 @@ def pytest_runtest_makereport(item, call):
                 report.sections.append((scene.name_of(relay), tail))
 
 
+@pytest.fixture(params=DATABASES)
+def database(request):
+    return request.param
+
+
 @pytest.fixture
-def scene(servers, request):
+def scene(servers, database, request):
     """Not started. Whatever a test leaves broken is mended for the next one."""
-    made = request.node.ef_scene = Scene(servers, SEED, threads=4, pause_s=(0.005, 0.04))
+    made = request.node.ef_scene = Scene(servers, database, SEED, threads=4,
+                                         pause_s=(0.005, 0.04))
     yield made
     try:
         servers.heal()

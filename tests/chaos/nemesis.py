@@ -13,11 +13,12 @@ AT_ONCE = 3  # nemeses at work at the same time
 @dataclass(frozen=True)
 class Nemesis:
     """act(scene, chance) does it and undoes it, and returns what it did in a few words. Two that
-    share a resource never meet."""
+    share a resource never meet. databases: the grounds it is made for."""
 
     name: str
     act: callable
     resources: frozenset
+    databases: tuple
 
 
 @dataclass(frozen=True)
@@ -28,22 +29,29 @@ class Step:
 
 
 CATALOGUE = {}
+DATABASES = ("postgres", "mariadb")
 
 
-def nemesis(*resources):
+def nemesis(*resources, on=DATABASES):
     """Puts a function into the catalogue under its own name."""
     def enter(act):
-        CATALOGUE[act.__name__] = Nemesis(act.__name__, act, frozenset(resources))
+        CATALOGUE[act.__name__] = Nemesis(act.__name__, act, frozenset(resources),
+                                          (on,) if isinstance(on, str) else on)
         return act
     return enter
 
 
-def draw(seed, length, names=None):
-    """The same seed draws the same steps. Each nemesis comes once before any comes again."""
+def nemeses_of(database):
+    return {name for name, each in CATALOGUE.items() if database in each.databases}
+
+
+def draw(seed, length, names):
+    """The same seed and names draw the same steps. Each nemesis comes once before any comes
+    again."""
     chance = random.Random(f"{seed}/plan")
     steps = []
     while len(steps) < length:
-        deck = sorted(names or CATALOGUE)
+        deck = sorted(names)
         chance.shuffle(deck)
         steps += [Step(len(steps) + at, round(chance.uniform(0.2, 4), 2), name)
                   for at, name in enumerate(deck)]

@@ -7,25 +7,19 @@ import os
 import shutil
 from collections import namedtuple
 
-import psycopg2
 from confluent_kafka import KafkaException
 
 from harness.daemon import Daemon
 from harness.faketime import FakeClock
-from harness.outbox import RELAY
-from harness.postgres import Database, Session
-from harness.setup import empty_database, migrate
+from harness.setup import migrate
 from harness.timing import stays, wait_for
 
-from .application import SCHEMA, Application
-from .bulk import Bulk
 from .ledger import Ledger
 from .reading import read_topic, topic_ends
 from .verdict import Event, Judge
 
 Table = namedtuple("Table", "name table on_delivered")
-TABLES = (Table("orders", "public.orders", "archive"), Table("shipments", "public.shipments", "delete"),
-          Table("invoices", "public.invoices", "mark"))
+OUTBOXES = (("orders", "archive"), ("shipments", "delete"), ("invoices", "mark"))
 LEASE_TTL = "3s"
 # After the last fault everything has to be delivered and settled within this, and a second more for
 # so many rows that wait then: a COPY of a million rows is no fault of the relay's.
@@ -35,14 +29,15 @@ _numbers = itertools.count(1)
 
 
 class Scene:
-    """servers: a Servers. The scene ends with discard(); the servers stay."""
+    """servers: a Servers; database: "postgres" or "mariadb". The scene ends with discard(); the
+    servers stay."""
 
-    def __init__(self, servers, seed, bulk_rows=5000, bulk_bytes=8_000_000, hold_s=12, **load):
+    def __init__(self, servers, database, seed, bulk_rows=5000, bulk_bytes=8_000_000, hold_s=12,
+                 **load):
         self.servers, self.seed, self.load = servers, seed, load
-        self.kafka, self.pair = servers.kafka, servers.pair
+        self.kafka, self.ground = servers.kafka, servers.ground(database)
         self.bulk_rows, self.bulk_bytes, self.hold_s = bulk_rows, bulk_bytes, hold_s
         self.ledger = Ledger()
-        self.outboxes = TABLES
         self.findings = []  # sentences: what a process did that it must not do
         self.gone = set()
         self.calm = None
@@ -59,37 +54,32 @@ class Scene:
         self._applications = []
 
     def _make_database(self):
-        database = empty_database(self.pair.primary)
+        database = self.ground.create_database()
+        self.outboxes = tuple(Table(name, self.ground.table(database.name, name), on_delivered)
+                              for name, on_delivered in OUTBOXES)
         for each in self.outboxes:
             migrate(database, table=each.table, on_delivered=each.on_delivered)
-        database.run(SCHEMA)
+        database.run(self.ground.schema)
         return database.name
 
     def _make_relays(self):
-        """One straight to the database, with its log in a pipe; one through the pooler; one whose
-        clock can jump. Each reaches Kafka through the proxies only."""
-        servers = self.servers
-        straight = {"url": self._url(servers.direct.port)}
-        pooled = {"url": self._url(servers.pooler.port), "pooler": "transaction",
-                  "listen_url": self._url(servers.direct.port)}
-        third = {"url": self._url(servers.other.port)}
+        """One with its log in a pipe; one through the pooler, where there is one; one whose clock
+        can jump. Each reaches Kafka through the proxies only."""
+        first, second, third = self.ground.connections(self._name)
         return [
-            Daemon(self._config("relay-1", straight), piped_log=True),
-            Daemon(self._config("relay-2", pooled)),
+            Daemon(self._config("relay-1", first), piped_log=True),
+            Daemon(self._config("relay-2", second)),
             Daemon(self._config("relay-3", third), env=self.clock.environment)]
-
-    def _url(self, port):
-        return Database(self.pair.primary, self._name).url(RELAY, port)
 
     def _config(self, instance, database):
         return {
             "instance": instance,
             "kafka": {"brokers": self.kafka.proxied_bootstrap.split(",")},
-            "databases": {"db": {"driver": "postgres", **database}},
+            "databases": {"db": {"driver": self.ground.driver, **database}},
             "outboxes": [
                 {"name": each.name, "database": "db", "table": each.table, "lease_ttl": LEASE_TTL,
                  "on_delivered": each.on_delivered, "window": {"max_rows": 4000},
-                 "wake": "notify" if each.on_delivered == "archive" else "poll"}
+                 **self.ground.settings(each.on_delivered)}
                 for each in self.outboxes],
             "shutdown_timeout": "10s"}
 
@@ -102,7 +92,7 @@ class Scene:
 
     def write(self, label="first"):
         """Starts an application; it ends with rest()."""
-        self._applications.append(Application(
+        self._applications.append(self.ground.application(
             lambda: self.connect("chaos application"),
             [(each.name, each.table, self.topics) for each in self.outboxes], self.ledger,
             f"{self.seed}/{label}", **self.load).start())
@@ -161,7 +151,7 @@ class Scene:
         try:
             with self.session() as session:
                 return session.one(f"SELECT {counts}")
-        except psycopg2.Error:
+        except self.ground.error:
             return -1
 
     def _in_flight(self):
@@ -200,7 +190,7 @@ class Scene:
         return self.judge()
 
     def proxies(self, side):
-        return self.pair.gates if side == "database" else self.kafka.proxies
+        return self.ground.gates if side == "database" else self.kafka.proxies
 
     def find(self, sentence):
         self.findings.append(sentence)
@@ -211,10 +201,10 @@ class Scene:
     # the database, as the test sees it
 
     def connect(self, name="chaos"):
-        return self.pair.primary.connect(self._name, autocommit=False, application_name=name)
+        return self.ground.connect(self._name, name)
 
     def session(self):
-        return Database(self.pair.primary, self._name).session(application_name="chaos")
+        return self.ground.session(self._name)
 
     def insist(self, sql, parameters=None, timeout=60):
         """Rows of a statement that may be repeated, as soon as the database answers."""
@@ -222,23 +212,24 @@ class Scene:
             try:
                 with self.session() as session:
                     return (session.run(sql, parameters),)
-            except psycopg2.Error:
+            except self.ground.error:
                 return None
         return wait_for(attempt, timeout, sql, interval=0.2)[0]
 
     def bulk(self, name, chance):
-        return Bulk(self.connect, chance.choice(self.outboxes), self.steady, self.ledger, name,
+        return self.ground.bulk(self.connect, chance.choice(self.outboxes), self.steady, self.ledger, name,
                     chance)
 
     def committed_of(self, topic):
-        rows = self.insist("SELECT message_id::text FROM chaos.history WHERE topic = %s", (topic,))
+        rows = self.insist(f"SELECT {self.ground.message_id} FROM chaos_history WHERE topic = %s",
+                           (topic,))
         return {message_id for (message_id,) in rows}
 
     def settled_of(self, topic):
         """Committed and no longer waiting, in one snapshot."""
         waiting = " UNION ALL ".join(f"SELECT message_id FROM {each.table} WHERE status IN (0, 1, 3)"
                                      for each in self.outboxes)
-        rows = self.insist("SELECT message_id::text FROM chaos.history WHERE topic = %s "
+        rows = self.insist(f"SELECT {self.ground.message_id} FROM chaos_history WHERE topic = %s "
                            f"AND message_id NOT IN ({waiting})", (topic,))
         return {message_id for (message_id,) in rows}
 
@@ -251,8 +242,8 @@ class Scene:
         self._lives[f"{topic} (life {len(self._lives) + 1})"] = messages
 
     def history(self):
-        rows = self.insist("SELECT message_id::text, outbox, id, aggregate, version, topic, digest "
-                           "FROM chaos.history")
+        rows = self.insist(f"SELECT {self.ground.message_id}, outbox, id, aggregate, version, topic, "
+                           "digest FROM chaos_history")
         return {message_id: Event(*event) for message_id, *event in rows}
 
     def judge(self):
@@ -269,13 +260,12 @@ class Scene:
     def _table(self, each):
         unfinished = self.insist(f"SELECT concat_ws(' ', message_id, 'has status', status, topic, "
                                  f"last_error) FROM {each.table} WHERE status <> 2")
-        settled = {"archive": "eventferry.archive_" + each.table.replace(".", "_"),
-                   "mark": each.table, "delete": None}[each.on_delivered]
+        settled = {"archive": self.ground.archive(each.table), "mark": each.table, "delete": None}[each.on_delivered]
         kept = None
         if settled is not None:
             kept = [message_id for (message_id,) in self.insist(
-                f"SELECT message_id::text FROM {settled} WHERE status <> 4"
-                if each.on_delivered == "mark" else f"SELECT message_id::text FROM {settled}")]
+                f"SELECT {self.ground.message_id} FROM {settled} WHERE status <> 4"
+                if each.on_delivered == "mark" else f"SELECT {self.ground.message_id} FROM {settled}")]
         return each.name, [text for (text,) in unfinished], kept
 
     # afterwards
@@ -288,9 +278,8 @@ class Scene:
                       encoding="utf-8") as out:
                 out.write(relay.log_text())
             shutil.copy(relay.config_path, os.path.join(target, f"{self.name_of(relay)}.yaml"))
-        shutil.copy(self.pair.primary.process.log_path, os.path.join(target, "postgresql.log"))
-        if self.pair.standby is not None:
-            shutil.copy(self.pair.standby.process.log_path, os.path.join(target, "standby.log"))
+        for name, path in self.ground.logs().items():
+            shutil.copy(path, os.path.join(target, name))
         for number, broker in enumerate(self.kafka.processes):
             shutil.copy(broker.log_path, os.path.join(target, f"kafka-{number}.log"))
 
@@ -304,15 +293,13 @@ class Scene:
 
     def _forget(self):
         """A standby that is made anew, and brokers that start, should not find what is over."""
-        with Session(self.pair.primary, "postgres") as session:
-            session.run(f"DROP DATABASE IF EXISTS {self._name} WITH (FORCE)")
+        self.ground.drop_database(self._name)
         for topic in self.topics:
             self.kafka.delete_topic(topic)
 
-    @staticmethod
-    def _quietly(action):
+    def _quietly(self, action):
         if action is not None:
             try:
                 action()
-            except (AssertionError, OSError, psycopg2.Error, KafkaException):
+            except (AssertionError, OSError, self.ground.error, KafkaException):
                 pass

@@ -6,9 +6,6 @@ from confluent_kafka import Producer
 
 from harness.timing import scaled
 
-COLUMNS = ("id, message_id::text, aggregate_type, aggregate_id, topic, payload::text, "
-           "headers->>'version'")
-
 
 class FalseRelay:
     """Reads every row, sends its message, settles it: all at once and without any care."""
@@ -18,13 +15,14 @@ class FalseRelay:
         self.rows = []
         with scene.session() as session:
             for each in scene.outboxes:
-                self.rows += session.run(f"SELECT {COLUMNS} FROM {each.table} ORDER BY id")
-                session.run({"delete": f"DELETE FROM {each.table}",
-                             "mark": f"UPDATE {each.table} SET status = 2",
-                             "archive": f"INSERT INTO eventferry.archive_public_{each.name} "
-                                        f"(id, message_id, topic, status, created_at) SELECT id, "
-                                        f"message_id, topic, 2, created_at FROM {each.table}; "
-                                        f"DELETE FROM {each.table}"}[each.on_delivered])
+                self.rows += session.run(
+                    f"SELECT {scene.ground.event} FROM {each.table} ORDER BY id")
+                if each.on_delivered == "mark":
+                    session.run(f"UPDATE {each.table} SET status = 2")
+                    continue
+                if each.on_delivered == "archive":
+                    session.run(scene.ground.archive_all(each.table))
+                session.run(f"DELETE FROM {each.table}")
 
     def send(self):
         # Kafka's murmur2 and nothing in between that could change the order

@@ -3,24 +3,35 @@
 
 from collections import Counter
 
-from .catalogue import CATALOGUE
+import pytest
+
+from .catalogue import CATALOGUE, DATABASES, nemeses_of
 from .nemesis import chance_of, draw
 
+ALL = nemeses_of("postgres")
+
+
 def test_same_seed_same_plan():
-    assert draw(7, 200) == draw(7, 200)
-    assert draw(7, 200) != draw(8, 200)
-    step = draw(7, 1)[0]
+    assert draw(7, 200, ALL) == draw(7, 200, ALL)
+    assert draw(7, 200, ALL) != draw(8, 200, ALL)
+    step = draw(7, 1, ALL)[0]
     assert chance_of(7, step).random() == chance_of(7, step).random()
 
 
 def test_longer_run_begins_as_the_shorter_one():
-    assert draw(7, 300)[:200] == draw(7, 200)
+    assert draw(7, 300, ALL)[:200] == draw(7, 200, ALL)
 
 
-def test_every_nemesis_comes_before_any_comes_again():
-    names = [step.name for step in draw(3, len(CATALOGUE))]
-    assert Counter(names) == Counter(CATALOGUE.keys())
-    assert len(CATALOGUE) > 40
+@pytest.mark.parametrize("database", DATABASES)
+def test_every_nemesis_comes_before_any_comes_again(database):
+    there = nemeses_of(database)
+    names = [step.name for step in draw(3, len(there), there)]
+    assert Counter(names) == Counter(there)
+    assert len(there) > 40
+
+
+def test_every_nemesis_is_of_some_database():
+    assert set().union(*map(nemeses_of, DATABASES)) == set(CATALOGUE)
 
 
 def test_plan_of_a_few_names_holds_only_those():

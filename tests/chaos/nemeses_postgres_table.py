@@ -3,37 +3,15 @@
 
 import time
 
-import psycopg2
-
-from harness.timing import wait_for
-
+from .altering import alter
 from .nemesis import nemesis
-
-LOCK_TIMEOUT = "SET lock_timeout = '1s'"  # as anybody does who alters a table in use
-
-
-def alter(scene, sql, done=None, timeout=40):
-    """Repeats the statement until it gets its lock; done(session) tells that an attempt whose answer
-    was lost has happened."""
-    def attempt():
-        try:
-            with scene.session() as session:
-                if done is not None and done(session):
-                    return True
-                session.run(LOCK_TIMEOUT)
-                session.run(sql)
-                return True
-        except (psycopg2.OperationalError, psycopg2.InterfaceError):  # no lock, or no server
-            return False
-
-    wait_for(attempt, timeout, sql, interval=0.2)
 
 
 def there(name):
     return lambda session: session.one("SELECT to_regclass(%s) IS NOT NULL", (name,))
 
 
-@nemesis("table")
+@nemesis("table", on="postgres")
 def column_added(scene, chance):
     outbox = chance.choice(scene.outboxes)
     name = f"extra_{chance.getrandbits(16):04x}"
@@ -44,7 +22,7 @@ def column_added(scene, chance):
     return f"{outbox.table}.{name}, and dropped"
 
 
-@nemesis("table")
+@nemesis("table", on="postgres")
 def index_added(scene, chance):
     outbox = chance.choice(scene.outboxes)
     name = f"extra_{chance.getrandbits(16):04x}"
@@ -57,7 +35,7 @@ def index_added(scene, chance):
     return f"{how} on {outbox.table}".strip()
 
 
-@nemesis("table")
+@nemesis("table", on="postgres")
 def table_renamed(scene, chance):
     """Under another name for a while: to the relay it is missing, to the application as well."""
     outbox = chance.choice(scene.outboxes)
@@ -71,7 +49,7 @@ def table_renamed(scene, chance):
     return outbox.table
 
 
-@nemesis("table")
+@nemesis("table", on="postgres")
 def table_rewritten(scene, chance):
     """VACUUM FULL: the same rows in another file, as after TRUNCATE, but nothing is gone."""
     outbox = chance.choice(scene.outboxes)

@@ -1,0 +1,101 @@
+# SPDX-License-Identifier: MIT
+"""One MariaDB server behind gates."""
+
+import os
+
+import pymysql
+
+from harness.mysql import MySql
+from harness.outbox import RELAY
+from harness.proxy import Proxy
+
+from .my_application import MyApplication, MyBulk
+
+SCHEMA = """
+CREATE TABLE chaos_aggregate (name VARCHAR(100) PRIMARY KEY, version BIGINT NOT NULL)
+    ENGINE = InnoDB CHARACTER SET utf8mb4 COLLATE utf8mb4_bin;
+CREATE TABLE chaos_history (message_id CHAR(36), outbox VARCHAR(100), id BIGINT,
+    aggregate VARCHAR(100), version BIGINT, topic VARCHAR(100), digest CHAR(32),
+    KEY (topic)) ENGINE = InnoDB CHARACTER SET utf8mb4 COLLATE utf8mb4_bin;
+"""
+# Commits are on disk before they are answered; ids are drawn one by one beside each other, as MySQL 8
+# does; and the server knows its sessions by the names their programs give themselves.
+OPTIONS = {"innodb_flush_log_at_trx_commit": 1, "innodb_autoinc_lock_mode": 2,
+           "innodb_log_file_size": "96M", "innodb_lock_wait_timeout": 10,
+           "max_allowed_packet": "64M", "performance_schema": "ON"}
+
+
+class MariaDbGround:
+    name, driver = "mariadb", "mysql"
+    error = pymysql.err.Error
+    lost = (pymysql.err.OperationalError, pymysql.err.InterfaceError)
+    application, bulk = MyApplication, MyBulk
+    schema = SCHEMA
+    lock_timeout = "SET lock_wait_timeout = 1, innodb_lock_wait_timeout = 1"
+    message_id = "message_id"
+    event = ("id, message_id, aggregate_type, aggregate_id, topic, payload, "
+             "JSON_VALUE(headers, '$.version')")
+
+    def __init__(self):
+        self.server, self.gates = None, []
+        try:
+            self.server = MySql("mariadb", **OPTIONS)
+            self.gates = [Proxy(self.server.port) for _ in range(3)]
+        except BaseException:
+            self.discard()
+            raise
+
+    @property
+    def proxies(self):
+        return self.gates
+
+    def create_database(self):
+        return self.server.create_database()
+
+    def drop_database(self, name):
+        with self.server.session() as session:
+            session.run("SET lock_wait_timeout = 20")
+            session.run(f"DROP DATABASE IF EXISTS {name}")
+
+    def connections(self, name):
+        """Three relays' ways: each straight to the server through a gate of its own."""
+        return tuple({"url": self.server.url(name, RELAY, gate.port)} for gate in self.gates)
+
+    @staticmethod
+    def table(database, name):
+        return f"{database}.{name}"
+
+    @staticmethod
+    def archive(table):
+        return table + "_archive"
+
+    def archive_all(self, table):
+        columns = ("id, message_id, aggregate_type, aggregate_id, topic, headers, status, attempts, "
+                   "created_at")
+        return (f"INSERT INTO {self.archive(table)} ({columns}, archived_at) "
+                f"SELECT {columns}, NOW(6) FROM {table}")
+
+    @staticmethod
+    def settings(on_delivered):
+        del on_delivered
+        return {}  # nothing rings
+
+    def connect(self, name, label):
+        return self.server.connect(name, autocommit=False, program_name=label)
+
+    def session(self, name):
+        return self.server.session(name, program_name="chaos")
+
+    def heal(self):
+        self.server.resume()
+        if not self.server.process.running:
+            self.server.start()
+
+    def logs(self):
+        return {"mariadb.log": os.path.join(self.server.directory, "server.log")}
+
+    def discard(self):
+        for gate in self.gates:
+            gate.discard()
+        if self.server is not None:
+            self.server.discard()

@@ -1,0 +1,113 @@
+# SPDX-License-Identifier: MIT
+"""PostgreSQL with a streaming standby and PgBouncer, behind gates."""
+
+import psycopg2
+
+from harness.outbox import APPLICATION, OWNER_ROLE, RELAY
+from harness.pgbouncer import PgBouncer
+from harness.postgres import Database, Session
+from harness.replication import Pair
+from harness.setup import empty_database
+
+from .application import PgApplication
+from .bulk import PgBulk
+
+SCHEMA = """
+CREATE TABLE chaos_aggregate (name text PRIMARY KEY, version bigint NOT NULL);
+CREATE TABLE chaos_history (message_id uuid, outbox text, id bigint, aggregate text, version bigint,
+    topic text, digest text);
+"""
+
+
+class PostgresGround:
+    """What a scene asks of its database; MariaDbGround answers the same."""
+
+    name = driver = "postgres"
+    error = psycopg2.Error
+    lost = (psycopg2.OperationalError, psycopg2.InterfaceError)  # no connection, or no lock
+    application, bulk = PgApplication, PgBulk
+    schema = SCHEMA
+    lock_timeout = "SET lock_timeout = '1s'"  # as anybody sets it who alters a table in use
+    message_id = "message_id::text"
+    event = ("id, message_id::text, aggregate_type, aggregate_id, topic, payload::text, "
+             "headers->>'version'")
+
+    def __init__(self):
+        self.pair = self.pooler = None
+        try:
+            self.pair = Pair(max_locks_per_transaction="256")
+            self.direct = self.pair.gate()  # of the first relay, and for LISTEN beside the pooler
+            self.behind = self.pair.gate()  # of the pooler
+            self.other = self.pair.gate()  # of the third relay
+            self.pooler = PgBouncer(self.behind, users=(OWNER_ROLE, RELAY, APPLICATION))
+        except BaseException:
+            self.discard()
+            raise
+
+    @property
+    def server(self):
+        """Whichever is the primary now."""
+        return self.pair.primary
+
+    @property
+    def gates(self):
+        """What relays reach the server through."""
+        return self.pair.gates
+
+    @property
+    def proxies(self):
+        return [*self.pair.gates, self.pair.link]
+
+    def create_database(self):
+        return empty_database(self.server)
+
+    def drop_database(self, name):
+        with Session(self.server, "postgres") as session:
+            session.run(f"DROP DATABASE IF EXISTS {name} WITH (FORCE)")
+
+    def connections(self, name):
+        """Three relays' ways: straight to the server; through the pooler; straight once more."""
+        url = Database(self.server, name).url
+        return ({"url": url(RELAY, self.direct.port)},
+                {"url": url(RELAY, self.pooler.port), "pooler": "transaction",
+                 "listen_url": url(RELAY, self.direct.port)},
+                {"url": url(RELAY, self.other.port)})
+
+    @staticmethod
+    def table(database, name):
+        return f"public.{name}"
+
+    @staticmethod
+    def archive(table):
+        return "eventferry.archive_" + table.replace(".", "_")
+
+    def archive_all(self, table):
+        return (f"INSERT INTO {self.archive(table)} (id, message_id, topic, status, created_at) "
+                f"SELECT id, message_id, topic, 2, created_at FROM {table}")
+
+    @staticmethod
+    def settings(on_delivered):
+        return {"wake": "notify" if on_delivered == "archive" else "poll"}
+
+    def connect(self, name, label):
+        return self.server.connect(name, autocommit=False, application_name=label)
+
+    def session(self, name):
+        return Database(self.server, name).session(application_name="chaos")
+
+    def heal(self):
+        self.server.resume()
+        self.server.start()
+        self.pair.follow()
+
+    def logs(self):
+        """File name -> path."""
+        found = {"postgresql.log": self.server.process.log_path}
+        if self.pair.standby is not None:
+            found["standby.log"] = self.pair.standby.process.log_path
+        return found
+
+    def discard(self):
+        for each in (self.pooler, self.pair):
+            if each is not None:
+                each.discard()
