@@ -21,7 +21,7 @@ static const struct {
 };
 
 static struct {
-    struct ef_rng rng, product;
+    struct ef_rng rng, product, apart;
     bool replaying;
     struct sim_choices *record;
     uint32_t asked[SITE_COUNT][SIM_ACTORS];
@@ -51,6 +51,7 @@ static void begin(uint64_t seed)
     memset(c.asked, 0, sizeof(c.asked));
     ef_rng_seed(&c.rng, seed);
     ef_rng_seed(&c.product, seed ^ UINT64_C(0x5bd1e9955bd1e995));
+    ef_rng_seed(&c.apart, seed ^ UINT64_C(0x9e3779b97f4a7c15));
 }
 
 void sim_choices_seed(uint64_t seed, struct sim_choices *record)
@@ -108,14 +109,24 @@ static int64_t keep(enum sim_site site, int actor, uint32_t number, int64_t valu
     return value;
 }
 
-int64_t sim_choose(enum sim_site site, int actor, int64_t n)
+static int64_t choose(struct ef_rng *rng, enum sim_site site, int actor, int64_t n)
 {
     uint32_t number = c.asked[site][actor]++;
     if (c.replaying) {
         int64_t value = replayed(site, actor, number);
         return value < n ? value : n - 1;
     }
-    return n <= 1 ? 0 : keep(site, actor, number, (int64_t)ef_rng_below(&c.rng, (uint64_t)n));
+    return n <= 1 ? 0 : keep(site, actor, number, (int64_t)ef_rng_below(rng, (uint64_t)n));
+}
+
+int64_t sim_choose(enum sim_site site, int actor, int64_t n)
+{
+    return choose(&c.rng, site, actor, n);
+}
+
+int64_t sim_choose_apart(enum sim_site site, int actor, int64_t n)
+{
+    return choose(&c.apart, site, actor, n);
 }
 
 int64_t sim_choose_of(enum sim_site site, int actor, const int64_t *of, int n, int64_t limit)

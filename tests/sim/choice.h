@@ -152,7 +152,9 @@ enum sim_labels { LABELS_NONE, LABELS_STATEMENT, LABELS_PARTITION, LABELS_FAULT 
     X(NEMESIS_LASTS, "fault.lasts", WORLD, FAULT)                                                  \
     X(NEMESIS_LATER, "fault.later", WORLD, FAULT)                                                  \
     X(NEMESIS_WAIT, "fault.wait", WORLD, NONE)                                                     \
-    X(THAW, "thaw", RELAY, NONE)
+    X(THAW, "thaw", RELAY, NONE)                                                                   \
+    X(WORLD_MYSQL, "world.mysql", WORLD, NONE)                                                     \
+    X(DB_BETWEEN, "db.between-statements", RELAY, STATEMENT)
 
 enum sim_site {
 #define X(name, text, whose, labels) SITE_##name,
@@ -190,6 +192,9 @@ int64_t sim_choose(enum sim_site site, int actor, int64_t n);
 /* One of the n > 0 values in `of`, all of them in [0, limit); 0 when harmless. */
 int64_t sim_choose_of(enum sim_site site, int actor, const int64_t *of, int n, int64_t limit);
 bool sim_happens(enum sim_site site, int actor, int permille);
+/* As sim_choose, but out of random numbers of its own: what is drawn after it is the same as
+ * without it. */
+int64_t sim_choose_apart(enum sim_site site, int actor, int64_t n);
 /* Between low and high, every order of magnitude as likely as the next; low when harmless. */
 int64_t sim_delay(enum sim_site site, int actor, int64_t low, int64_t high);
 

@@ -139,6 +139,8 @@ static const char *const notables[SIM_NOTABLES] = {
     [SIM_RETRIED] = "row retried by command",
     [SIM_SKIPPED] = "row skipped by command",
     [SIM_HELD] = "topic held by command",
+    [SIM_ON_MYSQL] = "schedule on MySQL's rules",
+    [SIM_LOOKED_AT_OPEN] = "open row in a gap looked at",
     [SIM_ORDERED_BY_TYPE] = "order by type and id",
 };
 

@@ -139,7 +139,7 @@ void sim_db_log_commit(bool durable)
     if (db.log_count > 0)
         db.log[db.log_count - 1].last = true;
     if (durable)
-        db.flushed = db.log_count;
+        sim_db_flush_some();
 }
 
 static void undo_row(const struct undo *u, bool failover)
@@ -351,7 +351,7 @@ bool sim_db_truncate(int64_t sequence)
     }
     sim_check_ids_begin_again();
     db.filenode++;
-    db.sequence = sequence;
+    db.sequence = db.flushed_sequence = sequence;
     /* it cannot be undone here: a replica has it at once */
     db.log_count = db.flushed = db.replicated = 0;
     db.commits++;
@@ -375,6 +375,9 @@ void sim_db_crash(void)
 {
     end_transactions();
     undo_to(db.flushed, false);
+    if (db.config
+            .mysql) /* ids that were drawn since then, by nobody who has committed, come again */
+        db.sequence = db.flushed_sequence;
     db.commits++;
 }
 
@@ -400,6 +403,7 @@ void sim_db_replicate(int64_t fraction_permille)
 void sim_db_flush_some(void)
 {
     db.flushed = db.log_count;
+    db.flushed_sequence = db.sequence;
 }
 
 void sim_db_revoke(int revoked)

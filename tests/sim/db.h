@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: MIT
 /*
  * The database of a simulated world: an outbox table, its lease, its transactions, as PostgreSQL
- * would have them and as the driver's statements (store/pg_sql.c) see them.
+ * would have them and as the driver's statements (store/pg_sql.c) see them; or as MySQL and MariaDB
+ * would, where their rules differ (statements_mysql.c).
  *
  * Modelled: ids drawn before transactions have numbers; rows that appear when their transaction
  * commits; one snapshot a statement; row locks that a statement waits for while it holds the
@@ -118,6 +119,7 @@ struct sim_stmt {
     int count, limit;
     int topic; /* -1: every one */
     bool flag;
+    bool look;     /* MySQL: what may still come in the gaps is looked at before the read */
     int command;   /* its number, from 1; 0: there is none */
     unsigned held; /* the answer to what is held: bit n for topic n */
     /* the answer */
@@ -131,6 +133,7 @@ struct sim_stmt {
     int seen_count, seen_size;
     struct ef_fetched fetched;
     unsigned filenode;
+    uint64_t looked, counted; /* what the look found, and the read of the same ids */
     struct ef_waiting waiting;
     /* while it runs */
     bool began, share_lock;
@@ -138,6 +141,7 @@ struct sim_stmt {
 };
 
 struct sim_db_config {
+    bool mysql;
     enum ef_on_delivered on_delivered;
     int64_t claim_timeout_ms, max_payload_bytes;
     int64_t skew_us;

@@ -31,6 +31,7 @@ struct sim_db {
     uint32_t grants;
     int timeline;
     int64_t sequence;
+    int64_t flushed_sequence; /* what a crash leaves of it, on MySQL */
     uint64_t next_xid;
     uint32_t commits;
     unsigned filenode;
@@ -57,3 +58,8 @@ void sim_db_log_commit(bool durable);
 void sim_db_unindex(int uid);
 bool sim_db_visible(const struct sim_row *row, uint32_t snapshot);
 int sim_db_lower_bound(int64_t id);
+bool sim_db_lease_matches(const struct sim_stmt *stmt);
+
+/* statements_mysql.c */
+/* A statement's next part. Returns how long until the one after it; 0: the rest happens now. */
+int64_t sim_my_part(struct sim_stmt *stmt, bool changes_rows);

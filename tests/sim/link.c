@@ -38,7 +38,7 @@ static struct trip *trip_new(struct request *r)
     q->relay = r->store->relay;
     q->serial = r->store->serial;
     q->err.class = EF_CLASS_NONE;
-    q->fenced = q->began = q->share_lock = q->flag = false;
+    q->fenced = q->began = q->share_lock = q->flag = q->look = false;
     q->rows = 0;
     q->old_token[0] = '\0';
     t->request = r;
@@ -378,7 +378,7 @@ static void all_ready(struct sim_store *s)
     if (s->up)
         return;
     s->up = s->was_up = true;
-    s->store.wakeup_works = true;
+    s->store.wakeup_works = !sim_world.mysql;
     sim_server_name(server, sizeof(server), s->conns[CONN_LEASE].server);
     TELL("relay %d: connected to %s", s->relay, server);
     ef_store_did_up(&s->store, server);

@@ -65,6 +65,9 @@ struct sim_store {
     struct sim_fetch fetch;
     unsigned filenode;
     uint32_t serial; /* of the grant that was heard of last */
+    /* on MySQL: reads counted, the last that found no open row in its gaps, when it looked */
+    uint64_t reads, clean_read;
+    int64_t looked_us;
     uint64_t xid_ceiling;
     int64_t xid_ceiling_us, renew_sent_us;
     int decide_pending;

@@ -20,7 +20,7 @@ void sim_stmt_free(struct sim_stmt *stmt)
     free(stmt->seen);
 }
 
-static bool lease_matches(const struct sim_stmt *q)
+bool sim_db_lease_matches(const struct sim_stmt *q)
 {
     return db.lease.epoch == q->epoch && db.lease.server == db.timeline;
 }
@@ -56,7 +56,7 @@ static void acquire(struct sim_stmt *q)
     q->rows = 0;
     q->limit = 100; /* ms to wait: somebody holds the row's lock */
     db.next_xid++;
-    if (db.share_locks > 0)
+    if (db.share_locks > 0 && !db.config.mysql)
         return;
     sim_db_save_lease();
     if (lease->server != 0 && lease->server != db.timeline) {
@@ -74,7 +74,7 @@ static void acquire(struct sim_stmt *q)
     } else if (lease->expires_us > now &&
                !(q->old_token[0] && strcmp(lease->token, q->old_token) == 0)) {
         q->limit = (int)ms_until(lease->expires_us, now);
-    } else {
+    } else if (db.share_locks == 0) { /* MySQL: the fence is a row of its own */
         grant(q, now);
         q->lease = *lease;
     }
@@ -92,7 +92,7 @@ static int open_commands(void)
 static void renew(struct sim_stmt *q)
 {
     q->xid = db.next_xid++;
-    q->fenced = !lease_matches(q);
+    q->fenced = !sim_db_lease_matches(q);
     q->renewal = (struct ef_renewal){.paused = db.paused, .commands = open_commands()};
     if (q->fenced)
         return;
@@ -103,7 +103,7 @@ static void renew(struct sim_stmt *q)
 
 static void release(struct sim_stmt *q)
 {
-    if (!lease_matches(q))
+    if (!sim_db_lease_matches(q))
         return;
     db.next_xid++;
     sim_db_save_lease();
@@ -224,7 +224,7 @@ static void fetch(struct sim_stmt *q)
     q->fetched = (struct ef_fetched){.max_id = INT64_MIN};
     q->filenode = db.filenode;
     q->fetched.xmin = oldest_open();
-    q->fenced = !lease_matches(q);
+    q->fenced = !sim_db_lease_matches(q);
     if (!q->fenced)
         read_rows(q, sim_db_now_us());
     if (!q->fetch.want_max_id)
@@ -239,7 +239,7 @@ static bool begin_write(struct sim_stmt *q, int64_t *ret_wait_us)
     if (q->began)
         return true;
     q->began = true;
-    q->fenced = !lease_matches(q);
+    q->fenced = !sim_db_lease_matches(q);
     q->snapshot = db.commits;
     *ret_wait_us = 0;
     if (q->fenced)
@@ -302,7 +302,7 @@ static void settle(struct sim_stmt *q, bool durable)
     db.next_xid++;
     for (int k = 0; k < q->count; k++)
         settle_run(q, &q->runs[k]);
-    sim_db_log_commit(durable);
+    sim_db_log_commit(durable || db.config.mysql); /* which has one kind of commit */
 }
 
 static void mark_row(struct sim_stmt *q, const struct ef_decision *d)
@@ -544,6 +544,8 @@ int64_t sim_db_execute(struct sim_stmt *q)
         ef_error_code(&q->err, 0, "42501");
         return 0;
     }
+    if (db.config.mysql && (wait_us = sim_my_part(q, changes_rows(q->kind))) > 0)
+        return wait_us;
     if (changes_rows(q->kind) && !begin_write(q, &wait_us))
         return wait_us;
     perform(q);

@@ -10,6 +10,8 @@
 #include "sim/link_private.h"
 #include "sim/world.h"
 
+#define LOOK_EVERY_US EF_S_US /* as my_fetch.c */
+
 void sim_server_name(char *out, size_t size, int timeline)
 {
     snprintf(out, size, "7000000000000000001/%08X", (unsigned)timeline);
@@ -68,6 +70,11 @@ void sim_fetch_begins(struct sim_store *s, const struct sim_stmt *q)
     if (s->fetch.began || q->err.class != EF_CLASS_NONE)
         return;
     s->fetch.began = true;
+    if (sim_world.mysql) {
+        if (q->look && q->looked == q->counted)
+            s->clean_read = s->reads;
+        return;
+    }
     if (s->filenode != 0 && s->filenode != q->filenode)
         s->fetch.rewritten = s->fetch.discard = true;
     s->filenode = q->filenode;
@@ -123,6 +130,11 @@ static void fetched(struct sim_store *s, const struct sim_stmt *q, const struct 
         f.rows = q->seen_count;
         f.xmax = s->xid_ceiling;
         f.xmax_at_us = s->xid_ceiling_us;
+        if (sim_world.mysql) {
+            f.xmin = s->clean_read;
+            f.xmax = s->reads + 1;
+            f.xmax_at_us = 0;
+        }
     }
     ef_store_did_fetch(&s->store, err ? NULL : &f, err);
 }
@@ -346,6 +358,12 @@ static void fetch(struct ef_store *store, const struct ef_fetch *f)
         q->gaps[i] = f->gaps[i];
     q->fetch.gaps = q->gaps;
     q->seen_count = 0;
+    s->reads++;
+    int64_t now_us = ef_clock_mono().us;
+    q->look = sim_world.mysql && f->gap_count > 0 && f->all_gaps &&
+              (s->looked_us == 0 || now_us - s->looked_us >= LOOK_EVERY_US);
+    if (q->look)
+        s->looked_us = now_us;
     s->fetch = (struct sim_fetch){.active = true, .max_bytes = f->max_bytes};
     sim_submit(s, CONN_READ, r);
 }
@@ -500,6 +518,12 @@ static void arm_wakeup(struct ef_store *store, bool armed)
     sim_submit(s, CONN_LEASE, r);
 }
 
+static void arm_nothing(struct ef_store *store, bool armed)
+{
+    (void)store;
+    (void)armed;
+}
+
 /* --- the doorbell --- */
 
 static void on_bell(void *arg)
@@ -569,12 +593,22 @@ static const struct ef_store_ops ops = {
     .free = free_store,
 };
 
+/* MySQL's driver can do less. */
+static const struct ef_store_ops *ops_now(void)
+{
+    static struct ef_store_ops my_ops;
+    my_ops = ops;
+    my_ops.caps = EF_STORE_LEASES;
+    my_ops.arm_wakeup = arm_nothing;
+    return sim_world.mysql ? &my_ops : &ops;
+}
+
 struct ef_store *sim_store_new(struct ef_loop *loop, int relay, const char *name,
                                const char *const *topics, const struct ef_store_user *user,
                                void *arg)
 {
     struct sim_store *s = ef_xcalloc(1, sizeof(*s));
-    ef_store_init(&s->store, &ops, name, user, arg);
+    ef_store_init(&s->store, ops_now(), name, user, arg);
     s->loop = loop;
     s->relay = relay;
     s->topics = topics;

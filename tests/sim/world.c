@@ -6,6 +6,7 @@
 
 #include "sim/choice.h"
 #include "sim/clockwork.h"
+#include "sim/cover.h"
 #include "sim/link.h"
 #include "sim/publisher.h"
 #include "sim/seams.h"
@@ -64,12 +65,16 @@ static void draw_world(void)
     w->row_max_bytes = 1 << knob(SITE_WORLD_ROW_BYTES, 9);
     w->foreign = knob(SITE_WORLD_FOREIGN, 6) == 5;
     w->faults = sim_nemesis_draw();
+    w->mysql = sim_choose_apart(SITE_WORLD_MYSQL, 0, 3) == 2;
+    if (w->mysql)
+        sim_cover_notable(SIM_ON_MYSQL);
 }
 
 static void draw_parts(const struct ef_config_outbox *outbox)
 {
     static const int64_t legs[] = {100, 2000, 30000, 300000};
-    struct sim_db_config database = {.on_delivered = outbox->on_delivered,
+    struct sim_db_config database = {.mysql = sim_world.mysql,
+                                     .on_delivered = outbox->on_delivered,
                                      .claim_timeout_ms = outbox->claim_timeout_ms,
                                      .skew_us = (knob(SITE_DB_SKEW, 21) - 10) * EF_S_US,
                                      .drift_ppm = ((int)knob(SITE_DB_DRIFT, 5) - 2) * 50000,

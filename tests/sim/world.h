@@ -29,6 +29,7 @@ struct sim_world { /* what this schedule is like; drawn at its beginning */
     int relays, writers, lanes, topics;
     int64_t chaos_us;
     bool keys, partitions, serialised;
+    bool mysql;   /* the database goes by MySQL's rules */
     bool by_type; /* order_by: aggregate_type_and_id */
     int poison_permille, rollback_permille, claimed_permille, nemesis_every_ms;
     int64_t held_max_us, drawn_max_us, pause_max_us;
