@@ -180,6 +180,8 @@ bool sim_db_holds(int topic);
 /* To let it go was asked for, and not done yet. */
 bool sim_db_release_waits(int topic);
 const struct sim_command *sim_db_command(int number);
+/* Commands that nobody has carried out yet. */
+int sim_db_open_commands(void);
 /* Ids go on after `sequence`; false: transactions are open. */
 bool sim_db_truncate(int64_t sequence);
 int64_t sim_db_sequence(void);

@@ -81,7 +81,7 @@ static void acquire(struct sim_stmt *q)
     sim_db_log_commit(true);
 }
 
-static int open_commands(void)
+int sim_db_open_commands(void)
 {
     int count = 0;
     for (int i = 0; i < db.command_count; i++)
@@ -93,7 +93,7 @@ static void renew(struct sim_stmt *q)
 {
     q->xid = db.next_xid++;
     q->fenced = !sim_db_lease_matches(q);
-    q->renewal = (struct ef_renewal){.paused = db.paused, .commands = open_commands()};
+    q->renewal = (struct ef_renewal){.paused = db.paused, .commands = sim_db_open_commands()};
     if (q->fenced)
         return;
     sim_db_save_lease();

@@ -141,7 +141,7 @@ static bool bystanders_finished(void)
 
 static bool all_finished(void)
 {
-    if (!sim_writers_done())
+    if (!sim_writers_done() || sim_db_open_commands() > 0) /* which may set a dead row to wait */
         return false;
     for (int i = sim_db_row_count() - 1; i >= 0; i--)
         if (!sim_check_finished(sim_db_row(i)))
