@@ -280,6 +280,7 @@ static const struct setting main_only[] = {
 static const struct setting aside_only[] = {
     {"enable.gapless.guarantee", "false", false},
     {"message.timeout.ms", "30000", false},
+    {"partitioner", "murmur2_random", false}, /* the main one's is ef_topic_partitioner */
 };
 /* An idempotent producer would have to count anew after each refusal; without, a refused message
  * is the only one that hears of it. What a lost answer makes it send again can only repeat. */

@@ -8,6 +8,7 @@ import pytest
 
 from harness.checker import assert_intact
 from harness.outbox import DEAD, FAILED, Outbox
+from harness.partitioner import partition_of
 from harness.timing import stays, wait_for
 
 DLQ_HEADERS = ["original-topic", "dlq-original-topic", "dlq-reason", "dlq-error-class",
@@ -38,6 +39,15 @@ def test_one_oversize_row_in_a_batch_goes_alone(outbox, dead_letters, relay, col
     assert letter.value == b"" and int(letter.header("dlq-payload-omitted")) > 1_200_000
     assert letter.message_id == row and letter.key == b"a-3"
     outbox.wait_finished()
+
+
+def test_dead_letters_go_to_the_partition_of_their_key(kafka, outbox, topic, relay, collect):
+    letters = kafka.create_topic(topic + ".dlq", partitions=6)
+    rows = [outbox.insert(f"a-{n}", headers="[1]") for n in range(20)]
+    relay(outbox, WITH_DLQ)
+    found = collect(letters).wait_ids(rows)
+    assert [(letter.key, letter.partition) for letter in found] \
+        == [(letter.key, partition_of(letter.key, 6)) for letter in found]
 
 
 def test_dead_letter_carries_where_it_came_from_and_why(outbox, dead_letters, relay, collect):
