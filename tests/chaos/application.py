@@ -16,13 +16,16 @@ from .ledger import ACKNOWLEDGED, ROLLED_BACK, UNKNOWN
 NEXT = """INSERT INTO chaos_aggregate AS a VALUES (%s, %s)
     ON CONFLICT (name) DO UPDATE SET version = a.version + excluded.version RETURNING version"""
 INSERT = """WITH new AS (
-    INSERT INTO {table} (message_id, aggregate_type, aggregate_id, topic, payload, headers)
-    VALUES (%s, %s, %s, %s, %s, json_build_object('version', %s::text))
-    RETURNING message_id, id, payload::text)
-INSERT INTO chaos_history SELECT message_id, %s, id, %s, %s, %s, md5(payload) FROM new"""
+    INSERT INTO {table} (message_id, aggregate_type, aggregate_id, topic, payload, headers,
+        kafka_partition)
+    VALUES (%s, %s, %s, %s, %s, %s, %s) RETURNING message_id, id, payload::text)
+INSERT INTO chaos_history SELECT message_id, %s, id, %s, %s, %s, md5(payload), %s FROM new"""
 
 ROLLBACK, PARTLY, LONG = 0.08, 0.05, 0.02  # shares of the transactions
 HOT = 0.3  # share of the events that go to the first two aggregates
+POISON = 0.01  # share of the events that can never be delivered: they become dead letters
+NO_PARTITION = 99
+NO_HEADERS = "[1]"
 
 
 class Application:
@@ -32,13 +35,13 @@ class Application:
     error = Exception  # of the database's client
 
     def __init__(self, connect, targets, ledger, seed, threads=5, aggregates=40,
-                 pause_s=(0.01, 0.09)):
+                 pause_s=(0.01, 0.09), poison=POISON):
         """connect() gives a connection; targets: (outbox name, table, topics)."""
         self.connect = connect
         self.targets = targets
         self.ledger = ledger
         self.aggregates = aggregates
-        self.pause_s = pause_s
+        self.pause_s, self.poison = pause_s, poison
         self.broken = []  # exceptions that no fault explains
         self._stop = threading.Event()
         self._threads = [threading.Thread(target=self._run, name=f"application-{n}", daemon=True,
@@ -113,9 +116,13 @@ class Application:
             versions[aggregate] += 1
             message_id = str(uuid.UUID(int=chance.getrandbits(128), version=4))
             written.append(message_id)
+            poison = chance.random() < self.poison
+            headers, partition = json.dumps({"version": str(versions[aggregate])}), None
+            if poison:
+                headers, partition = chance.choice(((headers, NO_PARTITION), (NO_HEADERS, None)))
             self._insert(cursor, table, (message_id, name, aggregate, topics[number % len(topics)],
-                                         payload_of(chance, versions[aggregate])),
-                         versions[aggregate])
+                                         payload_of(chance, versions[aggregate]), headers, partition),
+                         versions[aggregate], poison)
 
     # what differs between databases
 
@@ -123,8 +130,9 @@ class Application:
         """Locks the aggregate until the transaction ends; returns its version raised by count."""
         raise NotImplementedError
 
-    def _insert(self, cursor, table, event, version):
-        """The event (message id, outbox, aggregate, topic, payload), and the same into history."""
+    def _insert(self, cursor, table, event, version, poison):
+        """The event (message id, outbox, aggregate, topic, payload, headers, partition), and the same
+        into history."""
         raise NotImplementedError
 
     def _excusable(self, error):
@@ -139,9 +147,9 @@ class PgApplication(Application):
         cursor.execute(NEXT, (aggregate, count))
         return cursor.fetchone()[0]
 
-    def _insert(self, cursor, table, event, version):
-        _, name, aggregate, topic, _ = event
-        cursor.execute(INSERT.format(table=table), (*event, version, name, aggregate, version, topic))
+    def _insert(self, cursor, table, event, version, poison):
+        _, name, aggregate, topic, *_ = event
+        cursor.execute(INSERT.format(table=table), (*event, name, aggregate, version, topic, poison))
 
     def _excusable(self, error):
         """Lost connections, servers that start or end, and a table that has another name just

@@ -85,5 +85,5 @@ class PgBulk(Bulk):
     def _remember(self, cursor):
         cursor.execute(f"""INSERT INTO chaos_history
             SELECT message_id, aggregate_type, id, aggregate_id, (headers->>'version')::bigint,
-                topic, md5(payload::text)
+                topic, md5(payload::text), false
             FROM {self.outbox.table} WHERE aggregate_id LIKE %s""", (self.name + "-%",))

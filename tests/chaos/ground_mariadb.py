@@ -16,7 +16,7 @@ CREATE TABLE chaos_aggregate (name VARCHAR(100) PRIMARY KEY, version BIGINT NOT 
     ENGINE = InnoDB CHARACTER SET utf8mb4 COLLATE utf8mb4_bin;
 CREATE TABLE chaos_history (message_id CHAR(36), outbox VARCHAR(100), id BIGINT,
     aggregate VARCHAR(100), version BIGINT, topic VARCHAR(100), digest CHAR(32),
-    KEY (topic)) ENGINE = InnoDB CHARACTER SET utf8mb4 COLLATE utf8mb4_bin;
+    poison BOOLEAN, KEY (topic)) ENGINE = InnoDB CHARACTER SET utf8mb4 COLLATE utf8mb4_bin;
 """
 # Commits are on disk before they are answered; ids are drawn one by one beside each other, as MySQL 8
 # does; and the server knows its sessions by the names their programs give themselves.

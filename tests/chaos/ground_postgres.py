@@ -15,7 +15,7 @@ from .bulk import PgBulk
 SCHEMA = """
 CREATE TABLE chaos_aggregate (name text PRIMARY KEY, version bigint NOT NULL);
 CREATE TABLE chaos_history (message_id uuid, outbox text, id bigint, aggregate text, version bigint,
-    topic text, digest text);
+    topic text, digest text, poison boolean);
 """
 
 

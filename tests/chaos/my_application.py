@@ -19,8 +19,8 @@ MET = (1317, 1213, 1205, 1146, 1412)
 
 RAISE = """INSERT INTO chaos_aggregate VALUES (%s, %s)
     ON DUPLICATE KEY UPDATE version = version + VALUES(version)"""
-INSERT = """INSERT INTO {table} (message_id, aggregate_type, aggregate_id, topic, payload, headers)
-    VALUES (%s, %s, %s, %s, %s, JSON_OBJECT('version', %s))"""
+INSERT = """INSERT INTO {table} (message_id, aggregate_type, aggregate_id, topic, payload, headers,
+    kafka_partition) VALUES (%s, %s, %s, %s, %s, %s, %s)"""
 
 
 class MyApplication(Application):
@@ -42,13 +42,14 @@ class MyApplication(Application):
         cursor.execute("SELECT version FROM chaos_aggregate WHERE name = %s", (aggregate,))
         return cursor.fetchone()[0]
 
-    def _insert(self, cursor, table, event, version):
-        message_id, name, aggregate, topic, _ = event
-        cursor.execute(INSERT.format(table=table), (*event, str(version)))
+    def _insert(self, cursor, table, event, version, poison):
+        message_id, name, aggregate, topic, *_ = event
+        cursor.execute(INSERT.format(table=table), event)
         number = cursor.lastrowid
         cursor.execute(f"SELECT MD5(payload) FROM {table} WHERE id = %s", (number,))
-        cursor.execute("INSERT INTO chaos_history VALUES (%s, %s, %s, %s, %s, %s, %s)",
-                       (message_id, name, number, aggregate, version, topic, cursor.fetchone()[0]))
+        cursor.execute("INSERT INTO chaos_history VALUES (%s, %s, %s, %s, %s, %s, %s, %s)",
+                       (message_id, name, number, aggregate, version, topic, cursor.fetchone()[0],
+                        poison))
 
     def _excusable(self, error):
         return error.args[0] in (*GONE, *MET)
@@ -78,5 +79,5 @@ class MyBulk(Bulk):
     def _remember(self, cursor):
         cursor.execute(f"""INSERT INTO chaos_history
             SELECT message_id, aggregate_type, id, aggregate_id, JSON_VALUE(headers, '$.version'),
-                topic, MD5(payload)
+                topic, MD5(payload), FALSE
             FROM {self.outbox.table} WHERE aggregate_id LIKE %s""", (self.name + "-%",))

@@ -24,7 +24,9 @@ def snapshot_held(scene, chance):
 
 @nemesis("bulk")
 def rows_copied(scene, chance):
-    return attempt(scene, chance, "copy", scene.bulk_rows, 60)
+    what = attempt(scene, chance, "copy", scene.bulk_rows, 60)
+    scene.copied = scene.copied or "ended" not in what
+    return what
 
 
 @nemesis("bulk")

@@ -41,12 +41,14 @@ class Scene:
         self.findings = []  # sentences: what a process did that it must not do
         self.gone = set()
         self.calm = None
+        self.copied = False  # rows_copied has committed once
         self._lives = {}  # stream name -> messages of a topic's life that has ended
         self.relays = []
         number = next(_numbers)
         self.steady = [self.servers.create_topic(f"steady-{number}-{n}") for n in range(2)]
         self.volatile = self.servers.create_topic(f"volatile-{number}")
         self.topics = [*self.steady, self.volatile]
+        self.dead_letters = self.servers.create_topic(f"dead-{number}")
         self._name = self._make_database()
         self.clock = FakeClock()
         self.relays = self._make_relays()
@@ -79,6 +81,7 @@ class Scene:
             "outboxes": [
                 {"name": each.name, "database": "db", "table": each.table, "lease_ttl": LEASE_TTL,
                  "on_delivered": each.on_delivered, "window": {"max_rows": 4000},
+                 "dead_letter": {"topic": self.dead_letters},
                  **self.ground.settings(each.on_delivered)}
                 for each in self.outboxes],
             "shutdown_timeout": "10s"}
@@ -138,10 +141,9 @@ class Scene:
         timeout = DRAIN_S + max(self._unfinished(), 0) / DRAIN_ROWS_PER_S
         wait_for(lambda: not self._unfinished(), timeout, "everything is settled", interval=0.25)
         wait_for(lambda: not self._in_flight(), 60, "nothing is in flight", interval=0.25)
-        ends = topic_ends(self.kafka, self.topics)
+        ends = self._ends()
         try:
-            stays(lambda: topic_ends(self.kafka, self.topics) == ends, 2, "no more messages",
-                  interval=0.5)
+            stays(lambda: self._ends() == ends, 2, "no more messages", interval=0.5)
         except AssertionError:  # a producer that was cut off handed over its last messages
             self.drain()
 
@@ -154,13 +156,16 @@ class Scene:
         except self.ground.error:
             return -1
 
+    def _ends(self):
+        return topic_ends(self.kafka, [*self.topics, self.dead_letters])
+
     def _in_flight(self):
         return sum(each["window"]["in_flight_rows"] for relay in self.relays
                    for each in relay.status()["outboxes"])
 
     def rolling_restart(self):
         """The calm phase: clean stops under load, each with exit 0, repeat nothing."""
-        self.calm = topic_ends(self.kafka, self.topics)
+        self.calm = self._ends()
         self.write("calm")
         for relay in self.relays:
             self.wait_written(60)
@@ -243,30 +248,34 @@ class Scene:
 
     def history(self):
         rows = self.insist(f"SELECT {self.ground.message_id}, outbox, id, aggregate, version, topic, "
-                           "digest FROM chaos_history")
+                           "digest, poison FROM chaos_history")
         return {message_id: Event(*event) for message_id, *event in rows}
 
     def judge(self):
         judge = Judge(self.history(), self.ledger,
-                      {topic: len(self.kafka.partitions(topic)) for topic in self.topics},
+                      {topic: len(self.kafka.partitions(topic))
+                       for topic in (*self.topics, self.dead_letters)},
                       self.gone, self.calm)
         for stream, messages in self._lives.items():
             for message in messages:
                 judge.take(stream, message)
         for topic in self.topics:
             read_topic(self.kafka, topic, lambda message, topic=topic: judge.take(topic, message))
+        read_topic(self.kafka, self.dead_letters, judge.take_dead)
         return judge.finish([self._table(each) for each in self.outboxes])
 
     def _table(self, each):
         unfinished = self.insist(f"SELECT concat_ws(' ', message_id, 'has status', status, topic, "
-                                 f"last_error) FROM {each.table} WHERE status <> 2")
+                                 f"last_error) FROM {each.table} WHERE status NOT IN (2, 4)")
+        dead = self.insist(f"SELECT {self.ground.message_id} FROM {each.table} WHERE status = 4")
         settled = {"archive": self.ground.archive(each.table), "mark": each.table, "delete": None}[each.on_delivered]
         kept = None
         if settled is not None:
             kept = [message_id for (message_id,) in self.insist(
                 f"SELECT {self.ground.message_id} FROM {settled} WHERE status <> 4"
                 if each.on_delivered == "mark" else f"SELECT {self.ground.message_id} FROM {settled}")]
-        return each.name, [text for (text,) in unfinished], kept
+        return (each.name, [text for (text,) in unfinished], kept,
+                [message_id for (message_id,) in dead])
 
     # afterwards
 
@@ -294,7 +303,7 @@ class Scene:
     def _forget(self):
         """A standby that is made anew, and brokers that start, should not find what is over."""
         self.ground.drop_database(self._name)
-        for topic in self.topics:
+        for topic in (*self.topics, self.dead_letters):
             self.kafka.delete_topic(topic)
 
     def _quietly(self, action):

@@ -76,6 +76,7 @@ def nothing(relay):
     (nothing, None), (lose, "lost"), (invent, "invented"), (reorder, "out of order"),
     (alter, "altered"), (repeat, None)], ids=lambda value: getattr(value, "__name__", ""))
 def test_one_mistake_is_one_finding(scene, mistake, name):
+    scene.load["poison"] = 0  # it would send that as well
     scene.write()
     scene.wait_written(100)
     scene.rest()

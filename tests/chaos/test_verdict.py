@@ -12,8 +12,8 @@ from .ledger import ACKNOWLEDGED, ROLLED_BACK, UNKNOWN, Ledger
 from .verdict import Event, Judge, digest_of
 
 PARTITIONS = 3
-NOTHING = {"lost": 0, "invented": 0, "out of order": 0, "altered": 0, "repeated in calm": 0,
-           "vanished": 0, "left": 0}
+NOTHING = {"lost": 0, "invented": 0, "out of order": 0, "altered": 0, "misled": 0,
+           "repeated in calm": 0, "vanished": 0, "left": 0}
 
 
 def identity(number):
@@ -41,7 +41,7 @@ class World:
         self.ledger.note(self.history, ACKNOWLEDGED, 0.0)
         self.messages = [message_of(n, event, n)
                          for n, event in enumerate(self.history.values())]
-        self.tables = [("orders", [], list(self.history))]
+        self.tables = [("orders", [], list(self.history), [])]
 
     def verdict(self, messages=None, **more):
         judge = Judge(self.history, self.ledger, {"t": PARTITIONS}, **more)
@@ -146,7 +146,7 @@ def test_acknowledged_row_that_the_database_does_not_know(world):
 
 
 def test_unfinished_row(world):
-    world.tables = [("orders", ["x has status 3"], list(world.history))]
+    world.tables = [("orders", ["x has status 3"], list(world.history), [])]
     assert world.faults() == {**NOTHING, "left": 1}
 
 
@@ -154,7 +154,7 @@ def test_unfinished_row(world):
                                     lambda ids: ids + [identity(77)]],
                          ids=["not kept", "kept twice", "kept without a commit"])
 def test_settled_rows_are_kept_once(world, change):
-    world.tables = [("orders", [], change(list(world.history)))]
+    world.tables = [("orders", [], change(list(world.history)), [])]
     assert world.faults() == {**NOTHING, "left": 1}
 
 
@@ -172,3 +172,85 @@ def test_lives_of_a_topic_are_ordered_each_by_itself(world):
     for message in world.messages[:6]:
         judge.take("t", message)
     assert judge.finish(world.tables).intact
+
+
+class PoisonWorld(World):
+    """The fifth event can never be delivered: it went aside, as it should."""
+
+    def __init__(self):
+        super().__init__()
+        name = identity(5)
+        event = self.history[name] = self.history[name]._replace(poison=True)
+        message = self.messages.pop(5)
+        self.letter = dataclasses.replace(
+            message, topic="dead", partition=partition_of(event.aggregate.encode(), 2), offset=0,
+            headers=[("message-id", name.encode()), ("original-topic", b"t"),
+                     ("dlq-error-kind", b"poison")])
+        self.letters = [self.letter]
+        self.tables = [("orders", [], [each for each in self.history if each != name], [name])]
+
+    def verdict(self, messages=None, **more):
+        judge = Judge(self.history, self.ledger, {"t": PARTITIONS, "dead": 2}, **more)
+        for message in self.messages if messages is None else messages:
+            judge.take("t", message)
+        for letter in self.letters:
+            judge.take_dead(letter)
+        return judge.finish(self.tables)
+
+
+@pytest.fixture
+def poisoned():
+    return PoisonWorld()
+
+
+def test_dead_letters(poisoned):
+    verdict = poisoned.verdict()
+    assert verdict.intact and verdict.delivered == 11 and verdict.dead == 1
+
+
+def test_dead_letter_that_is_missing(poisoned):
+    poisoned.letters = []
+    assert poisoned.faults() == {**NOTHING, "misled": 1}
+
+
+def test_dead_letter_of_a_good_row(poisoned):
+    poisoned.letters.append(dataclasses.replace(
+        poisoned.letter, offset=1, headers=[("message-id", identity(2).encode()),
+                                            *poisoned.letter.headers[1:]],
+        value=b'{"n": 2}'))
+    assert poisoned.faults()["misled"] == 1
+
+
+def test_poison_that_was_delivered(poisoned):
+    poisoned.messages.insert(5, message_of(5, poisoned.history[identity(5)], 12))
+    assert poisoned.faults() == {**NOTHING, "misled": 1}
+
+
+def test_dead_letter_twice_is_counted_and_allowed(poisoned):
+    poisoned.letters.append(dataclasses.replace(poisoned.letter, offset=1))
+    verdict = poisoned.verdict()
+    assert verdict.intact and verdict.repeated == 1
+    assert poisoned.faults(calm={("dead", poisoned.letter.partition): 1}) \
+        == {**NOTHING, "repeated in calm": 1}
+
+
+def test_dead_letter_without_a_row(poisoned):
+    poisoned.letters.append(dataclasses.replace(
+        poisoned.letter, headers=[("message-id", identity(77).encode())]))
+    assert poisoned.faults() == {**NOTHING, "invented": 1}
+
+
+@pytest.mark.parametrize("change", [
+    {"value": b"{}"}, {"key": b"a-1"}, {"partition": 7}, {"headers": [
+        ("message-id", identity(5).encode()), ("dlq-error-kind", b"poison")]}],
+    ids=lambda change: next(iter(change)))
+def test_altered_dead_letter(poisoned, change):
+    poisoned.letters = [dataclasses.replace(poisoned.letter, **change)]
+    assert poisoned.faults() == {**NOTHING, "altered": 1}
+
+
+@pytest.mark.parametrize("dead", [[], [identity(5), identity(6)]], ids=["not dead", "another"])
+def test_dead_rows_are_the_poison(poisoned, dead):
+    name, unfinished, kept, _ = poisoned.tables[0]
+    poisoned.tables = [(name, unfinished, kept, dead)]
+    assert poisoned.faults() == {**NOTHING, "left": 1}

@@ -11,12 +11,18 @@ from dataclasses import dataclass, field
 
 from harness.partitioner import partition_of
 
-# What chaos.history holds of a committed event; digest: md5 of the payload as the server prints it.
-Event = namedtuple("Event", "outbox id aggregate version topic digest")
+# What chaos_history holds of a committed event; digest: md5 of the payload as the server prints it;
+# poison: it can never be delivered.
+Event = namedtuple("Event", "outbox id aggregate version topic digest poison", defaults=(False,))
 
 
 def digest_of(value):
     return hashlib.md5(value or b"").hexdigest()
+
+
+def first_difference(expected):
+    """Of (name, found, wanted)."""
+    return next((name for name, found, wanted in expected if found != wanted), None)
 
 
 @dataclass
@@ -25,10 +31,12 @@ class Verdict:
 
     committed: int = 0
     delivered: int = 0
+    dead: int = 0  # of the committed: as dead letters
     lost: list = field(default_factory=list)
     invented: list = field(default_factory=list)
     out_of_order: list = field(default_factory=list)
     altered: list = field(default_factory=list)
+    misled: list = field(default_factory=list)  # poison that is no dead letter, or the other way
     repeated: int = 0
     repeated_calm: list = field(default_factory=list)  # while nothing but clean stops happened
     vanished: list = field(default_factory=list)  # acknowledged, but the database does not know it
@@ -42,11 +50,11 @@ class Verdict:
 
     def faults(self):
         return {"lost": self.lost, "invented": self.invented, "out of order": self.out_of_order,
-                "altered": self.altered, "repeated in calm": self.repeated_calm,
+                "altered": self.altered, "misled": self.misled, "repeated in calm": self.repeated_calm,
                 "vanished": self.vanished, "left": self.left}
 
     def __str__(self):
-        parts = [f"committed {self.committed}", f"delivered {self.delivered}"]
+        parts = [f"committed {self.committed}", f"delivered {self.delivered}", f"dead {self.dead}"]
         for name, found in self.faults().items():
             parts.append(f"{name} {len(found)}" + (f" {found[:3]}" if found else ""))
         parts += [f"repeated {self.repeated}", f"forgotten by failovers {self.forgotten}",
@@ -67,7 +75,7 @@ class Judge:
         self.gone = gone
         self.calm = calm
         self.verdict = Verdict(committed=len(history))
-        self._seen = set()
+        self._seen, self._dead = set(), set()
         self._last = {}  # (stream, partition, outbox, aggregate) -> version last seen first
         self._homes = {}
 
@@ -78,6 +86,8 @@ class Judge:
             if not self.ledger.may_be_lost(message.message_id):
                 self.verdict.invented.append((*place, message.message_id))
             return
+        if event.poison:
+            self.verdict.misled.append((*place, event.id, "poison was delivered"))
         difference = self._difference(event, message)
         if difference:
             self.verdict.altered.append((*place, event.id, difference))
@@ -92,6 +102,28 @@ class Judge:
         else:
             self._last[line] = event.version
 
+    def take_dead(self, message):
+        """A message of the dead-letter topic. Order is nothing that is promised there."""
+        place = (message.topic, message.partition, message.offset)
+        event = self.history.get(message.message_id)
+        if event is None:
+            if not self.ledger.may_be_lost(message.message_id):
+                self.verdict.invented.append((*place, message.message_id))
+            return
+        if not event.poison:
+            self.verdict.misled.append((*place, event.id, message.header("dlq-reason")))
+        difference = first_difference((
+            ("value", digest_of(message.value), event.digest),
+            ("key", message.key, event.aggregate.encode()),
+            ("partition", message.partition, self._home(event, message.topic)),
+            ("original-topic", message.header("original-topic"), event.topic),
+            ("dlq-error-kind", message.header("dlq-error-kind"), "poison")))
+        if difference:
+            self.verdict.altered.append((*place, event.id, difference))
+        if message.message_id in self._dead:
+            self._repeat(place, event)
+        self._dead.add(message.message_id)
+
     def _repeat(self, place, event):
         self.verdict.repeated += 1
         stream, partition, offset = place
@@ -105,26 +137,29 @@ class Judge:
             ("topic", message.topic, event.topic),
             ("value", digest_of(message.value), event.digest),
             ("key", message.key, event.aggregate.encode()),
-            ("partition", message.partition, self._home(event)),
+            ("partition", message.partition, self._home(event, event.topic)),
             ("aggregate-id", message.header("aggregate-id"), event.aggregate),
             ("aggregate-type", message.header("aggregate-type"), event.outbox),
             ("version", message.header("version"), str(event.version)),
             ("content-type", message.header("content-type"), "application/json"))
-        return next((name for name, found, wanted in expected if found != wanted), None)
+        return first_difference(expected)
 
-    def _home(self, event):
-        key = (event.topic, event.aggregate)
+    def _home(self, event, topic):
+        key = (topic, event.aggregate)
         if key not in self._homes:
-            self._homes[key] = partition_of(event.aggregate.encode(), self.partitions[event.topic])
+            self._homes[key] = partition_of(event.aggregate.encode(), self.partitions[topic])
         return self._homes[key]
 
     def finish(self, tables=()):
         """tables: (outbox, unfinished ids, ids that were settled, or None where a settled row
-        leaves nothing behind)."""
+        leaves nothing behind, ids of dead rows)."""
         verdict = self.verdict
-        verdict.delivered = len(self._seen)
+        verdict.delivered, verdict.dead = len(self._seen), len(self._dead)
         for message_id, event in self.history.items():
-            if message_id in self._seen:
+            if message_id in (self._dead if event.poison else self._seen):
+                continue
+            if event.poison:
+                verdict.misled.append((event.outbox, event.id, event.topic, "no dead letter"))
                 continue
             if message_id in self.gone:
                 verdict.gone += 1
@@ -136,8 +171,9 @@ class Judge:
                     verdict.forgotten += 1
                 else:
                     verdict.vanished.append(message_id)
-        for outbox, unfinished, settled in tables:
+        for outbox, unfinished, settled, dead in tables:
             self._look_at_table(outbox, unfinished, settled)
+            self._look_at_dead(outbox, dead)
         return verdict
 
     def _look_at_table(self, outbox, unfinished, settled):
@@ -147,7 +183,16 @@ class Judge:
             return
         count = Counter(settled)
         for message_id, event in self.history.items():
-            if event.outbox == outbox and count[message_id] != 1:
+            if event.outbox == outbox and count[message_id] != (0 if event.poison else 1):
                 left.append((outbox, f"{message_id} was kept {count[message_id]} times"))
         left += [(outbox, f"{message_id} was kept, but never committed")
                  for message_id in count if message_id not in self.history]
+
+    def _look_at_dead(self, outbox, dead):
+        """Rows of status 4 are the poison of this outbox, each of them."""
+        poison = {message_id for message_id, event in self.history.items()
+                  if event.poison and event.outbox == outbox}
+        self.verdict.left += [(outbox, f"{message_id} is dead") for message_id in dead
+                              if message_id not in poison]
+        self.verdict.left += [(outbox, f"{message_id} is poison and not dead")
+                              for message_id in poison - set(dead)]
