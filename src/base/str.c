@@ -172,3 +172,11 @@ uint64_t ef_hash64(const void *data, size_t len)
         h = (h ^ p[i]) * UINT64_C(0x100000001b3);
     return h;
 }
+
+void ef_strings_free(struct ef_strings *strings)
+{
+    for (size_t i = 0; i < strings->count; i++)
+        free(strings->items[i]);
+    free(strings->items);
+    *strings = (struct ef_strings){0};
+}

@@ -45,6 +45,13 @@ bool ef_buf_add(struct ef_buf *buf, const void *data, size_t len);
 bool ef_buf_puts(struct ef_buf *buf, const char *s);
 bool ef_buf_printf(struct ef_buf *buf, const char *fmt, ...) EF_PRINTF(2, 3);
 
+struct ef_strings { /* a list of strings */
+    char **items;   /* owned, and each of them */
+    size_t count;
+};
+
+void ef_strings_free(struct ef_strings *strings);
+
 /* Memory: a failed allocation ends the process (exit 70 with one line): these are small and
  * bounded. */
 void *ef_xmalloc(size_t size);

@@ -18,14 +18,6 @@ void ef_config_free(struct ef_config *config)
     free(config);
 }
 
-void ef_strings_free(struct ef_strings *strings)
-{
-    for (size_t i = 0; i < strings->count; i++)
-        free(strings->items[i]);
-    free(strings->items);
-    *strings = (struct ef_strings){0};
-}
-
 const struct ef_config_database *ef_config_database(const struct ef_config *config,
                                                     const char *name)
 {

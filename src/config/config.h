@@ -20,11 +20,6 @@
 #include "base/log.h"
 #include "base/str.h"
 
-struct ef_strings { /* list of strings */
-    char **items;
-    size_t count;
-};
-
 struct ef_property { /* a librdkafka property as written */
     char *name;
     char *value;
@@ -277,4 +272,3 @@ bool ef_config_print_options(const char *form, struct ef_buf *out, struct ef_err
  */
 void ef_config_diff(const struct ef_config *old, const struct ef_config *fresh,
                     struct ef_strings *ret_changed, struct ef_strings *ret_restart_needed);
-void ef_strings_free(struct ef_strings *strings);

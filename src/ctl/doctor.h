@@ -5,6 +5,7 @@
  */
 #pragma once
 
+#include "config/config.h"
 #include "ctl/db.h"
 #include "ctl/findings.h"
 #include "store/store.h"

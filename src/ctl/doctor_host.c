@@ -1,95 +1,16 @@
 // SPDX-License-Identifier: MIT
 /* What the doctor looks at on this host: files that the configuration names, and the unit. */
-#include <errno.h>
-#include <inttypes.h>
 #include <stdio.h>
-#include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
 #include <sys/wait.h>
-#include <time.h>
 #include <unistd.h>
 
-#include "base/clock.h"
+#include "config/certificates.h"
 #include "config/secret.h"
-#include "ctl/certificate.h"
 #include "ctl/doctor.h"
 
-enum { SOON_DAYS = 30, DAY_S = 24 * 3600, PEM_MAX = 4 << 20, PRIVATE_KEY_MODE = 0037 };
-
-/* --- certificates --- */
-
-static void add_certificate(struct ef_doctor *doctor, const char *what, const char *path,
-                            int64_t ends_at_s)
-{
-    struct ef_report *report = &doctor->report;
-    int64_t left_s = ends_at_s - ef_clock_wall().us / EF_S_US;
-    time_t at = (time_t)ends_at_s;
-    struct tm tm;
-    char date[32];
-    strftime(date, sizeof(date), "%Y-%m-%d", gmtime_r(&at, &tm));
-    enum ef_level level = left_s < 0                            ? EF_LEVEL_FAIL
-                          : left_s < (int64_t)SOON_DAYS * DAY_S ? EF_LEVEL_WARN
-                                                                : EF_LEVEL_OK;
-    if (left_s < 0)
-        ef_report_add(report, "host.certificate", level, "%s %s ended on %s", what, path, date);
-    else
-        ef_report_add(report, "host.certificate", level, "%s %s ends on %s, in %" PRId64 " days",
-                      what, path, date, left_s / DAY_S);
-    if (level != EF_LEVEL_OK)
-        ef_report_mend(report,
-                       "openssl x509 -noout -subject -issuer -enddate -in '%s' # renew it, "
-                       "then eventferryctl reload",
-                       path);
-}
-
-static bool read_file(const char *path, struct ef_buf *out)
-{
-    char block[16384];
-    FILE *file = fopen(path, "re");
-    if (!file)
-        return false;
-    for (size_t got; (got = fread(block, 1, sizeof(block), file)) > 0;)
-        ef_buf_add(out, block, got);
-    bool ok = !ferror(file) && !out->overflow;
-    fclose(file);
-    return ok;
-}
-
-static void add_unreadable(struct ef_doctor *doctor, const char *id, const char *path)
-{
-    ef_report_add(&doctor->report, id, EF_LEVEL_FAIL, "could not read %s: %s", path,
-                  strerror(errno));
-    ef_report_mend(&doctor->report, "ls -l '%s'", path);
-}
-
-/* The one that ends first of a file's certificates. A directory or another format is not looked
- * into: a file of certification authorities has many. */
-static void look_at_certificates(struct ef_doctor *doctor, const char *what, const char *path)
-{
-    struct stat st;
-    struct ef_buf text;
-    int64_t first = INT64_MAX, each;
-    if (!path || !path[0] || (stat(path, &st) == 0 && !S_ISREG(st.st_mode)))
-        return;
-    ef_buf_init(&text, PEM_MAX);
-    if (!read_file(path, &text)) {
-        add_unreadable(doctor, "host.certificate", path);
-        ef_buf_done(&text);
-        return;
-    }
-    struct ef_slice pem = {text.data, text.len};
-    while (ef_certificate_next(&pem, &each))
-        first = each < first ? each : first;
-    if (first == INT64_MIN) {
-        ef_report_add(&doctor->report, "host.certificate", EF_LEVEL_WARN,
-                      "%s %s has a certificate that cannot be read", what, path);
-        ef_report_mend(&doctor->report, "openssl x509 -noout -text -in '%s'", path);
-    } else if (first != INT64_MAX) {
-        add_certificate(doctor, what, path, first);
-    }
-    ef_buf_done(&text);
-}
+enum { PRIVATE_KEY_MODE = 0037 };
 
 /* --- secrets --- */
 
@@ -214,14 +135,9 @@ void ef_doctor_host(struct ef_doctor *doctor)
         const struct ef_config_database *database = &config->databases[i];
         look_at_secret(doctor, "password file", database->password_file);
         look_at_secret(doctor, "key", database->tls.key);
-        look_at_certificates(doctor, "certificate", database->tls.cert);
-        look_at_certificates(doctor, "authority", database->tls.ca);
     }
     look_at_secret(doctor, "key", ef_config_property(&config->kafka, "ssl.key.location"));
     look_at_secret(doctor, "key store",
                    ef_config_property(&config->kafka, "ssl.keystore.location"));
-    look_at_certificates(doctor, "certificate",
-                         ef_config_property(&config->kafka, "ssl.certificate.location"));
-    look_at_certificates(doctor, "authority",
-                         ef_config_property(&config->kafka, "ssl.ca.location"));
+    ef_certificates_judge(config, &doctor->report);
 }

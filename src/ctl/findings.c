@@ -2,7 +2,6 @@
 #include "ctl/findings.h"
 
 #include <jansson.h>
-#include <stdarg.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -50,81 +49,13 @@ const struct ef_finding_kind ef_finding_kinds[] = {
     {NULL, NULL},
 };
 
-static const char *const level_words[] = {"OK", "WARN", "FAIL"};
-
-static const struct ef_finding_kind *kind_of(const char *id)
+/* One that --list does not know is a fault of the program, which ends: the tests provoke each. */
+static const char *known(const char *id)
 {
     for (const struct ef_finding_kind *kind = ef_finding_kinds; kind->id; kind++)
         if (strcmp(kind->id, id) == 0)
-            return kind;
-    abort(); /* the tests provoke each finding */
-}
-
-void ef_report_init(struct ef_report *report)
-{
-    *report = (struct ef_report){0};
-}
-
-void ef_report_done(struct ef_report *report)
-{
-    for (size_t i = 0; i < report->count; i++) {
-        free(report->items[i].subject);
-        free(report->items[i].text);
-        ef_strings_free(&report->items[i].mends);
-    }
-    free(report->items);
-    *report = (struct ef_report){0};
-}
-
-void ef_report_subject(struct ef_report *report, const char *fmt, ...)
-{
-    va_list ap;
-    va_start(ap, fmt);
-    vsnprintf(report->subject, sizeof(report->subject), fmt, ap);
-    va_end(ap);
-}
-
-void ef_report_add(struct ef_report *report, const char *id, enum ef_level level, const char *fmt,
-                   ...)
-{
-    va_list ap;
-    va_start(ap, fmt);
-    report->items = ef_xrealloc(report->items, (report->count + 1) * sizeof(*report->items));
-    report->items[report->count++] = (struct ef_finding){.kind = kind_of(id),
-                                                         .level = level,
-                                                         .subject = ef_xstrdup(report->subject),
-                                                         .text = ef_xvprintf(fmt, ap)};
-    va_end(ap);
-}
-
-void ef_report_mend(struct ef_report *report, const char *fmt, ...)
-{
-    struct ef_strings *mends = &report->items[report->count - 1].mends;
-    va_list ap;
-    va_start(ap, fmt);
-    mends->items = ef_xrealloc(mends->items, (mends->count + 1) * sizeof(*mends->items));
-    mends->items[mends->count++] = ef_xvprintf(fmt, ap);
-    va_end(ap);
-}
-
-bool ef_report_mend_from(struct ef_report *report, const char *sentence)
-{
-    const char *begin = strstr(sentence, "run ");
-    if (!begin || begin[4] == '`')
-        return false;
-    begin += 4;
-    const char *end = strstr(begin, ", or ");
-    ef_report_mend(report, "%.*s", end ? (int)(end - begin) : (int)strlen(begin), begin);
-    return true;
-}
-
-enum ef_level ef_report_worst(const struct ef_report *report)
-{
-    enum ef_level worst = EF_LEVEL_OK;
-    for (size_t i = 0; i < report->count; i++)
-        if (report->items[i].level > worst)
-            worst = report->items[i].level;
-    return worst;
+            return id;
+    abort();
 }
 
 static size_t count_of(const struct ef_report *report, enum ef_level level)
@@ -145,7 +76,7 @@ void ef_report_print(const struct ef_report *report, bool all, FILE *out)
         if (strcmp(finding->subject, subject) != 0)
             fprintf(out, "%s\n", finding->subject);
         subject = finding->subject;
-        fprintf(out, "  %-4s  %-22s %s\n", level_words[finding->level], finding->kind->id,
+        fprintf(out, "  %-4s  %-22s %s\n", ef_level_name(finding->level), known(finding->id),
                 finding->text);
         for (size_t j = 0; j < finding->mends.count; j++)
             fprintf(out, "        %s %s\n", j ? "  " : "->", finding->mends.items[j]);
@@ -168,12 +99,13 @@ void ef_report_print_json(const struct ef_report *report, FILE *out)
         json_t *mends = json_array();
         for (size_t j = 0; j < finding->mends.count; j++)
             json_array_append_new(mends, text_json(finding->mends.items[j]));
-        json_array_append_new(
-            findings, json_pack("{s:s, s:s, s:o, s:o, s:o}", "id", finding->kind->id, "level",
-                                level_words[finding->level], "subject", text_json(finding->subject),
-                                "text", text_json(finding->text), "mend", mends));
+        json_array_append_new(findings,
+                              json_pack("{s:s, s:s, s:o, s:o, s:o}", "id", known(finding->id),
+                                        "level", ef_level_name(finding->level), "subject",
+                                        text_json(finding->subject), "text",
+                                        text_json(finding->text), "mend", mends));
     }
-    json_t *root = json_pack("{s:s, s:o}", "worst", level_words[ef_report_worst(report)],
+    json_t *root = json_pack("{s:s, s:o}", "worst", ef_level_name(ef_report_worst(report)),
                              "findings", findings);
     json_dumpf(root, out, JSON_INDENT(2));
     fputc('\n', out);

@@ -4,7 +4,7 @@
 #include <stdint.h>
 #include <stdlib.h>
 
-#include "ctl/certificate.h"
+#include "base/certificate.h"
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 

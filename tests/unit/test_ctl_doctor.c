@@ -6,7 +6,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "ctl/certificate.h"
+#include "base/certificate.h"
 #include "ctl/findings.h"
 #include "kafka/version.h"
 

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-#include "ctl/certificate.h"
+#include "base/certificate.h"
 
 #include <string.h>
 #include <time.h>

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT
 /*
- * When an X.509 certificate ends: its one field that the doctor wants, read without a TLS library.
+ * When an X.509 certificate ends: its one field that is of use here, read without a TLS library.
  * Pure and bounded. Owns nothing. Thread: any.
  */
 #pragma once
