@@ -11,6 +11,7 @@
 #include "ctl/open.h"
 #include "ctl/relay_look.h"
 #include "ctl/targets.h"
+#include "store/pg_judge.h"
 
 enum {
     CLOCK_WARN_MS = 2000,
@@ -340,16 +341,8 @@ static void look_at_notify(struct ef_doctor *doctor, struct ef_relay_look *look,
 {
     if (outbox->wake != EF_WAKE_NOTIFY || is_mysql(database))
         return;
-    if (ef_relay_look_hears(look)) {
-        ef_report_add(&doctor->report, "pg.notify", EF_LEVEL_OK, "a notification arrives");
-        return;
-    }
-    ef_report_add(&doctor->report, "pg.notify", EF_LEVEL_WARN,
-                  "a notification of our own does not arrive: a pooler in transaction mode is in "
-                  "between; the relay polls");
-    ef_report_mend(&doctor->report,
-                   "# in %s: databases, %s, listen_url: a direct connection; or wake: poll",
-                   doctor->config->path, database->name);
+    ef_pg_judge_notify(ef_relay_look_hears(look), doctor->config->path, database->name,
+                       &doctor->report);
 }
 
 static void look_closer(struct ef_doctor *doctor, struct ef_db *db, struct ef_relay_look *look,

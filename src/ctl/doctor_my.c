@@ -1,14 +1,14 @@
 // SPDX-License-Identifier: MIT
 /* What the doctor asks a MySQL or MariaDB server. */
-#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include "ctl/account.h"
 #include "ctl/doctor.h"
 #include "ctl/my.h"
+#include "store/my_judge.h"
 
-enum { SQL_MAX = 2048, SESSIONS = 3, IDLE_S = 60 };
+enum { SESSIONS = 3, IDLE_S = 60 };
 
 static void look_at_durability(struct ef_doctor *doctor, struct ef_db *db)
 {
@@ -102,32 +102,17 @@ static void look_at_connections(struct ef_doctor *doctor, struct ef_db *db,
 
 static void take_transaction(void *arg, char **values)
 {
-    struct ef_doctor *doctor = arg;
-    ef_report_add(&doctor->report, "db.transactions", EF_LEVEL_WARN,
-                  "connection %s has had a transaction open for %s s (%s rows changed): rows it "
-                  "inserted are waited for, old versions stay",
-                  values[0], values[1], values[2]);
-    ef_report_mend(&doctor->report, "KILL %s", values[0]);
+    ef_my_judge_transaction(values, arg);
 }
 
-/* innodb_trx is only for accounts with PROCESS, which the relay need not be. */
 static void look_at_transactions(struct ef_doctor *doctor, struct ef_db *db)
 {
     struct ef_report *report = &doctor->report;
     struct ef_error err;
-    char sql[SQL_MAX];
     size_t before = report->count;
-    snprintf(sql, sizeof(sql),
-             "SELECT trx_mysql_thread_id, TIMESTAMPDIFF(SECOND, trx_started, NOW()),"
-             " trx_rows_modified FROM information_schema.innodb_trx WHERE trx_mysql_thread_id <>"
-             " CONNECTION_ID() AND trx_mysql_thread_id <> 0 AND"
-             " TIMESTAMPDIFF(MICROSECOND, trx_started, NOW(6)) > %lld ORDER BY trx_started LIMIT 5",
-             (long long)doctor->old_ms * 1000);
-    bool ok = ef_db_run(db, "SET time_zone = SYSTEM", &err) && /* as trx_started is written */
-              ef_db_rows(db, sql, take_transaction, doctor, &err);
-    struct ef_error ignored;
-    if (!ef_db_run(db, "SET time_zone = '+00:00'", &ignored))
-        ok = false;
+    char *sql = ef_my_judge_transactions_sql(doctor->old_ms);
+    bool ok = ef_db_rows(db, sql, take_transaction, report, &err);
+    free(sql);
     if (!ok)
         ef_report_add(report, "db.transactions", EF_LEVEL_OK,
                       "transactions of others are not to be seen by '%s': GRANT PROCESS ON *.* "
