@@ -14,8 +14,10 @@
 #include "admin/control.h"
 #include "admin/http.h"
 #include "admin/http_access.h"
+#include "admin/warnings.h"
 #include "base/log.h"
 #include "base/str.h"
+#include "config/certificates.h"
 #include "kafka/embedded.h"
 #include "kafka/producer.h"
 #include "kafka/properties.h"
@@ -47,7 +49,8 @@ struct daemon {
     struct ef_control *control;
     struct ef_systemd *systemd;
     struct ef_signal on_term, on_int, on_hup;
-    struct ef_timer deadline, tell_status;
+    struct ef_warnings *warnings;
+    struct ef_timer deadline, tell_status, checks;
     struct ef_metric *reload_ok, *reload_bad, *reload_time, *reload_good;
     bool stopping, gave_up;
     int exit_code;
@@ -83,6 +86,28 @@ static void view_kafka(void *arg, struct ef_view_kafka *ret)
 static void refresh(void *arg)
 {
     (void)arg; /* everything else is kept current where it happens */
+}
+
+/* --- what goes wrong slowly --- */
+
+static void on_found(void *arg, struct ef_relay *relay, const struct ef_report *report)
+{
+    struct daemon *d = arg;
+    if (!d->stopping) /* then nothing is well again: nobody looks any more */
+        ef_warnings_take(d->warnings, relay, report);
+}
+
+/* The relays examine their databases themselves; this is what has no outbox. */
+static void check_host(void *arg)
+{
+    struct daemon *d = arg;
+    struct ef_report report;
+    ef_report_init(&report);
+    ef_report_subject(&report, "host");
+    ef_certificates_judge(d->config, &report);
+    ef_warnings_take(d->warnings, d, &report);
+    ef_report_done(&report);
+    ef_timer_start(&d->checks, d->config->checks.interval_ms * EF_MS_US);
 }
 
 /* --- reload: all or nothing --- */
@@ -201,6 +226,7 @@ static bool take_over(struct daemon *d, struct ef_config **fresh, struct ef_buf 
     if (ok) {
         ef_log_restore(NULL); /* what the file says goes, also where it has not changed */
         log_changes(&changed, text);
+        ef_timer_start(&d->checks, 0); /* a certificate may have been renewed */
     }
     ef_strings_free(&changed);
     ef_strings_free(&restart);
@@ -336,6 +362,7 @@ static bool start_endpoints(struct daemon *d, struct ef_error *err)
     d->view = (struct ef_view){.arg = d,
                                .instance = d->config->instance,
                                .metrics = d->metrics,
+                               .warnings = d->warnings,
                                .relay_count = relay_count,
                                .relay_at = relay_at,
                                .kafka = view_kafka,
@@ -375,7 +402,9 @@ static void start_relays(struct daemon *d)
                                      .make_store = make_store,
                                      .make_store_arg = d,
                                      .stopped = on_stopped,
-                                     .stopped_arg = d};
+                                     .stopped_arg = d,
+                                     .found = on_found,
+                                     .found_arg = d};
         d->relays[d->relay_count++] = ef_relay_new(&deps);
         d->running++;
     }
@@ -445,10 +474,12 @@ static int start(struct daemon *d)
     struct ef_error err;
     d->loop = ef_loop_new();
     make_metrics(d);
+    d->warnings = ef_warnings_new(d->metrics);
     d->resolver = ef_resolver_new(d->loop);
     d->systemd = ef_systemd_new(d->loop);
     ef_timer_init(&d->deadline, d->loop, "daemon", on_deadline, d);
     ef_timer_init(&d->tell_status, d->loop, "daemon", tell_status, d);
+    ef_timer_init(&d->checks, d->loop, "daemon", check_host, d);
     ef_signal_start(&d->on_term, d->loop, SIGTERM, on_stop_signal, d);
     ef_signal_start(&d->on_int, d->loop, SIGINT, on_stop_signal, d);
     ef_signal_start(&d->on_hup, d->loop, SIGHUP, on_hup, d);
@@ -468,6 +499,7 @@ static int start(struct daemon *d)
     write_ports(d);
     ef_systemd_ready(d->systemd);
     tell_status(d);
+    check_host(d);
     return 0;
 }
 
@@ -482,11 +514,13 @@ static void finish(struct daemon *d)
     ef_http_access_done(&d->access);
     ef_timer_stop(&d->deadline);
     ef_timer_stop(&d->tell_status);
+    ef_timer_stop(&d->checks);
     /* reports of messages that nobody waits for any more come while the producer ends */
     ef_producer_free(d->producer);
     for (int i = 0; i < d->relay_count; i++)
         ef_relay_free(d->relays[i]);
     free(d->relays);
+    ef_warnings_free(d->warnings);
     ef_embedded_free(d->embedded);
     ef_signal_stop(&d->on_term);
     ef_signal_stop(&d->on_int);

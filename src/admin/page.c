@@ -116,6 +116,19 @@ static void happenings(struct ef_buf *out, const struct ef_snapshot *snapshot)
     }
 }
 
+static void warnings(struct ef_buf *out, const struct ef_snapshot *snapshot)
+{
+    for (size_t i = 0; i < snapshot->warning_count; i++) {
+        const struct ef_finding *finding = &snapshot->warnings[i].finding;
+        ef_buf_printf(out, "<li class=%s><strong>",
+                      finding->level == EF_LEVEL_FAIL ? "bad" : "warn");
+        ef_html_text(out, finding->subject);
+        ef_buf_puts(out, "</strong> ");
+        ef_html_text(out, finding->text);
+        ef_buf_puts(out, "</li>");
+    }
+}
+
 static void as_of(struct ef_buf *out, const struct ef_snapshot *snapshot)
 {
     char now[32], uptime[32], memory[32];
@@ -129,11 +142,8 @@ static void as_of(struct ef_buf *out, const struct ef_snapshot *snapshot)
 static const struct {
     const char *id;
     void (*add)(struct ef_buf *out, const struct ef_snapshot *snapshot);
-} singles[] = {{"title", title},
-               {"summary", summary},
-               {"kafka", kafka_line},
-               {"happenings", happenings},
-               {"asof", as_of}};
+} singles[] = {{"title", title},       {"summary", summary},       {"kafka", kafka_line},
+               {"warnings", warnings}, {"happenings", happenings}, {"asof", as_of}};
 enum { SINGLES = sizeof(singles) / sizeof(singles[0]), PER_OUTBOX = 4 };
 
 /* --- all parts --- */

@@ -27,6 +27,7 @@ void ef_snapshot_take(struct ef_snapshot *ret, const struct ef_view *view,
     };
     ef_process_read(&ret->process);
     view->kafka(view->arg, &ret->kafka);
+    ret->warnings = ef_warnings_all(view->warnings, &ret->warning_count);
     ret->outboxes = ef_xcalloc((size_t)ret->count, sizeof(*ret->outboxes));
     for (int i = 0; i < ret->count; i++) {
         struct ef_snapshot_outbox *outbox = &ret->outboxes[i];

@@ -35,6 +35,8 @@ struct ef_snapshot {
     struct ef_view_kafka kafka;
     struct ef_snapshot_outbox *outboxes;
     int count;
+    const struct ef_warning *warnings; /* borrowed; the worst first */
+    size_t warning_count;
     struct ef_happening *happenings; /* newest first; ef_snapshot_take leaves them out */
     int happening_count;
 };

@@ -179,6 +179,26 @@ static json_t *kafka_json(const struct ef_view_kafka *kafka)
                      "reason", ef_json_text(kafka->reason));
 }
 
+/* As eventferryctl doctor --json has them, and since when. */
+static json_t *warnings_json(const struct ef_snapshot *snapshot)
+{
+    json_t *list = json_array();
+    char since[32];
+    for (size_t i = 0; i < snapshot->warning_count; i++) {
+        const struct ef_finding *finding = &snapshot->warnings[i].finding;
+        json_t *mends = json_array();
+        for (size_t j = 0; j < finding->mends.count; j++)
+            json_array_append_new(mends, ef_json_text(finding->mends.items[j]));
+        ef_wall_iso8601(snapshot->warnings[i].since, since, sizeof(since));
+        json_array_append_new(list, json_pack("{s:s, s:s, s:o, s:o, s:o, s:s}", "id", finding->id,
+                                              "level", ef_level_name(finding->level), "subject",
+                                              ef_json_text(finding->subject), "text",
+                                              ef_json_text(finding->text), "mend", mends, "since",
+                                              since));
+    }
+    return list;
+}
+
 json_t *ef_log_json(void)
 {
     struct ef_log_override overrides[EF_LOG_OVERRIDES_MAX];
@@ -207,12 +227,13 @@ json_t *ef_status_json(const struct ef_snapshot *snapshot, const char *outbox)
         if (!outbox || strcmp(outbox, "*") == 0 ||
             strcmp(outbox, snapshot->outboxes[i].status.name) == 0)
             json_array_append_new(list, outbox_json(&snapshot->outboxes[i]));
-    return json_pack("{s:s, s:s, s:o, s:i, s:s, s:s, s:f, s:I, s:b, s:o, s:o, s:o}", "version",
+    return json_pack("{s:s, s:s, s:o, s:i, s:s, s:s, s:f, s:I, s:b, s:o, s:o, s:o, s:o}", "version",
                      EF_VERSION, "build", EF_BUILD_ID, "instance", ef_json_text(snapshot->instance),
                      "pid", process->pid, "at", taken_at, "started_at", started_at,
                      "uptime_seconds", (double)process->uptime_ms / 1e3, "resident_bytes",
                      (json_int_t)process->resident_bytes, "ready", ef_snapshot_ready(snapshot),
-                     "kafka", kafka_json(&snapshot->kafka), "log", ef_log_json(), "outboxes", list);
+                     "kafka", kafka_json(&snapshot->kafka), "log", ef_log_json(), "warnings",
+                     warnings_json(snapshot), "outboxes", list);
 }
 
 json_t *ef_readyz_json(const struct ef_snapshot *snapshot)
@@ -228,5 +249,6 @@ json_t *ef_readyz_json(const struct ef_snapshot *snapshot)
                                                  "state", ef_relay_state_name(s->state), "reason",
                                                  ef_json_text(reason)));
     }
-    return json_pack("{s:b, s:o}", "ready", ef_snapshot_ready(snapshot), "reasons", reasons);
+    return json_pack("{s:b, s:o, s:o}", "ready", ef_snapshot_ready(snapshot), "reasons", reasons,
+                     "warnings", warnings_json(snapshot));
 }

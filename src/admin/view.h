@@ -8,6 +8,7 @@
 #include <stdbool.h>
 #include <stdint.h>
 
+#include "admin/warnings.h"
 #include "base/error.h"
 #include "base/metrics.h"
 #include "relay/relay.h"
@@ -23,6 +24,7 @@ struct ef_view {
     void *arg;
     const char *instance; /* borrowed */
     struct ef_metrics *metrics;
+    const struct ef_warnings *warnings; /* borrowed; NULL: none are kept */
     int (*relay_count)(void *arg);
     struct ef_relay *(*relay_at)(void *arg, int i);
     void (*kafka)(void *arg, struct ef_view_kafka *ret);

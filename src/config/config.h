@@ -182,6 +182,10 @@ struct ef_config {
         enum ef_log_format format;
         bool identifiers;
     } log;
+    struct {
+        int64_t interval_ms; /* between two examinations of what goes wrong slowly */
+        int64_t old_ms;      /* a transaction open for longer is a warning */
+    } checks;
     char *state_dir; /* lock and token files; default $STATE_DIRECTORY, else /var/lib/eventferryd */
     int64_t shutdown_timeout_ms;
     int secret_line, secret_column; /* first secret that stands in the file itself; 0: none */

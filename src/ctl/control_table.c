@@ -186,6 +186,27 @@ static void add_log(struct ef_buf *out, const json_t *log)
     }
 }
 
+static void add_warnings(struct ef_buf *out, const json_t *warnings)
+{
+    size_t i, j;
+    json_t *warning, *mend;
+    json_array_foreach(warnings, i, warning)
+    {
+        ef_ctl_plain(ef_ctl_text(warning, "level"), out);
+        ef_buf_puts(out, ": ");
+        ef_ctl_plain(ef_ctl_text(warning, "subject"), out);
+        ef_buf_puts(out, ": ");
+        ef_ctl_plain(ef_ctl_text(warning, "text"), out);
+        ef_buf_puts(out, "\n");
+        json_array_foreach(json_object_get(warning, "mend"), j, mend)
+        {
+            ef_buf_puts(out, j ? "         " : "      -> ");
+            ef_ctl_plain(json_string_value(mend), out);
+            ef_buf_puts(out, "\n");
+        }
+    }
+}
+
 static void add_summary(struct ef_buf *out, const json_t *status)
 {
     char uptime[32];
@@ -212,6 +233,7 @@ static void add_summary(struct ef_buf *out, const json_t *status)
     }
     ef_buf_puts(out, "\n");
     add_log(out, json_object_get(status, "log"));
+    add_warnings(out, json_object_get(status, "warnings"));
     ef_buf_puts(out, "\n");
 }
 

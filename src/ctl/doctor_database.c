@@ -12,6 +12,7 @@
 #include "ctl/relay_look.h"
 #include "ctl/targets.h"
 #include "store/pg_judge.h"
+#include "store/warnings.h"
 
 enum {
     CLOCK_WARN_MS = 2000,
@@ -133,24 +134,6 @@ static void look_at_clock(struct ef_doctor *doctor, struct ef_db *db, bool mysql
 
 /* --- an outbox --- */
 
-/* The relay's warnings are sentences; each has a finding of its own. */
-static const char *id_of_warning(const char *text)
-{
-    static const char *const phrases[][2] = {
-        {"gives ids to sessions in advance", "table.sequence_cache"},
-        {"pooler in transaction mode", "pg.pooler"},
-        {"no doorbell", "pg.doorbell"},
-        {"no unique index of its own", "table.unique_id"},
-        {"looking for waiting rows", "table.waiting_index"},
-        {"no column last_error", "table.last_error"},
-        {"no aggregate_id", "table.order"},
-    };
-    for (size_t i = 0; i < sizeof(phrases) / sizeof(phrases[0]); i++)
-        if (strstr(text, phrases[i][0]))
-            return phrases[i][1];
-    return "table.shape";
-}
-
 /* The relay's role may not migrate, and who owns the table has a URL of his own. */
 static void mend_by_migrating(struct ef_doctor *doctor, const struct ef_config_outbox *outbox,
                               const char *more, const char *role)
@@ -181,7 +164,7 @@ static void add_warnings(struct ef_doctor *doctor, const struct ef_config_outbox
     for (const char *line = warnings; *line;) {
         size_t len = strcspn(line, "\n");
         char *text = ef_xstrndup(line, len);
-        ef_report_add(&doctor->report, id_of_warning(text), EF_LEVEL_WARN, "%s", text);
+        ef_report_add(&doctor->report, ef_store_warning_id(text), EF_LEVEL_WARN, "%s", text);
         mend_as_told(doctor, outbox, db, text);
         free(text);
         line += len + (line[len] == '\n');

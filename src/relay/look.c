@@ -174,10 +174,12 @@ void ef_relay_look_start(struct ef_relay *r)
 {
     if (!ef_timer_active(&r->lag_timer))
         ef_timer_start(&r->lag_timer, 0);
+    ef_relay_examine_start(r);
 }
 
 void ef_relay_look_stop(struct ef_relay *r)
 {
+    ef_relay_examine_stop(r);
     ef_timer_stop(&r->lag_timer);
     ef_timer_stop(&r->retry_timer);
     r->lag_known = false;

@@ -229,6 +229,7 @@ const struct ef_store_user ef_relay_store_upcalls = {
     .next_command = ef_relay_next_command,
     .carried_out = ef_relay_carried_out,
     .holds = ef_relay_holds,
+    .examined = ef_relay_examined,
     .closed = on_closed,
 };
 
@@ -323,6 +324,7 @@ struct ef_relay *ef_relay_new(const struct ef_relay_deps *deps)
     ef_relay_pump_init(r);
     ef_relay_fate_init(r);
     ef_relay_look_init(r);
+    ef_relay_examine_init(r);
     ef_relay_commands_init(r);
     ef_relay_operate_init(r);
     ef_timer_init(&r->look_again, r->loop, "relay", on_look_again, r);
@@ -362,6 +364,7 @@ void ef_relay_reload(struct ef_relay *r, const struct ef_config *config,
     ef_route_config_init(&r->route, outbox, outbox->max_payload_bytes + 128 * 1024);
     ef_deadletter_config_init(&r->deadletter, outbox, outbox->max_payload_bytes + 192 * 1024);
     ef_window_set_limits(r->window, outbox->window_max_rows, outbox->window_max_bytes);
+    ef_relay_examine_again(r);
     ef_timer_stop(&r->fetch_timer); /* a long poll_interval that became short is over at once */
     ef_relay_pump_soon(r);
 }

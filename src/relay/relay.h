@@ -94,6 +94,10 @@ struct ef_relay_deps {
     /* Here for an operator's act: it asks for the lease only once there is a command to carry out,
      * so that questions keep no daemon waiting, and nobody counts on it as a standby. */
     bool passing;
+    /* What an examination of the database has found, in place of what the one before did; report is
+     * borrowed until the call returns, NULL: nothing is known any more. May be NULL: not wanted. */
+    void (*found)(void *arg, struct ef_relay *relay, const struct ef_report *report);
+    void *found_arg;
 };
 
 struct ef_relay *ef_relay_new(const struct ef_relay_deps *deps);

@@ -3,7 +3,8 @@
  * The relay's inside, shared by its files: relay.c (life, state machine, operators), lease.c
  * (owning the table), pump.c (rows in, messages out), fate.c (reports, decisions, settling), look.c
  * (lag, upkeep), commands.c (operators' acts, carried out by the owner), operate.c (operators'
- * questions), stats.c (metrics, status). Not for other rooms.
+ * questions), examine.c (what the doctor would say), stats.c (metrics, status). Not for other
+ * rooms.
  */
 #pragma once
 
@@ -110,6 +111,8 @@ struct ef_relay {
     bool lag_asked, lag_known, maintaining;
     struct ef_lag lag;
     int64_t maintained_us;
+    bool examining;
+    struct ef_timer examine_timer; /* active as long as we own the table */
 
     /* operators */
     bool paused_mark; /* the registry's */
@@ -241,6 +244,13 @@ void ef_relay_ask_waiting(struct ef_relay *r);
 void ef_relay_waiting(void *arg, const struct ef_waiting *waiting, const struct ef_error *err);
 void ef_relay_lag(void *arg, const struct ef_lag *lag, const struct ef_error *err);
 void ef_relay_maintained(void *arg, int64_t rows, const struct ef_error *err);
+
+/* examine.c */
+void ef_relay_examine_init(struct ef_relay *r);
+void ef_relay_examine_start(struct ef_relay *r);
+void ef_relay_examine_stop(struct ef_relay *r);
+void ef_relay_examine_again(struct ef_relay *r);
+void ef_relay_examined(void *arg, const struct ef_report *report, const struct ef_error *err);
 
 /* stats.c */
 void ef_relay_stats_init(struct ef_relay *r);

@@ -204,6 +204,12 @@ static void memory_holds(struct ef_store *store)
     ef_memory_ask(store, EF_VERB_HOLDS);
 }
 
+static void memory_examine(struct ef_store *store, const struct ef_examine *examine)
+{
+    (void)examine; /* nothing goes wrong there slowly */
+    ef_memory_ask(store, EF_VERB_EXAMINE);
+}
+
 static void memory_arm_wakeup(struct ef_store *store, bool armed)
 {
     struct ef_memory_store *s = ef_memory_store_of(store);
@@ -249,7 +255,7 @@ static void memory_free(struct ef_store *store)
 
 static const struct ef_store_ops ops = {
     .driver = "memory",
-    .caps = EF_STORE_WAKEUP | EF_STORE_LEASES | EF_STORE_REWRITES,
+    .caps = EF_STORE_WAKEUP | EF_STORE_LEASES | EF_STORE_REWRITES | EF_STORE_EXAMINES,
     .open = memory_open,
     .check = memory_check,
     .acquire = memory_acquire,
@@ -269,6 +275,7 @@ static const struct ef_store_ops ops = {
     .next_command = memory_next_command,
     .carry_out = memory_carry_out,
     .holds = memory_holds,
+    .examine = memory_examine,
     .arm_wakeup = memory_arm_wakeup,
     .close = memory_close,
     .free = memory_free,

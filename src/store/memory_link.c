@@ -14,7 +14,8 @@ int64_t ef_memory_delay(const struct ef_memory_store *s, enum ef_store_verb verb
 static bool is_read(enum ef_store_verb verb)
 {
     return verb == EF_VERB_CHECK || verb == EF_VERB_FETCH || verb == EF_VERB_WAITING ||
-           verb == EF_VERB_LAG || verb == EF_VERB_NEXT_COMMAND || verb == EF_VERB_HOLDS;
+           verb == EF_VERB_LAG || verb == EF_VERB_NEXT_COMMAND || verb == EF_VERB_HOLDS ||
+           verb == EF_VERB_EXAMINE;
 }
 
 /* --- statements --- */
@@ -136,6 +137,7 @@ static void perform(struct ef_memory *db, enum ef_store_verb verb,
         ef_memory_holds(db, &ret->holds);
         break;
     case EF_VERB_CHECK:
+    case EF_VERB_EXAMINE:
     case EF_VERB_COUNT:
         break;
     }
@@ -260,6 +262,9 @@ static void deliver(struct ef_memory_request *r)
         break;
     case EF_VERB_HOLDS:
         ef_store_did_holds(store, a->holds.items, err ? 0 : a->holds.count, err);
+        break;
+    case EF_VERB_EXAMINE:
+        ef_store_did_examine(store, err ? NULL : &(struct ef_report){0}, err);
         break;
     case EF_VERB_COUNT:
         break;

@@ -10,6 +10,9 @@
 #include <inttypes.h>
 #include <stdlib.h>
 
+#include "store/my_judge.h"
+#include "store/warnings.h"
+
 enum { LOOK_SQL_MAX = 16384, COUNT_MAX = 100001, PURGE_ROWS = 1000 };
 
 static void put_by_status(const struct ef_my_layout *l, struct ef_buf *b)
@@ -225,4 +228,34 @@ void ef_my_maintain(struct ef_store *store, int64_t epoch)
     ef_my_sql_fence(s, epoch, &sql);
     put_purge(s, &sql);
     ef_my_conn_submit(&s->settle, ef_my_request_new(&sql, got_purged, s));
+}
+
+/* --- what the doctor would say --- */
+
+static void got_transactions(void *arg, const struct ef_my_answer *a, const struct ef_error *err)
+{
+    struct ef_my_store *s = arg;
+    struct ef_report report = s->examined;
+    s->examined = (struct ef_report){0};
+    ef_report_subject(&report, "database %s", s->database->name);
+    for (int row = 0; !err && row < a->rows; row++)
+        ef_my_judge_transaction(&a->values[row * a->cols], &report);
+    /* an account without PROCESS is not told, which nothing is wrong with */
+    if (err && err->class == EF_CLASS_CONFIG)
+        err = NULL;
+    ef_store_did_examine(&s->store, err ? NULL : &report, err);
+    ef_report_done(&report);
+}
+
+void ef_my_examine(struct ef_store *store, const struct ef_examine *examine)
+{
+    struct ef_my_store *s = ef_my_store_of(store);
+    char *text = ef_my_judge_transactions_sql(examine->old_ms);
+    struct ef_buf sql;
+    ef_report_subject(&s->examined, "outbox %s", s->outbox->name);
+    ef_store_warnings_judge(s->info.warnings, &s->examined);
+    ef_buf_init(&sql, LOOK_SQL_MAX);
+    ef_buf_puts(&sql, text);
+    free(text);
+    ef_my_conn_submit(&s->settle, ef_my_request_new(&sql, got_transactions, s));
 }

@@ -102,7 +102,7 @@ static void my_arm_wakeup(struct ef_store *store, bool armed)
 
 static const struct ef_store_ops ops = {
     .driver = "mysql",
-    .caps = EF_STORE_LEASES,
+    .caps = EF_STORE_LEASES | EF_STORE_EXAMINES,
     .open = my_open,
     .check = ef_my_check,
     .acquire = ef_my_acquire,
@@ -122,6 +122,7 @@ static const struct ef_store_ops ops = {
     .next_command = ef_my_next_command,
     .carry_out = ef_my_carry_out,
     .holds = ef_my_holds,
+    .examine = ef_my_examine,
     .arm_wakeup = my_arm_wakeup,
     .close = my_close,
     .free = my_free,

@@ -87,6 +87,7 @@ struct ef_my_store {
     int64_t decide_rows;
     struct ef_error decide_error;
     struct ef_my_operate operate;
+    struct ef_report examined; /* the examination under way */
 };
 
 static inline struct ef_my_store *ef_my_store_of(struct ef_store *store)
@@ -159,3 +160,4 @@ void ef_my_holds(struct ef_store *store);
 void ef_my_waiting(struct ef_store *store);
 void ef_my_lag(struct ef_store *store);
 void ef_my_maintain(struct ef_store *store, int64_t epoch);
+void ef_my_examine(struct ef_store *store, const struct ef_examine *examine);

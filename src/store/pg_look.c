@@ -154,21 +154,24 @@ void ef_pg_arm_wakeup(struct ef_store *store, bool armed)
     ef_pg_conn_submit(&s->lease, req);
 }
 
-#define PROBE_US (2 * EF_S_US)
-
 /* Poolers accept LISTEN and keep the notifications: only what is heard counts. */
-static void probe(struct ef_pg_store *s)
+void ef_pg_probe(struct ef_pg_store *s)
 {
     struct ef_pg_request *req =
         ef_pg_request_new(NULL, "SELECT pg_notify($1::text, '')", got_nothing, s);
     ef_pg_param_text(req, s->channel);
     ef_pg_conn_submit(&s->settle, req);
-    ef_timer_start(&s->probe_timer, PROBE_US);
+    ef_timer_start(&s->probe_timer, EF_PG_PROBE_US);
 }
 
 void ef_pg_probe_unheard(void *arg)
 {
     struct ef_pg_store *s = arg;
+    s->store.wakeup_works = false; /* it may have worked until now */
+    ef_pg_examine_heard(s);
+    if (s->unheard_told)
+        return;
+    s->unheard_told = true;
     ef_warn("no notification arrives (a pooler in between? then give listen_url a direct "
             "connection); polling goes on",
             EF_STR("outbox", s->outbox->name), EF_STR("channel", s->channel));
@@ -180,7 +183,7 @@ static void got_listening(void *arg, PGresult *res, const struct ef_error *err)
     (void)res;
     s->listening = !err;
     if (!err)
-        probe(s);
+        ef_pg_probe(s);
     else
         ef_warn("could not LISTEN; polling goes on", EF_STR("outbox", s->outbox->name),
                 EF_ERR(err));

@@ -69,6 +69,8 @@ static void on_notified(void *arg)
     struct ef_pg_store *s = arg;
     ef_timer_stop(&s->probe_timer);
     s->store.wakeup_works = true;
+    s->unheard_told = false;
+    ef_pg_examine_heard(s);
     ef_store_did_wakeup(&s->store);
 }
 
@@ -122,6 +124,7 @@ static void close_now(void *arg)
     if (s->use_listen_conn)
         ef_pg_conn_stop(&s->listen);
     ef_deferred_cancel(&s->check_later);
+    ef_pg_examine_end(s);
     say_closed(s);
 }
 
@@ -131,12 +134,13 @@ static void pg_free(struct ef_store *store)
     ef_pg_sql_free(&s->sql);
     ef_pg_sql_free(&s->former_sql);
     ef_pg_layout_free(&s->layout);
+    free(s->examine.sql);
     free(s);
 }
 
 static const struct ef_store_ops ops = {
     .driver = "postgres",
-    .caps = EF_STORE_WAKEUP | EF_STORE_LEASES | EF_STORE_REWRITES,
+    .caps = EF_STORE_WAKEUP | EF_STORE_LEASES | EF_STORE_REWRITES | EF_STORE_EXAMINES,
     .open = pg_open,
     .check = ef_pg_check,
     .acquire = ef_pg_acquire,
@@ -156,6 +160,7 @@ static const struct ef_store_ops ops = {
     .next_command = ef_pg_next_command,
     .carry_out = ef_pg_carry_out,
     .holds = ef_pg_holds,
+    .examine = ef_pg_examine,
     .arm_wakeup = ef_pg_arm_wakeup,
     .close = pg_close,
     .free = pg_free,

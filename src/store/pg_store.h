@@ -2,8 +2,8 @@
 /*
  * The PostgreSQL driver's inside, shared by its files: pg_store.c (life, connections), pg_check.c
  * and pg_objects.c (start-up), pg_sql.c and pg_lease_sql.c (statement texts), pg_lease.c,
- * pg_fetch.c, pg_settle.c, pg_look.c, pg_operate.c and pg_operate_sql.c (operators). Not for other
- * rooms.
+ * pg_fetch.c, pg_settle.c, pg_look.c, pg_examine.c, pg_operate.c and pg_operate_sql.c (operators).
+ * Not for other rooms.
  *
  * Three connections: reading and settling have one each (two server processes share the work), the
  * lease and LISTEN have the third; `listen` is a fourth only where a pooler is in between.
@@ -52,6 +52,14 @@ struct ef_pg_operate {
     char *sql, *carry_out_sql; /* of the statement under way; owned */
 };
 
+struct ef_pg_examine { /* the examination under way */
+    int64_t old_ms;
+    int question; /* the one that was asked */
+    char *sql;    /* its text; owned */
+    bool listens; /* all is asked: it ends with the probe */
+    struct ef_report report;
+};
+
 struct ef_pg_store {
     struct ef_store store; /* first */
     struct ef_loop *loop;
@@ -86,6 +94,8 @@ struct ef_pg_store {
     int64_t decide_rows;
     struct ef_error decide_error;
     struct ef_pg_operate operate;
+    struct ef_pg_examine examine;
+    bool unheard_told; /* the log has said that notifications do not arrive */
 };
 
 static inline struct ef_pg_store *ef_pg_store_of(struct ef_store *store)
@@ -167,4 +177,13 @@ void ef_pg_lag(struct ef_store *store);
 void ef_pg_maintain(struct ef_store *store, int64_t epoch);
 void ef_pg_arm_wakeup(struct ef_store *store, bool armed);
 void ef_pg_listen(struct ef_pg_store *s);
+void ef_pg_probe(struct ef_pg_store *s);
 void ef_pg_probe_unheard(void *arg);
+
+/* pg_examine.c */
+#define EF_PG_PROBE_US (2 * EF_S_US)
+void ef_pg_examine(struct ef_store *store, const struct ef_examine *examine);
+/* The probe has come back, or has not. */
+void ef_pg_examine_heard(struct ef_pg_store *s);
+/* The store is being closed. */
+void ef_pg_examine_end(struct ef_pg_store *s);

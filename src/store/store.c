@@ -19,6 +19,7 @@ static const char *const verb_names[EF_VERB_COUNT] = {
     [EF_VERB_MAINTAIN] = "maintain",   [EF_VERB_PAUSE] = "pause",
     [EF_VERB_OPERATE] = "operate",     [EF_VERB_NEXT_COMMAND] = "next_command",
     [EF_VERB_CARRY_OUT] = "carry_out", [EF_VERB_HOLDS] = "holds",
+    [EF_VERB_EXAMINE] = "examine",
 };
 
 static void check_slots(const struct ef_store_ops *ops)
@@ -28,6 +29,7 @@ static void check_slots(const struct ef_store_ops *ops)
                     ops->settle && ops->decide && ops->release_topic && ops->waiting && ops->lag &&
                     ops->maintain && ops->pause && ops->operate && ops->next_command &&
                     ops->carry_out && ops->holds && ops->arm_wakeup && ops->close && ops->free;
+    complete = complete && (!(ops->caps & EF_STORE_EXAMINES) || ops->examine);
     if (!complete)
         abort(); /* a driver with an empty slot is a bug in the driver */
 }
@@ -242,6 +244,13 @@ void ef_store_holds(struct ef_store *store)
     began(store);
 }
 
+void ef_store_examine(struct ef_store *store, const struct ef_examine *examine)
+{
+    begin(store, EF_VERB_EXAMINE);
+    store->ops->examine(store, examine);
+    began(store);
+}
+
 void ef_store_arm_wakeup(struct ef_store *store, bool armed)
 {
     store->ops->arm_wakeup(store, armed);
@@ -431,6 +440,13 @@ void ef_store_did_holds(struct ef_store *store, const struct ef_hold *holds, int
 {
     if (finish(store, EF_VERB_HOLDS, err))
         store->user->holds(store->user_arg, holds, count, err);
+}
+
+void ef_store_did_examine(struct ef_store *store, const struct ef_report *report,
+                          const struct ef_error *err)
+{
+    if (finish(store, EF_VERB_EXAMINE, err))
+        store->user->examined(store->user_arg, report, err);
 }
 
 void ef_store_did_close(struct ef_store *store)

@@ -23,6 +23,7 @@
 #include <stdint.h>
 
 #include "base/error.h"
+#include "base/report.h"
 #include "outbox/command.h"
 #include "outbox/holds.h"
 #include "outbox/read.h"
@@ -34,6 +35,7 @@ enum ef_store_caps {
     /* Tells at the next read that the table was emptied (EF_STORE_REWRITTEN); without it the next
      * sweep finds it out by the highest id. */
     EF_STORE_REWRITES = 4,
+    EF_STORE_EXAMINES = 8, /* can say what is about to go wrong (examine) */
 };
 
 /* --- requests --- */
@@ -84,6 +86,10 @@ struct ef_operate {
     const struct ef_row_filter *filter; /* ROWS */
     const char *verb, *args, *actor;    /* REQUEST; args is a JSON object */
     int64_t command;                    /* RESULT */
+};
+
+struct ef_examine {
+    int64_t old_ms; /* a transaction of others that has been open for longer is a finding */
 };
 
 /* --- results --- */
@@ -189,6 +195,7 @@ struct ef_store_user {
     void (*next_command)(void *arg, const struct ef_command_row *row, const struct ef_error *err);
     void (*carried_out)(void *arg, int64_t rows, const struct ef_error *err);
     void (*holds)(void *arg, const struct ef_hold *holds, int count, const struct ef_error *err);
+    void (*examined)(void *arg, const struct ef_report *report, const struct ef_error *err);
     void (*closed)(void *arg);
 };
 
@@ -235,6 +242,12 @@ void ef_store_next_command(struct ef_store *store);
 void ef_store_carry_out(struct ef_store *store, int64_t epoch, const struct ef_command *command);
 /* What operators hold back, from the table that keeps it. */
 void ef_store_holds(struct ef_store *store);
+/*
+ * What the doctor would say of the database and the table: old transactions, what holds dead rows
+ * back, upkeep, whether a notification arrives, and the warnings of check. Cheap, but it may take
+ * some seconds. Only of a store with EF_STORE_EXAMINES, after check.
+ */
+void ef_store_examine(struct ef_store *store, const struct ef_examine *examine);
 /* Doorbell on or off; no completion (its loss only costs latency). */
 void ef_store_arm_wakeup(struct ef_store *store, bool armed);
 void ef_store_close(struct ef_store *store);
@@ -272,6 +285,7 @@ struct ef_store_ops {
     void (*next_command)(struct ef_store *store);
     void (*carry_out)(struct ef_store *store, int64_t epoch, const struct ef_command *command);
     void (*holds)(struct ef_store *store);
+    void (*examine)(struct ef_store *store, const struct ef_examine *examine); /* by its cap */
     void (*arm_wakeup)(struct ef_store *store, bool armed);
     void (*close)(struct ef_store *store);
     void (*free)(struct ef_store *store);
@@ -294,6 +308,7 @@ enum ef_store_verb {
     EF_VERB_NEXT_COMMAND,
     EF_VERB_CARRY_OUT,
     EF_VERB_HOLDS,
+    EF_VERB_EXAMINE,
     EF_VERB_COUNT,
 };
 
@@ -347,4 +362,6 @@ void ef_store_did_next_command(struct ef_store *store, const struct ef_command_r
 void ef_store_did_carry_out(struct ef_store *store, int64_t rows, const struct ef_error *err);
 void ef_store_did_holds(struct ef_store *store, const struct ef_hold *holds, int count,
                         const struct ef_error *err);
+void ef_store_did_examine(struct ef_store *store, const struct ef_report *report,
+                          const struct ef_error *err);
 void ef_store_did_close(struct ef_store *store);

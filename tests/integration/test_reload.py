@@ -365,6 +365,27 @@ def test_hosts(outbox, relay):
     assert answer() == 421
 
 
+@shows("checks.interval", "checks.old_transaction")
+def test_checks(outbox, relay):
+    """A transaction that is old by the new limit; one that is ended is noticed at the next look."""
+    process = relay(outbox, checks={"interval": "1h", "old_transaction": "1h"})
+    process.wait_running()
+    outbox.database.run("GRANT pg_read_all_stats TO relay")
+    try:
+        application = outbox.database.connect("app", autocommit=False)
+        application.cursor().execute("SELECT txid_current()")
+        began = time.monotonic()
+        wait_for(lambda: time.monotonic() - began > 1.5, 10, "it is a little old")
+        assert process.status()["warnings"] == []
+        change(process, "checks.old_transaction", checks={"old_transaction": "1s"})
+        wait_for(lambda: process.status()["warnings"], 10, "it is old by the new limit")
+        change(process, "checks.interval", checks={"interval": "1s"})
+        application.close()
+        wait_for(lambda: not process.status()["warnings"], 10, "the next look is soon")
+    finally:
+        outbox.database.run("REVOKE pg_read_all_stats FROM relay")
+
+
 @shows("log.level", "log.format", "log.identifiers")
 def test_log(outbox, relay):
     process = relay(outbox, SMALL, log={"level": "error"})

@@ -144,6 +144,15 @@ CASES = [
     ("log lines were lost", {**INFO, **gauge("log_dropped_total", "40x30", R1)}, [("20m", [])]),
     ("a refused reload", {**INFO, **gauge("config_last_reload_successful", "1x5 0x10 1x9", R1)},
      [("5m", []), ("7m", ["EventferryReloadFailed"]), ("17m", [])]),
+    ("a certificate that ends soon", {**INFO, **gauge(
+        "warnings", "0x5 1x40 0x9", R1 + ',check="host.certificate",subject="host"')},
+     [("15m", []), ("22m", ["EventferryWarning"]), ("50m", [])]),
+    ("a transaction that was long", {**INFO, **gauge(
+        "warnings", "0x5 1x10 0x40", R1 + ',check="db.transactions",subject="database db"')},
+     [("18m", []), ("30m", [])]),
+    ("a table that has no order", {**INFO, **gauge(
+        "warnings", "1x60", R1 + ',check="table.order",subject="outbox orders"')},
+     [("40m", [])]),
     ("few descriptors left", {**INFO, f"process_open_fds{{{R1}}}": "900x30",
                               f"process_max_fds{{{R1}}}": "1024x30"},
      [("4m", []), ("7m", ["EventferryFileDescriptors"])]),

@@ -244,6 +244,12 @@ static void on_holds(void *arg, const struct ef_hold *holds, int count, const st
     done(r, EF_VERB_HOLDS, err);
 }
 
+static void on_examined(void *arg, const struct ef_report *report, const struct ef_error *err)
+{
+    ck_assert((report != NULL) == (err == NULL));
+    done(arg, EF_VERB_EXAMINE, err);
+}
+
 static const struct ef_store_user user = {
     .up = on_up,
     .down = on_down,
@@ -265,6 +271,7 @@ static const struct ef_store_user user = {
     .next_command = on_next_command,
     .carried_out = on_carried_out,
     .holds = on_holds,
+    .examined = on_examined,
     .closed = on_closed,
 };
 

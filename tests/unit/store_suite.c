@@ -70,6 +70,9 @@ static void start_verb(struct relay *r, enum ef_store_verb verb)
     case EF_VERB_HOLDS:
         ef_store_holds(s);
         break;
+    case EF_VERB_EXAMINE:
+        ef_store_examine(s, &(struct ef_examine){.old_ms = 300000});
+        break;
     case EF_VERB_COUNT:
         break;
     }

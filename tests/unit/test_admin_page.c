@@ -249,7 +249,7 @@ START_TEST(every_part_stands_in_the_page_once)
     char id[64];
     const char *page = render();
     ef_page_parts_make(&snapshot, &parts);
-    ck_assert_int_eq(parts.count, 5 + 2 * 4);
+    ck_assert_int_eq(parts.count, 6 + 2 * 4);
     for (int i = 0; i < parts.count; i++) {
         bool single = parts.items[i].id[0] != 'o';
         snprintf(id, sizeof(id), single ? "id=\"%s\"" : "id=%s>", parts.items[i].id);
@@ -316,6 +316,24 @@ START_TEST(holds_are_shown_without_aggregates)
 }
 END_TEST
 
+START_TEST(warnings_are_escaped)
+{
+    struct ef_warnings *warnings = ef_warnings_new(fake.metrics);
+    struct ef_report report;
+    ef_report_init(&report);
+    ef_report_subject(&report, "database <shop>");
+    ef_report_add(&report, "db.transactions", EF_LEVEL_WARN, "process 7 of role \"<b>\"");
+    ef_warnings_take(warnings, &report, &report);
+    ef_report_done(&report);
+    fake.view.warnings = warnings;
+    const char *page = render();
+    ck_assert_ptr_nonnull(strstr(page, "<li class=warn><strong>database &lt;shop&gt;</strong> "
+                                       "process 7 of role &quot;&lt;b&gt;&quot;</li>"));
+    ef_snapshot_done(&snapshot);
+    ef_warnings_free(warnings);
+}
+END_TEST
+
 START_TEST(happenings_are_escaped)
 {
     struct ef_happening *happening = ef_xcalloc(1, sizeof(*happening));
@@ -368,6 +386,7 @@ int main(void)
     tcase_add_test(tc, trouble_comes_first);
     tcase_add_test(tc, failures_are_told_by_class);
     tcase_add_test(tc, holds_are_shown_without_aggregates);
+    tcase_add_test(tc, warnings_are_escaped);
     tcase_add_test(tc, happenings_are_escaped);
     tcase_add_test(tc, the_last_15_minutes_are_drawn);
     suite_add_tcase(suite, tc);
