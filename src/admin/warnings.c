@@ -19,10 +19,19 @@ struct ef_warnings {
     size_t count;
 };
 
+static struct ef_metric *metric_of(struct ef_warnings *warnings, const struct ef_finding *finding)
+{
+    return ef_metrics_get(warnings->metrics, EF_GAUGE, "warnings",
+                          "Findings of the doctor's checks that are not well.", "check",
+                          finding->id, "subject", finding->subject, NULL);
+}
+
 struct ef_warnings *ef_warnings_new(struct ef_metrics *metrics)
 {
     struct ef_warnings *warnings = ef_xcalloc(1, sizeof(*warnings));
     warnings->metrics = metrics;
+    /* every daemon looks at certificates: so the page has the family before anything is found */
+    metric_of(warnings, &(struct ef_finding){.id = "host.certificate", .subject = "host"});
     return warnings;
 }
 
@@ -65,13 +74,6 @@ static const struct ef_warning *find(const struct ef_warning *all, size_t count,
         if (same(&all[i].finding, finding))
             return &all[i];
     return NULL;
-}
-
-static struct ef_metric *metric_of(struct ef_warnings *warnings, const struct ef_finding *finding)
-{
-    return ef_metrics_get(warnings->metrics, EF_GAUGE, "warnings",
-                          "Findings of the doctor's checks that are not well.", "check",
-                          finding->id, "subject", finding->subject, NULL);
 }
 
 static void add_all(struct ef_warnings *warnings, const struct ef_report *report,
