@@ -22,9 +22,9 @@
 /* The lease's end is looked for before every 32nd message: at most so many go too late, as those do
  * that the publisher holds already. */
 enum { PRODUCE_PER_TURN = 2048, LEASE_LOOK_EVERY = 32 };
-/* Rows that an operator holds are looked at again after an hour, lest one whose release was lost
- * waits for ever. */
-enum { HELD_MS = 60 * 60 * 1000 };
+/* Rows that an operator holds are looked at again after so long: a decision whose answer was lost
+ * may come late, and put a row to wait that has been released meanwhile. */
+enum { HELD_MS = 4 * 60 * 1000 };
 
 static void try_fetch(struct ef_relay *r);
 

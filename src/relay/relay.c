@@ -256,7 +256,9 @@ static void say_drained(void *arg)
 
 void ef_relay_check_drained(struct ef_relay *r)
 {
-    if (!ef_relay_nothing_under_way(r))
+    /* what a lost lease left with the publisher is waited for, too: it must not come after the next
+     * owner's messages */
+    if (!ef_relay_nothing_under_way(r) || ef_window_stats(r->window)->orphans > 0)
         return;
     if (r->drain_done && r->state != EF_RELAY_RUNNING)
         ef_defer(&r->drain_later);

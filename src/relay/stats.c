@@ -252,7 +252,7 @@ void ef_relay_status(const struct ef_relay *r, struct ef_relay_status *s)
                                   .ready = is_ready(r, now),
                                   .outage = r->outage,
                                   .paused = r->state == EF_RELAY_PAUSED,
-                                  .lease_held = r->epoch != 0,
+                                  .lease_held = ef_relay_lease_valid(r),
                                   .lease_epoch = r->epoch,
                                   .fetched = r->fetched,
                                   .delivered = r->delivered,

@@ -87,7 +87,7 @@ void ef_memory_acquire(struct ef_memory *db, const struct ef_memory_lease_reques
 
 bool ef_memory_renew(struct ef_memory *db, int64_t epoch, int64_t ttl_ms, struct ef_renewal *ret)
 {
-    if (!ef_memory_ours(db, epoch))
+    if (!ef_memory_ours(db, epoch) || !db->now.lease.token[0])
         return false;
     db->now.lease.expires_us = ef_memory_now_us(db) + ttl_ms * EF_MS_US;
     ef_memory_count_transaction(db);

@@ -240,7 +240,8 @@ void ef_my_renew(struct ef_store *store, int64_t epoch, int64_t ttl_ms)
                   " MICROSECOND WHERE ",
                   database, ttl_ms * 1000);
     ef_my_sql_lease(s, epoch, &sql);
-    ef_buf_puts(&sql, ";");
+    /* given back: a renewal of before that comes late must not keep others waiting */
+    ef_buf_puts(&sql, " AND token IS NOT NULL;");
     put_heartbeat(s, s->config->instance, &sql);
     ef_buf_printf(&sql,
                   "SELECT o.paused_at IS NOT NULL, o.paused_by, o.pause_reason, (SELECT COUNT(*)"

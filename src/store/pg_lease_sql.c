@@ -110,7 +110,9 @@ static char *renew_sql(const struct ef_pg_layout *l)
         "WITH s AS MATERIALIZED (SELECT " EF_PG_RAISE_SYNC " AS raised),"
         " r AS (UPDATE %s.lease SET expires_at = clock_timestamp() + $4::bigint * interval '1 "
         "millisecond'"
-        " FROM s WHERE " EF_PG_LEASE_MATCH " RETURNING 1),",
+        " FROM s WHERE " EF_PG_LEASE_MATCH
+        /* given back: a renewal of before that comes late must not keep others waiting */
+        " AND token IS NOT NULL RETURNING 1),",
         l->ours);
     put_heartbeat(&b, l, "$5::uuid, $6::text, $7::text, $8::text", "");
     ef_buf_printf(

@@ -92,7 +92,7 @@ int sim_db_open_commands(void)
 static void renew(struct sim_stmt *q)
 {
     q->xid = db.next_xid++;
-    q->fenced = !sim_db_lease_matches(q);
+    q->fenced = !sim_db_lease_matches(q) || !db.lease.token[0];
     q->renewal = (struct ef_renewal){.paused = db.paused, .commands = sim_db_open_commands()};
     if (q->fenced)
         return;

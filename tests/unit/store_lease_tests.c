@@ -65,6 +65,20 @@ START_TEST(renewal_prolongs)
 }
 END_TEST
 
+/* One whose answer was lost may come to the server only now. */
+START_TEST(a_lease_given_back_is_not_renewed)
+{
+    struct relay *a = start_owner_for(60000), *late = start_relay(), *b = start_relay();
+    late->epoch = a->epoch;
+    ef_store_release(a->store, a->epoch);
+    completes(a, EF_VERB_RELEASE);
+    ef_store_renew(late->store, late->epoch, 60000);
+    fails(late, EF_VERB_RENEW, EF_CLASS_FENCED);
+    acquire(b, 60000, NULL);
+    ck_assert_int_eq(b->lease.outcome, EF_LEASE_GRANTED);
+}
+END_TEST
+
 START_TEST(renewal_and_release_of_another_epoch)
 {
     struct relay *a = start_owner_for(60000), *b = start_relay();
@@ -323,6 +337,7 @@ void add_lease_tests(Suite *suite)
     tcase_add_test(tc, granted_to_one);
     tcase_add_test(tc, not_even_to_its_owner_twice);
     tcase_add_test(tc, renewal_prolongs);
+    tcase_add_test(tc, a_lease_given_back_is_not_renewed);
     tcase_add_test(tc, renewal_and_release_of_another_epoch);
     tcase_add_test(tc, release_frees_at_once_and_the_epoch_rises);
     tcase_add_test(tc, an_expired_lease_goes_to_the_next);

@@ -167,7 +167,7 @@ START_TEST(the_first_event_has_everything_the_next_what_changed)
     struct ef_events *events = ef_events_new(fake.loop, admin, &calls);
     struct ef_listener *listener = ef_events_join(events, NULL);
     json_t *json = next_event(listener), *parts = json_object_get(json, "parts");
-    ck_assert_uint_eq(json_object_size(parts), 5 + 2 * 4);
+    ck_assert_uint_eq(json_object_size(parts), 6 + 2 * 4);
     ck_assert_str_eq(json_string_value(json_object_get(json, "layout")), "o0 warn,o1 warn");
     ck_assert_uint_eq(strlen(json_string_value(json_object_get(json, "run"))), 36);
     json_decref(json);

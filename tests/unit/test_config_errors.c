@@ -351,7 +351,7 @@ START_TEST(all_problems_come_in_the_order_of_the_file)
         "f:6:19: kafka.brokers[0]: \"a:b\" is not a broker; write host:port, for "
         "example kafka-1:9092, or embedded alone\n"
         "f:7:1: unknown option \"x\"; accepted here: instance, state_dir, "
-        "shutdown_timeout, kafka, databases, outboxes, http, control, log\n");
+        "shutdown_timeout, kafka, databases, outboxes, http, control, checks, log\n");
 }
 END_TEST
 
@@ -426,14 +426,15 @@ END_TEST
 
 START_TEST(no_message_has_a_line_end_of_its_own)
 {
-    test_config_problems(TEST_MINIMAL "\"a\\nb\": 1\n"
-                                      "instance: \"x\\ny\"\n"
-                                      "state_dir: \"${\\nx}\"\n",
-                         "f:4:1: unknown option \"a?b\"; accepted here: instance, state_dir, "
-                         "shutdown_timeout, kafka, databases, outboxes, http, control, log\n"
-                         "f:5:11: instance: \"x?y\" holds a control character or a line end\n"
-                         "f:6:12: state_dir: \"${?x}\" is not accepted here; use ${env:NAME}, "
-                         "${file:PATH} or ${credential:NAME}, or $${ for a literal ${\n");
+    test_config_problems(
+        TEST_MINIMAL "\"a\\nb\": 1\n"
+                     "instance: \"x\\ny\"\n"
+                     "state_dir: \"${\\nx}\"\n",
+        "f:4:1: unknown option \"a?b\"; accepted here: instance, state_dir, "
+        "shutdown_timeout, kafka, databases, outboxes, http, control, checks, log\n"
+        "f:5:11: instance: \"x?y\" holds a control character or a line end\n"
+        "f:6:12: state_dir: \"${?x}\" is not accepted here; use ${env:NAME}, "
+        "${file:PATH} or ${credential:NAME}, or $${ for a literal ${\n");
 }
 END_TEST
 
