@@ -217,12 +217,12 @@ def test_time_a_topic_refuses_is_replaced_and_never_deadly(kafka, db, relay, col
 
 @pytest.mark.real_kafka
 def test_row_that_fails_again_and_again_is_dead_after_its_attempts(kafka, db, relay, collect):
-    """The topic takes no message: by the time one arrives its time has passed."""
-    refusing = kafka.create_topic(config={"message.timestamp.before.max.ms": "0"})
-    letters = kafka.create_topic(refusing + ".dlq", partitions=1)
+    """Its partition does not exist, which may change."""
+    lacking = kafka.create_topic()
+    letters = kafka.create_topic(lacking + ".dlq", partitions=1)
     good = kafka.create_topic()
     outbox = Outbox(db, good)
-    row = outbox.insert("a", topic=refusing)
+    row = outbox.insert("a", topic=lacking, kafka_partition=99)
     behind = outbox.insert("a")
     others = [outbox.insert(f"b-{n}") for n in range(20)]
     process = relay(outbox, {**WITH_DLQ, "retry": {"max_attempts": 4, "base_delay": "300ms",
@@ -242,6 +242,26 @@ def test_row_that_fails_again_and_again_is_dead_after_its_attempts(kafka, db, re
     letter = collect(letters).wait(1)[0]
     assert letter.message_id == row and letter.header("dlq-attempts") == "4"
     outbox.wait_finished()
+
+
+@pytest.mark.real_kafka
+def test_topic_that_refuses_every_time_is_paused_and_nothing_goes_dead(kafka, db, relay, collect):
+    """By the time a message arrives its time has passed: the clock's or the topic's fault."""
+    refusing = kafka.create_topic(config={"message.timestamp.before.max.ms": "0"})
+    good = kafka.create_topic()
+    outbox = Outbox(db, good)
+    rows = [outbox.insert("a", topic=refusing), outbox.insert("b", topic=refusing)]
+    others = [outbox.insert(f"c-{n}") for n in range(20)]
+    process = relay(outbox, {"retry": {"max_attempts": 2, "base_delay": "10ms"}})
+    collect(good).wait_ids(others)
+    paused = wait_for(lambda: process.outbox()["paused_topics"], 20, "the topic is paused")
+    assert paused[0]["topic"] == refusing and "clock" in paused[0]["reason"]
+    for row in rows:
+        assert outbox.wait_status(row, FAILED)[1] == 0
+    kafka.configure_topic(refusing, message_timestamp_before_max_ms=10**12)
+    assert {m.message_id for m in collect(refusing).wait_ids(rows, timeout=40)} == set(rows)
+    outbox.wait_finished()
+    assert process.metric("rows_dead_total") == 0
 
 
 def test_crash_loop_costs_a_row_no_attempts_and_no_order(outbox, relay, collect):
