@@ -17,6 +17,9 @@
 #define BELL_AFTER_US EF_S_US
 #define SLOW_AFTER_US (2 * EF_S_US)
 #define SLOW_POLL_US  EF_S_US
+/* A store that cannot ring is looked at less often after half a minute without rows. */
+#define QUIET_AFTER_US (30 * EF_S_US)
+#define QUIET_POLL_US  (EF_S_US / 5)
 /* Where the table's end is never reached. */
 #define GO_BACK_US (30 * EF_S_US)
 /* The lease's end is looked for before every 32nd message: at most so many go too late, as those do
@@ -199,6 +202,9 @@ void ef_relay_rows(void *arg, struct ef_batch *batch, bool paused)
 static int64_t longest_pause_us(const struct ef_relay *r, int64_t now)
 {
     int64_t poll_us = r->outbox->poll_interval_ms * EF_MS_US;
+    bool silent = !(ef_store_caps(r->store) & EF_STORE_WAKEUP);
+    if (silent && now - r->last_row_us > QUIET_AFTER_US && poll_us < QUIET_POLL_US)
+        return QUIET_POLL_US;
     bool notify = r->bell_armed && ef_store_wakeup_works(r->store);
     if (notify && now - r->last_row_us > SLOW_AFTER_US && poll_us < SLOW_POLL_US)
         return SLOW_POLL_US;

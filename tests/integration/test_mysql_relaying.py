@@ -44,6 +44,21 @@ def test_each_way_to_settle_leaves_what_it_says(my_outbox, relay, collect, way):
     assert my_outbox.archived() == 50 * (way == "archive")
 
 
+@pytest.mark.limit(120)
+def test_table_in_which_nothing_happens_is_looked_at_less_often(my_outbox, relay, collect):
+    process = relay(my_outbox, {"poll_interval": "10ms"})
+    collect(my_outbox.topic).wait_ids([my_outbox.insert("a")])
+
+    def looks():
+        before = process.metric("wakeups_total", reason="poll")
+        time.sleep(2)
+        return process.metric("wakeups_total", reason="poll") - before
+
+    assert looks() > 20, "each 10 ms, as far as the machine can"
+    wait_for(lambda: looks() <= 12, 60, "every 200 ms after half a minute")
+    collect(my_outbox.topic).wait_ids([my_outbox.insert("a")], timeout=5)
+
+
 def test_rolled_back_event_and_its_id_are_passed_over(my_outbox, relay, collect):
     relay(my_outbox).wait_running()
     with my_outbox.application(autocommit=False) as application:
