@@ -57,13 +57,17 @@ static void add_unreadable(struct ef_report *report, const char *path)
     ef_report_mend(report, "ls -l '%s'", path);
 }
 
-/* The one that ends first of a file's certificates. A directory or another format is not looked
- * into: a file of certification authorities has many. */
+/*
+ * The one that ends first of a file's certificates; of several authorities the one that ends last,
+ * since a system's bundle always has some that have ended and no one misses. A directory or another
+ * format is not looked into.
+ */
 static void look_at_certificates(struct ef_report *report, const char *what, const char *path)
 {
     struct stat st;
     struct ef_buf text;
-    int64_t first = INT64_MAX, each;
+    bool authority = strcmp(what, "authority") == 0;
+    int64_t ends = INT64_MAX, each;
     if (!path || !path[0] || (stat(path, &st) == 0 && !S_ISREG(st.st_mode)))
         return;
     ef_buf_init(&text, PEM_MAX);
@@ -74,14 +78,15 @@ static void look_at_certificates(struct ef_report *report, const char *what, con
     }
     struct ef_slice pem = {text.data, text.len};
     while (ef_certificate_next(&pem, &each))
-        first = each < first ? each : first;
-    if (first == INT64_MIN) {
+        if (ends == INT64_MAX || (authority ? each > ends : each < ends))
+            ends = each;
+    if (ends == INT64_MIN) {
         ef_report_add(report, "host.certificate", EF_LEVEL_WARN,
                       "%s %s has a certificate that cannot be read", what, path);
         ef_report_key(report, "%s", path);
         ef_report_mend(report, "openssl x509 -noout -text -in '%s'", path);
-    } else if (first != INT64_MAX) {
-        add_certificate(report, what, path, first);
+    } else if (ends != INT64_MAX) {
+        add_certificate(report, what, path, ends);
     }
     ef_buf_done(&text);
 }

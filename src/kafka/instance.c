@@ -133,6 +133,8 @@ static void ask(rd_kafka_t *rk, rd_kafka_topic_t *rkt)
 void ef_producer_ask_metadata(struct ef_producer *p, struct ef_topic *topic)
 {
     ask(p->main.rk, topic->rkt);
+    if (topic->alone_rkt)
+        ask(p->alone.rk, topic->alone_rkt);
 }
 
 static bool ask_for_topics(struct ef_producer *p)
@@ -186,7 +188,8 @@ bool ef_producer_want_alone(struct ef_producer *p, struct ef_error *err)
     if (p->alone.rk || ef_instance_start(p, &p->alone, err))
         return true;
     ef_err("could not make a Kafka producer for messages that go alone; trying again", EF_ERR(err));
-    return ef_error_set(err, EF_CLASS_BUSY, "no producer for messages that go alone");
+    err->class = EF_CLASS_DESTINATION; /* its topic waits, and is tried again ever later */
+    return ef_error_prefix(err, "no producer for messages that go alone");
 }
 
 void ef_producer_begin_reset(struct ef_producer *p, const char *reason)

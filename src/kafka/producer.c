@@ -135,6 +135,16 @@ static void look_for_outage(struct ef_producer *p, int64_t now)
     tell_outage(p, &p->outage_error);
 }
 
+/* Nothing has come back since then: others go on meanwhile, or for so long that it does not matter.
+ */
+static bool is_stuck(const struct ef_producer *p, int in_flight, int64_t progress_us, int64_t now)
+{
+    int64_t waited = now - progress_us;
+    bool others_go = p->last_ack_us > progress_us + 5 * EF_S_US;
+    return in_flight > 0 && ((waited > STUCK_AFTER_US && others_go) ||
+                             (waited > STUCK_ALONE_AFTER_US && p->brokers_up > 0));
+}
+
 static void look_for_stuck_topics(struct ef_producer *p, int64_t now)
 {
     struct ef_topic *topic, *next;
@@ -142,12 +152,8 @@ static void look_for_stuck_topics(struct ef_producer *p, int64_t now)
     if (p->state != INSTANCE_UP || p->outage)
         return;
     HASH_ITER (hh, p->topics, topic, next) {
-        if (topic->in_flight + topic->alone_in_flight == 0)
-            continue;
-        int64_t waited = now - topic->progress_us;
-        bool others_go = p->last_ack_us > topic->progress_us + 5 * EF_S_US;
-        if ((waited > STUCK_AFTER_US && others_go) ||
-            (waited > STUCK_ALONE_AFTER_US && p->brokers_up > 0))
+        if (is_stuck(p, topic->in_flight, topic->progress_us, now) ||
+            is_stuck(p, topic->alone_in_flight, topic->alone_progress_us, now))
             topic->stuck = any = true;
     }
     if (any)

@@ -55,10 +55,11 @@ struct ef_topic {
     struct ef_pmsg *held; /* while the count is unknown or changes */
     int in_flight;        /* sent and not reported */
     int held_count;
-    int64_t asked_us;    /* when the brokers were asked last how many partitions there are */
-    bool draining;       /* the count has changed: empty it first */
-    int64_t progress_us; /* last report, or when the first message went out */
-    bool stuck;          /* does not answer: its messages are the reset's culprits */
+    int64_t asked_us;          /* when the brokers were asked last how many partitions there are */
+    bool draining;             /* the count has changed: empty it first */
+    int64_t progress_us;       /* last report, or when the first message went out */
+    int64_t alone_progress_us; /* the same of messages that went alone */
+    bool stuck;                /* does not answer: its messages are the reset's culprits */
     UT_hash_handle hh;
 };
 

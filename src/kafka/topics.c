@@ -18,6 +18,8 @@
 #include "kafka/embedded.h"
 #include "kafka/errors.h"
 
+#define ASK_AGAIN_US (100 * EF_MS_US)
+
 struct ef_topic *ef_topic_get(struct ef_producer *p, struct ef_slice name)
 {
     struct ef_topic *topic = p->last_topic;
@@ -122,11 +124,23 @@ static bool give(rd_kafka_t *rk, rd_kafka_topic_t *rkt, struct ef_pmsg *m, struc
     return true;
 }
 
-static void count_given(struct ef_producer *p, struct ef_topic *topic)
+/* A partition that a row names is not known: it may have been added. Not for every such row. */
+static void ask_for_partitions(struct ef_producer *p, struct ef_topic *topic)
 {
     int64_t now_us = ef_loop_time(p->loop)->mono.us;
-    if (topic->in_flight + topic->alone_in_flight == 0)
-        topic->progress_us = now_us;
+    if (now_us - topic->asked_us < ASK_AGAIN_US)
+        return;
+    topic->asked_us = now_us;
+    ef_producer_ask_metadata(p, topic);
+}
+
+/* Each producer's messages of a topic are counted and timed by themselves: one may go on while the
+ * other does not. */
+static void count_given(struct ef_producer *p, int *in_flight, int64_t *progress_us)
+{
+    int64_t now_us = ef_loop_time(p->loop)->mono.us;
+    if ((*in_flight)++ == 0)
+        *progress_us = now_us;
     if (p->in_flight++ == 0)
         p->first_wait_us = now_us;
 }
@@ -134,10 +148,12 @@ static void count_given(struct ef_producer *p, struct ef_topic *topic)
 static bool transmit(struct ef_producer *p, struct ef_pmsg *m, struct ef_error *err)
 {
     struct ef_topic *topic = m->topic;
-    if (!give(p->main.rk, topic->rkt, m, err))
+    if (!give(p->main.rk, topic->rkt, m, err)) {
+        if (err->code == RD_KAFKA_RESP_ERR__UNKNOWN_PARTITION)
+            ask_for_partitions(p, topic);
         return false;
-    count_given(p, topic);
-    topic->in_flight++;
+    }
+    count_given(p, &topic->in_flight, &topic->progress_us);
     int seen = atomic_load_explicit(&topic->seen_count, memory_order_acquire);
     if (topic->count > 0 && seen != topic->count)
         topic->draining = true;
@@ -153,10 +169,14 @@ static bool transmit_alone(struct ef_producer *p, struct ef_pmsg *m, struct ef_e
         topic->alone_rkt = make_rkt(p->alone.rk, topic);
     if (topic->count > 0)
         m->partition = choose(topic, m);
-    if (!give(p->alone.rk, topic->alone_rkt, m, err))
+    if (!give(p->alone.rk, topic->alone_rkt, m, err)) {
+        if (err->code == RD_KAFKA_RESP_ERR__UNKNOWN_PARTITION)
+            ask_for_partitions(p, topic); /* it knows an older state than the main one */
         return false;
-    count_given(p, topic);
-    if (topic->alone_in_flight++ == 0 && !topic->alone_answers)
+    }
+    bool first = topic->alone_in_flight == 0;
+    count_given(p, &topic->alone_in_flight, &topic->alone_progress_us);
+    if (first && !topic->alone_answers)
         ef_producer_warm_soon(p);
     return true;
 }
@@ -198,11 +218,7 @@ static bool dispatch_beyond(struct ef_producer *p, struct ef_pmsg *m, struct ef_
         if (err->code != RD_KAFKA_RESP_ERR__UNKNOWN_PARTITION)
             return false;
     }
-    int64_t now = ef_loop_time(p->loop)->mono.us;
-    if (now - topic->asked_us > EF_S_US) {
-        topic->asked_us = now;
-        ef_producer_ask_metadata(p, topic);
-    }
+    ask_for_partitions(p, topic);
     ef_kafka_error_fill(err, RD_KAFKA_RESP_ERR__UNKNOWN_PARTITION, NULL);
     ef_error_prefix(err, "partition %d is wanted, %d are known", wanted, count);
     return false;
@@ -294,6 +310,8 @@ static void adopt_count(struct ef_producer *p, struct ef_topic *topic, int count
     free(warm);
     topic->count = count;
     topic->draining = false;
+    if (topic->alone_rkt) /* the other one learns of it now, and not minutes later */
+        ef_producer_ask_metadata(p, topic);
     struct ef_pmsg *list = topic->held;
     topic->held = NULL;
     struct ef_error err;
@@ -315,7 +333,7 @@ void ef_topic_reported_alone(struct ef_producer *p, struct ef_pmsg *m, const str
     int64_t now_us = ef_loop_time(p->loop)->mono.us;
     topic->alone_in_flight--;
     topic->alone_answers = true;
-    topic->progress_us = now_us;
+    topic->alone_progress_us = now_us;
     if (!err)
         ef_topic_took_alone(topic, m);
     else if (err->class == EF_CLASS_RECORD)

@@ -301,6 +301,8 @@ static void drop_old(struct ef_cursor *c, const struct ef_fetched *f)
 static void begin_again_below(struct ef_cursor *c, int64_t max_id)
 {
     c->regressed++;
+    if (c->piece) /* it began above what has come since */
+        ef_cursor_sweep(c);
     c->tracked = max_id;
     c->after = c->after > max_id ? max_id : c->after;
     while (c->gap_count > 0 && c->gaps[c->gap_count - 1].first > max_id)
@@ -341,7 +343,7 @@ static void conclude(struct ef_cursor *c, ef_mono now, const struct ef_fetched *
         return;
     if (c->after < c->tracked)
         c->after = c->tracked;
-    if (sweeps)
+    if (sweeps && c->sweeping)
         end_sweep(c, now);
 }
 

@@ -94,7 +94,7 @@ void ef_relay_waiting(void *arg, const struct ef_waiting *waiting, const struct 
     }
     if (r->state == EF_RELAY_FOREIGN) {
         foreign_answer(r);
-    } else if (waiting->next_retry_ms == 0) {
+    } else if (waiting->next_retry_ms == 0 || waiting->due_count > 0) {
         retry_due(r, waiting);
     } else if (waiting->next_retry_ms > 0) {
         int64_t us = (waiting->next_retry_ms + 1) * EF_MS_US;

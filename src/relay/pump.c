@@ -472,6 +472,7 @@ void ef_relay_do_run(struct ef_relay *r)
     r->running_since_us = now;
     r->went_back_us = now;
     r->full = false;
+    ef_cursor_sweep(&r->cursor); /* somebody may have deleted rows that held others back */
     if (r->paused_mark || r->drained) {
         ef_relay_fire(r, EF_EVENT_PAUSE);
         return;

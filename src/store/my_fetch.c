@@ -278,7 +278,7 @@ static void put_rows(const struct ef_my_store *s, const struct ef_fetch *fetch,
     }
     ef_buf_puts(b, s->sql.held);
     if (s->outbox->on_delivered == EF_ON_DELIVERED_MARK && s->layout.status_index[0] &&
-        (fetch->want_max_id || !fetch->all_gaps)) {
+        (fetch->want_max_id || !fetch->all_gaps || fetch->after == INT64_MIN)) {
         put_by_status(s, fetch, b);
         return;
     }
@@ -336,6 +336,13 @@ static void peek(struct ef_my_store *s, const struct ef_fetch *fetch, const stru
     ef_my_conn_submit(&s->read, ef_my_request_new(&sql, on_peeked, s));
 }
 
+/* Nothing in it begins at the table's first row: done rows may lie there in any number. */
+static bool is_narrow(const struct ef_fetch *fetch)
+{
+    return fetch->after > INT64_MIN &&
+           (fetch->gap_count == 0 || fetch->gaps[0].first > INT64_MIN + 1);
+}
+
 void ef_my_fetch(struct ef_store *store, const struct ef_fetch *fetch)
 {
     struct ef_my_store *s = ef_my_store_of(store);
@@ -365,8 +372,8 @@ void ef_my_fetch(struct ef_store *store, const struct ef_fetch *fetch)
     ef_buf_puts(&sql, "COMMIT");
     struct ef_my_request *req = ef_my_request_new(&sql, on_done, s);
     req->row = on_row;
-    if (s->quiet && !look && fetch->all_gaps && !fetch->want_max_id && !fetch->want_foreign &&
-        now_us >= s->no_peek_until_us)
+    if (s->quiet && !look && fetch->all_gaps && is_narrow(fetch) && !fetch->want_max_id &&
+        !fetch->want_foreign && now_us >= s->no_peek_until_us)
         peek(s, fetch, &gaps, req);
     else
         ef_my_conn_submit(&s->read, req);

@@ -154,19 +154,29 @@ void ef_pg_arm_wakeup(struct ef_store *store, bool armed)
     ef_pg_conn_submit(&s->lease, req);
 }
 
+/* The time begins once it was sent: it may have waited behind a long statement. */
+static void got_probe(void *arg, PGresult *res, const struct ef_error *err)
+{
+    struct ef_pg_store *s = arg;
+    got_nothing(arg, res, err);
+    if (s->probing && !s->store.closing)
+        ef_timer_start(&s->probe_timer, EF_PG_PROBE_US);
+}
+
 /* Poolers accept LISTEN and keep the notifications: only what is heard counts. */
 void ef_pg_probe(struct ef_pg_store *s)
 {
     struct ef_pg_request *req =
-        ef_pg_request_new(NULL, "SELECT pg_notify($1::text, '')", got_nothing, s);
+        ef_pg_request_new(NULL, "SELECT pg_notify($1::text, '')", got_probe, s);
     ef_pg_param_text(req, s->channel);
+    s->probing = true; /* until it was heard, or for too long not */
     ef_pg_conn_submit(&s->settle, req);
-    ef_timer_start(&s->probe_timer, EF_PG_PROBE_US);
 }
 
 void ef_pg_probe_unheard(void *arg)
 {
     struct ef_pg_store *s = arg;
+    s->probing = false;
     s->store.wakeup_works = false; /* it may have worked until now */
     ef_pg_examine_heard(s);
     if (s->unheard_told)

@@ -68,6 +68,7 @@ static void on_notified(void *arg)
 {
     struct ef_pg_store *s = arg;
     ef_timer_stop(&s->probe_timer);
+    s->probing = false;
     s->store.wakeup_works = true;
     s->unheard_told = false;
     ef_pg_examine_heard(s);

@@ -70,6 +70,7 @@ struct ef_pg_store {
     bool use_listen_conn, up, was_up;
     bool listening;              /* LISTEN is in force on the connection that listens */
     struct ef_timer probe_timer; /* a notification of our own must be heard before it fires */
+    bool probing;                /* it has not been heard yet */
     struct ef_pg_layout layout;
     bool layout_known;
     struct ef_pg_sql sql, former_sql; /* requests under way may still borrow the former texts */

@@ -482,13 +482,17 @@ def test_certificate(doctor, tmp_path, days, level):
 
 
 def test_certificate_of_an_authority_among_several(doctor, tmp_path):
-    """The one that ends first counts, and one that is none is told."""
+    """The one that ends last counts: bundles hold some that have ended. One that is none is told."""
     path = tmp_path / "ca.pem"
     make_certificate(path, 1000)
-    make_certificate(tmp_path / "soon.pem", 10)
-    path.write_text(path.read_text() + (tmp_path / "soon.pem").read_text())
+    make_certificate(tmp_path / "soon.pem", 20)
+    make_certificate(tmp_path / "sooner.pem", 10)
+    soon = (tmp_path / "soon.pem").read_text()
     sections = {"databases": {"db": {"tls": {"mode": "disable", "ca": str(path)}}}}
-    assert re.search("in (9|10) days",
+    path.write_text(soon + path.read_text())
+    assert doctor(None, "--no-database", **sections).level("host.certificate") == "OK"
+    path.write_text(soon + (tmp_path / "sooner.pem").read_text())
+    assert re.search("in (19|20) days",
                      doctor(None, "--no-database", **sections).bad("host.certificate")["text"])
     path.write_text("-----BEGIN CERTIFICATE-----\nMIIB\n-----END CERTIFICATE-----\n")
     assert "cannot be read" in \

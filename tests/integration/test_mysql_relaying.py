@@ -44,6 +44,22 @@ def test_each_way_to_settle_leaves_what_it_says(my_outbox, relay, collect, way):
     assert my_outbox.archived() == 50 * (way == "archive")
 
 
+def test_done_rows_are_not_passed_while_nothing_waits(my_outbox, relay):
+    """An owner that has seen no unfinished row yet knows no place to read from."""
+    done = 20000
+    my_outbox.insert_many(done)
+    my_outbox.database.run(f"UPDATE outbox SET status = {DONE}, processed_at = NOW()")
+    process = relay(my_outbox, {"on_delivered": "mark", "poll_interval": "20ms"})
+    process.wait_running()
+    schema = "performance_schema" if my_outbox.database.server.flavour == "mysql" \
+        else "information_schema"
+    passed = (f"SELECT SUM(VARIABLE_VALUE) FROM {schema}.global_status WHERE VARIABLE_NAME IN "
+              "('HANDLER_READ_NEXT', 'HANDLER_READ_RND_NEXT', 'HANDLER_READ_FIRST')")
+    polls, before = process.metric("wakeups_total", reason="poll"), my_outbox.database.one(passed)
+    wait_for(lambda: process.metric("wakeups_total", reason="poll") >= polls + 30, 20, "it polls")
+    assert my_outbox.database.one(passed) - before < done
+
+
 @pytest.mark.limit(120)
 def test_table_in_which_nothing_happens_is_looked_at_less_often(my_outbox, relay, collect):
     process = relay(my_outbox, {"poll_interval": "10ms"})

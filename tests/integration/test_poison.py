@@ -5,7 +5,7 @@ is measured by bench/poison; here it is counted what a bad event may set in moti
 import pytest
 
 from harness.checker import assert_intact
-from harness.outbox import APPLICATION, DEAD, Outbox
+from harness.outbox import APPLICATION, DEAD, DONE, Outbox
 from harness.timing import wait_for
 
 GOOD, EVERY = 4000, 100
@@ -107,3 +107,22 @@ def test_what_was_refused_once_goes_when_the_topic_takes_larger_ones(kafka, db, 
     others = [outbox.insert("a", {"text": TOO_LARGE + "y" * n}) for n in range(3)]
     collector.wait_ids([row, *others])
     assert counted(process, "kafka_producer_recreations") == replaced
+
+
+@pytest.mark.real_kafka
+@pytest.mark.limit(120)
+def test_row_that_goes_alone_to_a_partition_added_since_is_delivered(kafka, db, relay, collect):
+    """Rows like a refused one go by a producer of their own, which learns of partitions by itself."""
+    topic = kafka.create_topic(partitions=1, config={"max.message.bytes": str(LIMIT)})
+    outbox = Outbox(db, topic)
+    process = relay(outbox, {"on_delivered": "mark"}, kafka={"properties": {"batch.size": "16384"}})
+    outbox.insert("small", {"n": 0})
+    outbox.wait_status(outbox.insert("large", {"text": "x" * (LIMIT + 200)}), DEAD)
+    outbox.wait_status(outbox.insert("as-large-0", {"text": "y" * (LIMIT - 500)}), DONE)
+    kafka.grow_topic(topic, 8)
+    outbox.wait_status(outbox.insert("there", {"n": 1}, kafka_partition=7), DONE, timeout=30)
+    rows = [outbox.insert(f"as-large-{n}", {"text": "y" * (LIMIT - 500)})
+            for n in range(1, 13)]
+    for row in rows:
+        outbox.wait_status(row, DONE, timeout=30)
+    assert counted(process, "rows_dead") == 1

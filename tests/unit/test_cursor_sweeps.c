@@ -115,6 +115,22 @@ START_TEST(it_drops_no_gap_that_it_has_not_come_to)
 }
 END_TEST
 
+START_TEST(ids_that_began_again_are_read_from_the_first)
+{
+    struct ef_fetched ended = {.max_id = 3, .xmin = 50, .xmax = 50};
+    begin_with_five();
+    READ(true, 1, 2);
+    READ(false); /* emptied meanwhile: 1 to 3 are others, of which the sweep has passed two */
+    ef_cursor_begin(&cursor, (ef_mono){now_us}, &asked);
+    ck_assert_int_eq(asked.after, 2);
+    ef_cursor_saw(&cursor, 3);
+    ef_cursor_end(&cursor, (ef_mono){now_us}, &ended);
+    ck_assert_uint_eq(cursor.regressed, 1);
+    READ(false, 1, 2, 3);
+    ck_assert_int_eq(asked.after, INT64_MIN);
+}
+END_TEST
+
 START_TEST(it_waits_while_rows_are_read_again)
 {
     begin_with_five();
@@ -188,6 +204,7 @@ int main(void)
     tcase_add_test(tc, a_later_one_goes_beside_the_cursor);
     tcase_add_test(tc, its_pauses_follow_the_time_it_takes);
     tcase_add_test(tc, it_drops_no_gap_that_it_has_not_come_to);
+    tcase_add_test(tc, ids_that_began_again_are_read_from_the_first);
     tcase_add_test(tc, it_waits_while_rows_are_read_again);
     tcase_add_test(tc, after_trouble_it_goes_before_everything_else);
     tcase_add_test(tc, a_row_that_is_due_is_asked_for);
