@@ -119,6 +119,7 @@ struct sim_stmt {
     int count, limit;
     int topic; /* -1: every one */
     bool flag;
+    bool late;     /* its relay has given it up */
     bool look;     /* MySQL: what may still come in the gaps is looked at before the read */
     int command;   /* its number, from 1; 0: there is none */
     unsigned held; /* the answer to what is held: bit n for topic n */

@@ -205,6 +205,7 @@ static void answer(struct trip *t)
 static void on_arrival(void *arg)
 {
     struct trip *t = arg;
+    t->stmt.late = !t->request;
     if (!spoilt(t)) {
         int64_t wait_us = sim_db_execute(&t->stmt);
         if (wait_us > 0) {
