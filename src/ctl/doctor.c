@@ -201,11 +201,7 @@ static int examine(struct ef_doctor *doctor, const struct arguments *arguments, 
 
 static void done(struct ef_doctor *doctor)
 {
-    for (size_t i = 0; i < doctor->topic_count; i++) {
-        free(doctor->topics[i].name);
-        free(doctor->topics[i].outbox);
-    }
-    free(doctor->topics);
+    ef_topic_names_done(&doctor->topics);
     free(doctor->outboxes);
     ef_report_done(&doctor->report);
 }

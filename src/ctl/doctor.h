@@ -8,26 +8,18 @@
 #include "config/config.h"
 #include "ctl/db.h"
 #include "ctl/findings.h"
+#include "ctl/topic_names.h"
 #include "store/store.h"
 #include "store/tell.h"
-
-/* A topic that unfinished rows name, or a constant of the configuration. */
-struct ef_doctor_topic {
-    char *name;
-    char *outbox;          /* the first that names it */
-    int64_t largest_bytes; /* of the unfinished rows looked at; 0: none */
-    int64_t max_bytes;     /* max_payload of that outbox */
-};
 
 struct ef_doctor {
     const struct ef_config *config;
     const struct ef_config_outbox **outboxes; /* chosen; owned list */
     size_t outbox_count;
     struct ef_report report;
-    int64_t old_ms; /* a transaction open for longer is a finding */
-    struct ef_doctor_topic *topics;
-    size_t topic_count;
-    int tried, reached; /* databases and the Kafka cluster */
+    int64_t old_ms;               /* a transaction open for longer is a finding */
+    struct ef_topic_names topics; /* that unfinished rows or the configuration name */
+    int tried, reached;           /* databases and the Kafka cluster */
 };
 
 /* doctor_host.c */
@@ -40,8 +32,6 @@ void ef_doctor_database(struct ef_doctor *doctor, const struct ef_config_databas
 bool ef_doctor_row(struct ef_db *db, const char *sql, char **values, int count,
                    struct ef_error *err);
 void ef_doctor_row_free(char **values, int count);
-void ef_doctor_add_topic(struct ef_doctor *doctor, const struct ef_config_outbox *outbox,
-                         const char *name, int64_t largest_bytes);
 
 /* doctor_pg.c */
 void ef_doctor_pg_server(struct ef_doctor *doctor, struct ef_db *db,

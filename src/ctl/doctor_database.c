@@ -55,28 +55,6 @@ void ef_doctor_row_free(char **values, int count)
     }
 }
 
-void ef_doctor_add_topic(struct ef_doctor *doctor, const struct ef_config_outbox *outbox,
-                         const char *name, int64_t largest_bytes)
-{
-    for (size_t i = 0; i < doctor->topic_count; i++) {
-        struct ef_doctor_topic *topic = &doctor->topics[i];
-        if (strcmp(topic->name, name) != 0)
-            continue;
-        if (topic->largest_bytes < largest_bytes)
-            topic->largest_bytes = largest_bytes;
-        if (topic->max_bytes < outbox->max_payload_bytes)
-            topic->max_bytes = outbox->max_payload_bytes;
-        return;
-    }
-    doctor->topics =
-        ef_xrealloc(doctor->topics, (doctor->topic_count + 1) * sizeof(*doctor->topics));
-    doctor->topics[doctor->topic_count++] =
-        (struct ef_doctor_topic){.name = ef_xstrdup(name),
-                                 .outbox = ef_xstrdup(outbox->name),
-                                 .largest_bytes = largest_bytes,
-                                 .max_bytes = outbox->max_payload_bytes};
-}
-
 static bool is_mysql(const struct ef_config_database *database)
 {
     return database->driver == EF_DRIVER_MYSQL;
@@ -278,7 +256,7 @@ static void take_payload(void *arg, char **values)
     struct payloads *payloads = arg;
     int64_t bytes = values[1] ? strtoll(values[1], NULL, 10) : 0;
     if (values[0] && values[0][0])
-        ef_doctor_add_topic(payloads->doctor, payloads->outbox, values[0], bytes);
+        ef_topic_names_add_row(&payloads->doctor->topics, payloads->outbox, values[0], bytes);
     if (bytes > payloads->largest_bytes)
         payloads->largest_bytes = bytes;
 }
@@ -297,9 +275,6 @@ static void look_at_rows(struct ef_doctor *doctor, struct ef_db *db, bool mysql,
              names->topic ? names->topic : "NULL", names->payload,
              !mysql && names->payload_is_json ? "::text" : "", names->table, names->status,
              names->id, LOOK_ROWS, LOOK_TOPICS);
-    const char *topic = outbox->columns[EF_COL_TOPIC].value;
-    if (topic && !strstr(topic, EF_AGGREGATE_TYPE_WORD)) /* else each row's is another */
-        ef_doctor_add_topic(doctor, outbox, topic, 0);
     if (!ef_db_rows(db, sql, take_payload, &payloads, &err)) {
         ef_report_add(report, "table.payloads", EF_LEVEL_WARN,
                       "could not measure the unfinished rows: %s", err.text);

@@ -1,7 +1,6 @@
 // SPDX-License-Identifier: MIT
 #include "ctl/findings.h"
 
-#include <jansson.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -45,6 +44,7 @@ const struct ef_finding_kind ef_finding_kinds[] = {
     {"kafka.topic", "whether the topics that rows name exist"},
     {"kafka.replicas", "copies of a message when it counts as delivered"},
     {"kafka.message_size", "whether the topics take messages as large as the rows"},
+    {"kafka.cleanup", "whether a topic is compacted and takes no rows without a key"},
     {"kafka.library", "faults of the librdkafka that is in use"},
     {NULL, NULL},
 };
@@ -91,20 +91,21 @@ static json_t *text_json(const char *text)
     return json ? json : json_string("(not UTF-8)"); /* a server's message in another encoding */
 }
 
+json_t *ef_finding_json(const struct ef_finding *finding)
+{
+    json_t *mends = json_array();
+    for (size_t i = 0; i < finding->mends.count; i++)
+        json_array_append_new(mends, text_json(finding->mends.items[i]));
+    return json_pack("{s:s, s:s, s:o, s:o, s:o}", "id", known(finding->id), "level",
+                     ef_level_name(finding->level), "subject", text_json(finding->subject), "text",
+                     text_json(finding->text), "mend", mends);
+}
+
 void ef_report_print_json(const struct ef_report *report, FILE *out)
 {
     json_t *findings = json_array();
-    for (size_t i = 0; i < report->count; i++) {
-        const struct ef_finding *finding = &report->items[i];
-        json_t *mends = json_array();
-        for (size_t j = 0; j < finding->mends.count; j++)
-            json_array_append_new(mends, text_json(finding->mends.items[j]));
-        json_array_append_new(findings,
-                              json_pack("{s:s, s:s, s:o, s:o, s:o}", "id", known(finding->id),
-                                        "level", ef_level_name(finding->level), "subject",
-                                        text_json(finding->subject), "text",
-                                        text_json(finding->text), "mend", mends));
-    }
+    for (size_t i = 0; i < report->count; i++)
+        json_array_append_new(findings, ef_finding_json(&report->items[i]));
     json_t *root = json_pack("{s:s, s:o}", "worst", ef_level_name(ef_report_worst(report)),
                              "findings", findings);
     json_dumpf(root, out, JSON_INDENT(2));

@@ -7,6 +7,7 @@
  */
 #pragma once
 
+#include <jansson.h>
 #include <stdio.h>
 
 #include "base/report.h"
@@ -21,3 +22,5 @@ extern const struct ef_finding_kind ef_finding_kinds[]; /* ends with id NULL */
 /* all: the OK ones too, else only how many there are. */
 void ef_report_print(const struct ef_report *report, bool all, FILE *out);
 void ef_report_print_json(const struct ef_report *report, FILE *out);
+/* One of them: id, level, subject, text, mend. */
+json_t *ef_finding_json(const struct ef_finding *finding);

@@ -29,7 +29,8 @@ static void add(struct ef_topic_names *names, const struct ef_config_outbox *out
     }
     names->items = ef_xrealloc(names->items, (names->count + 1) * sizeof(*names->items));
     memmove(names->items + at + 1, names->items + at, (names->count - at) * sizeof(*names->items));
-    names->items[at] = (struct ef_topic_name){name, outbox, dead_letters};
+    names->items[at] =
+        (struct ef_topic_name){.name = name, .outbox = outbox, .dead_letters = dead_letters};
     names->count++;
 }
 
@@ -52,6 +53,15 @@ void ef_topic_names_add(struct ef_topic_names *names, const struct ef_config_out
     if (letters.p && letters.len)
         add(names, outbox, letters, true);
     ef_arena_done(&scratch);
+}
+
+void ef_topic_names_add_row(struct ef_topic_names *names, const struct ef_config_outbox *outbox,
+                            const char *topic, int64_t bytes)
+{
+    ef_topic_names_add(names, outbox, topic);
+    for (size_t i = 0; i < names->count; i++)
+        if (strcmp(names->items[i].name, topic) == 0 && names->items[i].largest_bytes < bytes)
+            names->items[i].largest_bytes = bytes;
 }
 
 void ef_topic_names_of(struct ef_topic_names *names, const struct ef_config_outbox *outbox)

@@ -8,6 +8,7 @@
 #include "admin/words.h"
 #include "ctl/asking.h"
 #include "ctl/confirm.h"
+#include "ctl/findings.h"
 #include "ctl/table.h"
 #include "ctl/topics.h"
 #include "kafka/properties.h"
@@ -53,51 +54,7 @@ struct run {
     struct ef_topic_facts *facts; /* as many as names */
     size_t known;                 /* of them */
     json_t *list;                 /* with --json */
-    enum ef_topic_level worst;
 };
-
-/* --- looking --- */
-
-static int64_t number_setting(const struct ef_kafka_admin_settings *settings, const char *name,
-                              int64_t unknown)
-{
-    const char *text = ef_kafka_admin_setting_value(settings, name);
-    char *end;
-    if (!text)
-        return unknown;
-    long long number = strtoll(text, &end, 10);
-    return *end ? unknown : number;
-}
-
-bool ef_topic_look(struct ef_kafka_admin *admin, const struct ef_topic_name *topic,
-                   struct ef_topic_facts *ret, struct ef_error *err)
-{
-    const char *name = topic->name;
-    *ret = (struct ef_topic_facts){.topic = topic,
-                                   .min_in_sync = -1,
-                                   .max_message_bytes = INT64_MIN,
-                                   .retention_ms = INT64_MIN,
-                                   .cleanup = ""};
-    if (!ef_kafka_admin_topic(admin, name, EF_TOPICS_TIMEOUT_MS, &ret->look, err))
-        return err->class == EF_CLASS_DESTINATION; /* a name that cannot be: judged as such */
-    if (!ret->look.exists)
-        return true;
-    struct ef_error ignored; /* settings need DescribeConfigs, which a relay need not have */
-    if (!ef_kafka_admin_topic_settings(admin, &name, 1, EF_TOPICS_TIMEOUT_MS, &ret->settings,
-                                       &ignored))
-        return true;
-    const char *cleanup = ef_kafka_admin_setting_value(&ret->settings, "cleanup.policy");
-    ret->min_in_sync = number_setting(&ret->settings, "min.insync.replicas", -1);
-    ret->max_message_bytes = number_setting(&ret->settings, "max.message.bytes", INT64_MIN);
-    ret->retention_ms = number_setting(&ret->settings, "retention.ms", INT64_MIN);
-    ret->cleanup = cleanup ? cleanup : "";
-    return true;
-}
-
-void ef_topic_facts_done(struct ef_topic_facts *facts)
-{
-    ef_kafka_admin_settings_done(&facts->settings);
-}
 
 /* --- describe --- */
 
@@ -172,32 +129,40 @@ static int describe(struct run *run)
 
 /* --- validate --- */
 
-struct finding {
-    struct run *run;
-    const char *topic;
-};
-
-static void found(void *arg, enum ef_topic_level level, const char *text)
+/* All of it for programs; for people what is not well, or that all is. */
+static void tell_findings(struct run *run, const char *topic, const struct ef_report *report)
 {
-    static const char *const names[] = {"OK", "WARN", "FAIL"};
-    struct finding *f = arg;
-    if (level > f->run->worst)
-        f->run->worst = level;
-    if (f->run->list)
-        json_array_append_new(f->run->list, json_pack("{s:s, s:s, s:s}", "topic", f->topic, "level",
-                                                      names[level], "text", text));
-    else
-        printf("%-4s  %s: %s\n", names[level], f->topic, text);
+    bool well = ef_report_worst(report) == EF_LEVEL_OK;
+    for (size_t i = 0; i < report->count; i++) {
+        const struct ef_finding *finding = &report->items[i];
+        if (run->list) {
+            json_t *json = ef_finding_json(finding);
+            json_object_set_new(json, "topic", json_string(topic));
+            json_array_append_new(run->list, json);
+        } else if (well ? i == 0 : finding->level != EF_LEVEL_OK) {
+            printf("%-4s  %s\n", ef_level_name(finding->level), finding->text);
+            for (size_t j = 0; j < finding->mends.count; j++)
+                printf("      %s %s\n", j ? "  " : "->", finding->mends.items[j]);
+        }
+    }
 }
 
 static int validate(struct run *run)
 {
     static const int codes[] = {EF_CTL_DONE, EF_CTL_WARNED, EF_CTL_REFUSED};
+    const struct ef_topic_place place = {run->config, run->given->brokers,
+                                         ef_topic_brokers(run->admin)};
+    enum ef_level worst = EF_LEVEL_OK;
     for (size_t i = 0; i < run->known; i++) {
-        struct finding finding = {run, run->facts[i].topic->name};
-        ef_topic_judge(&run->facts[i], found, &finding);
+        struct ef_report report;
+        ef_report_init(&report);
+        ef_topic_judge(&run->facts[i], &place, &report);
+        tell_findings(run, run->facts[i].topic->name, &report);
+        if (ef_report_worst(&report) > worst)
+            worst = ef_report_worst(&report);
+        ef_report_done(&report);
     }
-    return codes[run->worst];
+    return codes[worst];
 }
 
 /* --- ensure --- */
@@ -354,7 +319,8 @@ static bool look(struct run *run, int *ret_code)
     struct ef_error err;
     run->facts = ef_xcalloc(run->names.count, sizeof(*run->facts));
     for (size_t i = 0; i < run->names.count; i++) {
-        if (!ef_topic_look(run->admin, &run->names.items[i], &run->facts[i], &err)) {
+        if (!ef_topic_look(run->admin, &run->names.items[i], EF_TOPICS_TIMEOUT_MS, &run->facts[i],
+                           &err)) {
             ef_ctl_complain("%s: %s", run->names.items[i].name, err.text);
             *ret_code = ef_ctl_code(&err);
             return false;

@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: MIT
 /*
- * What the verbs `topics describe`, `validate` and `ensure` share: what is known of a topic, what
- * is wrong with it, what would have to be done. Judging is pure; asking and doing is topics.c's.
+ * What the verbs `topics describe`, `validate`, `ensure` and the doctor share: what is known of a
+ * topic (topics_look.c), what is wrong with it (topics_judge.c), what would have to be done
+ * (topics_plan.c). Judging and planning are pure.
  *
  * Owns: the settings in the facts. Thread: the program's only one. Life: ef_topic_look ..
  * ef_topic_facts_done.
@@ -10,6 +11,7 @@
 
 #include <jansson.h>
 
+#include "base/report.h"
 #include "ctl/ctl.h"
 #include "ctl/topic_names.h"
 #include "kafka/admin.h"
@@ -19,7 +21,8 @@ enum { EF_TOPICS_TIMEOUT_MS = 15000 };
 struct ef_topic_facts {
     const struct ef_topic_name *topic; /* borrowed */
     struct ef_kafka_admin_topic look;
-    struct ef_kafka_admin_settings settings;
+    struct ef_error err; /* this topic cannot be asked about; NONE: look is filled */
+    struct ef_kafka_admin_settings settings; /* its err: why they are not known */
     int64_t min_in_sync;                     /* -1: not known */
     int64_t max_message_bytes, retention_ms; /* INT64_MIN: not known */
     const char *cleanup;                     /* borrowed from settings; "" not known */
@@ -27,15 +30,25 @@ struct ef_topic_facts {
 
 /* Fills facts; false ends the verb. A topic that is missing is no error. */
 EF_MUST_CHECK bool ef_topic_look(struct ef_kafka_admin *admin, const struct ef_topic_name *topic,
-                                 struct ef_topic_facts *ret, struct ef_error *err);
+                                 int timeout_ms, struct ef_topic_facts *ret, struct ef_error *err);
 void ef_topic_facts_done(struct ef_topic_facts *facts);
 
-enum ef_topic_level { EF_TOPIC_OK, EF_TOPIC_WARN, EF_TOPIC_FAIL };
+/* How many brokers there are; 0: not known. */
+size_t ef_topic_brokers(struct ef_kafka_admin *admin);
 
-/* Calls found for each thing that stops delivery, or may; once with OK where there is none. */
-void ef_topic_judge(const struct ef_topic_facts *facts,
-                    void (*found)(void *arg, enum ef_topic_level level, const char *text),
-                    void *arg);
+/* Where the topics are, for what a judgement depends on and for commands that mend. */
+struct ef_topic_place {
+    const struct ef_config *config; /* borrowed */
+    const char *brokers;            /* not those of the configuration; NULL: those */
+    size_t broker_count;            /* 0: not known */
+};
+
+/*
+ * Adds findings to the report, with their commands: kafka.topic first, and where the topic is to
+ * be seen kafka.rights, kafka.replicas, kafka.message_size, kafka.cleanup.
+ */
+void ef_topic_judge(const struct ef_topic_facts *facts, const struct ef_topic_place *place,
+                    struct ef_report *report);
 
 /* What the operator wants of topics. */
 struct ef_topic_wish {

@@ -1,186 +1,267 @@
 // SPDX-License-Identifier: MIT
-/* What is right and wrong with topics, and what would make them as they shall be. */
+/* What is right and wrong with a topic, and what mends it. */
 #include <inttypes.h>
+#include <stdarg.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 
 #include "ctl/topics.h"
 #include "outbox/route.h"
 
+enum { ENVELOPE_BYTES = 4096 /* key, usual headers and the batch's own */ };
+
 struct judgement {
-    void (*found)(void *arg, enum ef_topic_level level, const char *text);
-    void *arg;
-    enum ef_topic_level worst;
+    const struct ef_topic_facts *facts;
+    const struct ef_topic_place *place;
+    struct ef_report *report;
+    const char *name;
 };
 
-static void say(struct judgement *j, enum ef_topic_level level, const char *fmt, ...)
-    EF_PRINTF(3, 4);
-
-static void say(struct judgement *j, enum ef_topic_level level, const char *fmt, ...)
+static const char *brokers_of(const struct judgement *j)
 {
-    char text[512];
+    return j->place->brokers ? j->place->brokers : j->place->config->kafka.brokers;
+}
+
+/* --- what mends --- */
+
+static void mend_by_ensure(const struct judgement *j, const char *fmt, ...) EF_PRINTF(2, 3);
+
+static void mend_by_ensure(const struct judgement *j, const char *fmt, ...)
+{
     va_list ap;
     va_start(ap, fmt);
-    vsnprintf(text, sizeof(text), fmt, ap);
+    char *how = ef_xvprintf(fmt, ap);
     va_end(ap);
-    if (level > j->worst)
-        j->worst = level;
-    j->found(j->arg, level, text);
+    ef_report_mend(j->report, "eventferryctl --config %s topics ensure --topic %s%s%s%s --yes",
+                   j->place->config->path, j->name, how, j->place->brokers ? " --brokers " : "",
+                   j->place->brokers ? j->place->brokers : "");
+    free(how);
 }
 
-static void judge_replicas(struct judgement *j, const struct ef_topic_facts *f)
+static void mend_setting(const struct judgement *j, const char *setting, int64_t value)
 {
-    const struct ef_kafka_admin_topic *look = &f->look;
-    if (look->leaderless)
-        say(j, EF_TOPIC_FAIL, "%d of %d partitions have no leader: messages for them wait",
-            look->leaderless, look->partitions);
-    if (f->min_in_sync > look->replicas)
-        say(j, EF_TOPIC_FAIL,
-            "min.insync.replicas is %" PRId64 ", but there are %d replicas: no message can ever be "
-            "acknowledged; lower it or add replicas",
-            f->min_in_sync, look->replicas);
-    else if (f->min_in_sync > look->in_sync)
-        say(j, EF_TOPIC_FAIL,
-            "%d replicas are in sync, min.insync.replicas wants %" PRId64
-            ": messages wait until more brokers have caught up",
-            look->in_sync, f->min_in_sync);
-    else if (look->in_sync < look->replicas)
-        say(j, EF_TOPIC_WARN, "only %d of %d replicas are in sync", look->in_sync, look->replicas);
-    if (look->replicas == 1)
-        say(j, EF_TOPIC_WARN, "one replica: the loss of one broker loses acknowledged messages");
-    else if (f->min_in_sync == 1)
-        say(j, EF_TOPIC_WARN,
-            "min.insync.replicas is 1: a message may be acknowledged by one broker and lost with "
-            "it; 2 is better");
+    mend_by_ensure(j, " --setting %s=%" PRId64, setting, value);
 }
 
-static void judge_limits(struct judgement *j, const struct ef_topic_facts *f)
+static void mend_brokers(const struct judgement *j, const char *which)
 {
-    const struct ef_config_outbox *outbox = f->topic->outbox;
-    if (strstr(f->cleanup, "compact"))
-        say(j, EF_TOPIC_WARN,
-            "cleanup.policy is %s: rows with neither key nor aggregate_id are refused, they go "
-            "dead",
-            f->cleanup);
-    if (!outbox || f->max_message_bytes == INT64_MIN)
+    ef_report_mend(j->report,
+                   "kafka-topics.sh --bootstrap-server %s --describe --%s # start the brokers "
+                   "that are missing",
+                   brokers_of(j), which);
+}
+
+/* --- is it there --- */
+
+static void judge_missing(const struct judgement *j)
+{
+    const struct ef_topic_name *topic = j->facts->topic;
+    size_t brokers = j->place->broker_count;
+    if (topic->outbox)
+        ef_report_add(j->report, "kafka.topic", EF_LEVEL_FAIL,
+                      "topic \"%s\" does not exist, %s of outbox %s go there", j->name,
+                      topic->dead_letters ? "dead letters" : "rows", topic->outbox->name);
+    else
+        ef_report_add(j->report, "kafka.topic", EF_LEVEL_FAIL, "topic \"%s\" does not exist",
+                      j->name);
+    if (brokers)
+        mend_by_ensure(j, " --partitions 12 --replication-factor %zu", brokers < 3 ? brokers : 3);
+    else
+        mend_by_ensure(j, " --partitions 12");
+}
+
+static void add_denied(const struct judgement *j, const char *what, const char *operations)
+{
+    const char *user = ef_config_property(&j->place->config->kafka, "sasl.username");
+    ef_report_add(j->report, "kafka.rights", EF_LEVEL_FAIL, "the daemon may not %s topic \"%s\"",
+                  what, j->name);
+    ef_report_mend(j->report,
+                   "kafka-acls.sh --bootstrap-server %s --add --allow-principal User:%s %s "
+                   "--topic %s",
+                   brokers_of(j), user ? user : "USER", operations, j->name);
+}
+
+static void judge_leaders(const struct judgement *j)
+{
+    const struct ef_kafka_admin_topic *look = &j->facts->look;
+    if (!look->leaderless) {
+        ef_report_add(j->report, "kafka.topic", EF_LEVEL_OK, "topic \"%s\" has %d partitions",
+                      j->name, look->partitions);
         return;
-    if (f->max_message_bytes < outbox->max_payload_bytes)
-        say(j, EF_TOPIC_FAIL,
-            "max.message.bytes is %" PRId64 ", max_payload of outbox %s is %" PRId64
-            ": larger rows go dead; raise the one or lower the other",
-            f->max_message_bytes, outbox->name, outbox->max_payload_bytes);
+    }
+    ef_report_add(j->report, "kafka.topic", EF_LEVEL_FAIL,
+                  "%d of the %d partitions of topic \"%s\" have no leader: messages for them wait",
+                  look->leaderless, look->partitions, j->name);
+    mend_brokers(j, "unavailable-partitions");
 }
 
-void ef_topic_judge(const struct ef_topic_facts *f,
-                    void (*found)(void *arg, enum ef_topic_level level, const char *text),
-                    void *arg)
+static void judge_rights(const struct judgement *j)
 {
-    struct judgement j = {found, arg, EF_TOPIC_OK};
+    const struct ef_kafka_admin_topic *look = &j->facts->look;
+    if (look->may_write_known && !look->may_write)
+        add_denied(j, "write to", "--operation Write");
+    else
+        ef_report_add(j->report, "kafka.rights", EF_LEVEL_OK,
+                      look->may_write_known
+                          ? "the daemon may see and write to topic \"%s\""
+                          : "the daemon may see topic \"%s\"; whether it may write there is not "
+                            "told to this librdkafka",
+                      j->name);
+}
+
+/* --- copies --- */
+
+/* Nothing can be acknowledged; true then. */
+static bool judge_refusal(const struct judgement *j)
+{
+    const struct ef_kafka_admin_topic *look = &j->facts->look;
+    int64_t wanted = j->facts->min_in_sync;
+    if (wanted > look->replicas) {
+        ef_report_add(j->report, "kafka.replicas", EF_LEVEL_FAIL,
+                      "topic \"%s\" has %d copies and wants %" PRId64
+                      " in sync (min.insync.replicas): it takes no messages",
+                      j->name, look->replicas, wanted);
+        mend_setting(j, "min.insync.replicas", look->replicas > 1 ? look->replicas - 1 : 1);
+        return true;
+    }
+    if (wanted > look->in_sync) {
+        ef_report_add(j->report, "kafka.replicas", EF_LEVEL_FAIL,
+                      "topic \"%s\" has a partition with %d copies in sync and wants %" PRId64
+                      ": it takes no messages",
+                      j->name, look->in_sync, wanted);
+        mend_brokers(j, "under-min-isr-partitions");
+        return true;
+    }
+    return false;
+}
+
+/* How it is set up, whatever is in sync now. A cluster of one broker can do no better. */
+static bool judge_copies(const struct judgement *j)
+{
+    const struct ef_kafka_admin_topic *look = &j->facts->look;
+    int64_t wanted = j->facts->min_in_sync;
+    if (look->replicas == 1 && j->place->broker_count != 1) {
+        ef_report_add(j->report, "kafka.replicas", EF_LEVEL_WARN,
+                      "topic \"%s\" has one copy: a row can count as delivered and be lost with "
+                      "its broker",
+                      j->name);
+        ef_report_mend(j->report, "# kafka-reassign-partitions.sh: give it two or more replicas");
+        return true;
+    }
+    if (wanted == 1 && look->replicas > 1) {
+        ef_report_add(j->report, "kafka.replicas", EF_LEVEL_WARN,
+                      "topic \"%s\" acknowledges with one copy (min.insync.replicas=1): a row can "
+                      "count as delivered and be lost with its broker",
+                      j->name);
+        mend_setting(j, "min.insync.replicas", 2);
+        return true;
+    }
+    if (wanted == look->replicas && look->replicas > 1) {
+        ef_report_add(j->report, "kafka.replicas", EF_LEVEL_WARN,
+                      "topic \"%s\" wants all of its %d copies in sync: one broker away stops it",
+                      j->name, look->replicas);
+        mend_setting(j, "min.insync.replicas", look->replicas - 1);
+        return true;
+    }
+    return false;
+}
+
+static bool judge_sync(const struct judgement *j)
+{
+    const struct ef_kafka_admin_topic *look = &j->facts->look;
+    if (look->in_sync >= look->replicas)
+        return false;
+    ef_report_add(j->report, "kafka.replicas", EF_LEVEL_WARN,
+                  "topic \"%s\" has a partition with only %d of %d copies in sync", j->name,
+                  look->in_sync, look->replicas);
+    mend_brokers(j, "under-replicated-partitions");
+    return true;
+}
+
+static void judge_replicas(const struct judgement *j)
+{
+    const struct ef_topic_facts *f = j->facts;
+    if (judge_refusal(j))
+        return;
+    bool bad = judge_copies(j);
+    bad = judge_sync(j) || bad;
+    if (f->min_in_sync < 0)
+        ef_report_add(j->report, "kafka.replicas", EF_LEVEL_OK,
+                      "the settings of topic \"%s\" are not to be seen (DescribeConfigs): %s",
+                      j->name, f->settings.err.class ? f->settings.err.text : "left out");
+    else if (!bad)
+        ef_report_add(j->report, "kafka.replicas", EF_LEVEL_OK,
+                      "topic \"%s\" has %d copies, %" PRId64 " of them at each acknowledgement",
+                      j->name, f->look.replicas, f->min_in_sync);
+}
+
+/* --- limits --- */
+
+/* Of a row that is there FAIL; of one that may come, and would be a dead letter, WARN. */
+static void judge_size(const struct judgement *j)
+{
+    const struct ef_topic_name *topic = j->facts->topic;
+    int64_t limit = j->facts->max_message_bytes, largest = topic->largest_bytes;
+    int64_t may_come = topic->outbox ? topic->outbox->max_payload_bytes : 0;
+    bool now = largest && largest + ENVELOPE_BYTES > limit;
+    if (limit == INT64_MIN)
+        return;
+    if (!now && may_come <= limit) {
+        ef_report_add(j->report, "kafka.message_size", EF_LEVEL_OK,
+                      "topic \"%s\" takes messages of up to %" PRId64 " bytes", j->name, limit);
+        return;
+    }
+    if (now)
+        ef_report_add(j->report, "kafka.message_size", EF_LEVEL_FAIL,
+                      "an unfinished row for topic \"%s\" has %" PRId64
+                      " bytes, the topic takes %" PRId64 " (max.message.bytes)",
+                      j->name, largest, limit);
+    else
+        ef_report_add(j->report, "kafka.message_size", EF_LEVEL_WARN,
+                      "max_payload of outbox %s is %" PRId64 " bytes, topic \"%s\" takes %" PRId64
+                      " (max.message.bytes): larger rows go dead",
+                      topic->outbox->name, may_come, j->name, limit);
+    mend_setting(j, "max.message.bytes",
+                 (largest > may_come ? largest : may_come) + ENVELOPE_BYTES);
+}
+
+static void judge_cleanup(const struct judgement *j)
+{
+    if (!strstr(j->facts->cleanup, "compact"))
+        return;
+    ef_report_add(j->report, "kafka.cleanup", EF_LEVEL_WARN,
+                  "topic \"%s\" is compacted (cleanup.policy=%s): rows with neither key nor "
+                  "aggregate_id are refused, they go dead",
+                  j->name, j->facts->cleanup);
+    ef_report_mend(j->report,
+                   "# see to it that each of its rows has one, or: eventferryctl "
+                   "--config %s topics ensure --topic %s --setting "
+                   "cleanup.policy=delete --yes",
+                   j->place->config->path, j->name);
+}
+
+void ef_topic_judge(const struct ef_topic_facts *f, const struct ef_topic_place *place,
+                    struct ef_report *report)
+{
+    const struct judgement j = {f, place, report, f->topic->name};
     const char *fault = ef_topic_fault(ef_slice_of(f->topic->name));
     if (fault) {
-        say(&j, EF_TOPIC_FAIL, "the name %s: Kafka takes no such topic", fault);
+        ef_report_add(report, "kafka.topic", EF_LEVEL_FAIL,
+                      "topic \"%s\" cannot be, its name %s: Kafka takes no such topic", j.name,
+                      fault);
+    } else if (f->err.class) {
+        ef_report_add(report, "kafka.topic", EF_LEVEL_FAIL, "topic \"%s\": %s", j.name,
+                      f->err.text);
     } else if (f->look.denied) {
-        say(&j, EF_TOPIC_FAIL, "the brokers do not let us see it: Describe and Write are needed");
+        add_denied(&j, "see", "--operation Describe --operation Write");
     } else if (!f->look.exists) {
-        say(&j, EF_TOPIC_FAIL,
-            "does not exist; eventferryctl topics ensure --topic %s --yes makes it",
-            f->topic->name);
+        judge_missing(&j);
     } else {
-        if (f->look.may_write_known && !f->look.may_write)
-            say(&j, EF_TOPIC_FAIL, "we may not write to it");
-        judge_replicas(&j, f);
-        judge_limits(&j, f);
-    }
-    if (j.worst == EF_TOPIC_OK)
-        say(&j, EF_TOPIC_OK, "%d partitions, %d replicas", f->look.partitions, f->look.replicas);
-}
-
-/* --- plans --- */
-
-static void put_wish(const struct ef_topic_wish *wish, char *out, size_t size)
-{
-    int at;
-    if (wish->partitions)
-        at = snprintf(out, size, "%" PRId64 " partitions", wish->partitions);
-    else
-        at = snprintf(out, size, "the brokers' number of partitions");
-    if (wish->replicas)
-        at += snprintf(out + at, size - (size_t)at, ", %" PRId64 " replicas", wish->replicas);
-    for (size_t i = 0; i < wish->setting_count && (size_t)at < size; i++)
-        at += snprintf(out + at, size - (size_t)at, ", %s=%s", wish->settings[i].name,
-                       wish->settings[i].value);
-}
-
-static void plan_partitions(const struct ef_topic_facts *f, const struct ef_topic_wish *wish,
-                            struct ef_topic_plan *ret)
-{
-    int now = f->look.partitions;
-    if (!wish->partitions || wish->partitions == now)
-        return;
-    ret->grow = wish->partitions > now && wish->grow;
-    if (ret->grow) {
-        snprintf(ret->text, sizeof(ret->text), "grow from %d to %" PRId64 " partitions", now,
-                 wish->partitions);
-        snprintf(ret->warning, sizeof(ret->warning),
-                 "keys go to other partitions than before, so an aggregate's later events may be "
-                 "read before its earlier ones: eventferryctl drain%s%s first, and let consumers "
-                 "catch up",
-                 f->topic->outbox ? " " : "", f->topic->outbox ? f->topic->outbox->name : "");
-        return;
-    }
-    ret->refused = true;
-    if (wish->partitions < now)
-        snprintf(ret->warning, sizeof(ret->warning),
-                 "has %d partitions, more than %" PRId64 "; Kafka takes none away", now,
-                 wish->partitions);
-    else
-        snprintf(ret->warning, sizeof(ret->warning),
-                 "has %d partitions, fewer than %" PRId64
-                 "; --grow adds them, which changes the partitions of keys",
-                 now, wish->partitions);
-}
-
-static void plan_settings(const struct ef_topic_facts *f, const struct ef_topic_wish *wish,
-                          struct ef_topic_plan *ret)
-{
-    size_t at = strlen(ret->text);
-    for (size_t i = 0; i < wish->setting_count; i++) {
-        const char *now = ef_kafka_admin_setting_value(&f->settings, wish->settings[i].name);
-        if (now && strcmp(now, wish->settings[i].value) == 0)
-            continue;
-        ret->set = true;
-        if (at < sizeof(ret->text))
-            at += (size_t)snprintf(ret->text + at, sizeof(ret->text) - at, "%sset %s from %s to %s",
-                                   at ? ", " : "", wish->settings[i].name, now ? now : "nothing",
-                                   wish->settings[i].value);
-    }
-}
-
-void ef_topic_plan(const struct ef_topic_facts *f, const struct ef_topic_wish *wish,
-                   struct ef_topic_plan *ret)
-{
-    const char *fault = ef_topic_fault(ef_slice_of(f->topic->name));
-    char how[400];
-    *ret = (struct ef_topic_plan){0};
-    if (fault || f->look.denied) {
-        ret->refused = true;
-        snprintf(ret->warning, sizeof(ret->warning), "%s%s",
-                 fault ? "cannot be made, its name " : "the brokers do not let us see it",
-                 fault ? fault : "");
-        return;
-    }
-    if (!f->look.exists) {
-        ret->create = true;
-        put_wish(wish, how, sizeof(how));
-        snprintf(ret->text, sizeof(ret->text), "make it with %s", how);
-        return;
-    }
-    plan_partitions(f, wish, ret);
-    plan_settings(f, wish, ret);
-    if (wish->replicas && wish->replicas != f->look.replicas && !ret->warning[0]) {
-        ret->refused = true;
-        snprintf(ret->warning, sizeof(ret->warning),
-                 "has %d replicas, not %" PRId64 "; kafka-reassign-partitions changes that",
-                 f->look.replicas, wish->replicas);
+        judge_leaders(&j);
+        judge_rights(&j);
+        judge_replicas(&j);
+        judge_size(&j);
+        judge_cleanup(&j);
     }
 }

@@ -56,6 +56,23 @@ def test_missing_topic(doctor, db, cluster):
     mended(doctor, found, "kafka.topic")
 
 
+def test_missing_topic_of_dead_letters(doctor, db, cluster):
+    """Where the letters of a row's topic would go is looked at before there is one."""
+    topic = cluster.create_topic(partitions=1, replication=3)
+    Outbox(db, topic).insert("a")
+    found = doctor({"dead_letter": {"topic": "${topic}.dlq"}})
+    assert f'"{topic}.dlq"' in found.bad("kafka.topic")["text"]
+    mended(doctor, found, "kafka.topic", {"dead_letter": {"topic": "${topic}.dlq"}})
+
+
+def test_compacted_topic(doctor, db, cluster):
+    topic = cluster.create_topic(partitions=1, replication=3,
+                                 config={"cleanup.policy": "compact"})
+    Outbox(db, topic).insert("a")
+    found = doctor()
+    assert found.level("kafka.cleanup") == "WARN" and topic in found.bad("kafka.cleanup")["text"]
+
+
 def test_topic_without_leader(doctor, db, cluster):
     """The only copy is on a broker that is away. Then it comes back."""
     topic = cluster.create_topic(partitions=1)
