@@ -71,7 +71,7 @@ help:
 #: check-integration - runs the tests against real PostgreSQL and Kafka servers
 #: check-chaos - runs each nemesis alone on real servers, and three short chaos runs
 #: check-packaging - installs into a scratch directory and checks files, modes and units
-#: check-packages - builds the packages, looks for faults, and lives with them in a box with systemd
+#: check-packages - builds the packages, lives with them in a box with systemd, tries newer libraries
 #: analyse - static analysis of src/ by gcc's analyzer, cppcheck and clang-tidy
 #: lint - checks include directions, formatting, scripts, man pages and that docs agree with code
 #: asan - runs the unit tests with the address and undefined-behaviour sanitizers, in build-asan

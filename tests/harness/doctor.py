@@ -2,6 +2,7 @@
 """Running eventferryctl doctor, and reading what it found."""
 
 import json
+import re
 
 from .daemon import ctl
 
@@ -37,6 +38,12 @@ class Found:
 def examine(config, *arguments, env=None):
     return Found(ctl("--config", config.config_path, "doctor", "--json", *arguments, env=env,
                      expect=None, timeout=60))
+
+
+def librdkafka():
+    """The version that eventferryctl runs with, as (2, 0, 2)."""
+    text = re.search(r"^librdkafka ([0-9.]+)", ctl("--version").stdout, re.M)[1]
+    return tuple(map(int, text.split(".")))
 
 
 def warned(found, identity):

@@ -293,10 +293,15 @@ class Kafka(Topics):
             stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, timeout=scaled(60),
             check=False)
 
-    def allow(self, user, topic):
-        """Grants what a relay needs on a topic: Write and Describe."""
-        self._tool("AclCommand", "--add", "--allow-principal", f"User:{user}", "--operation",
-                   "Write", "--operation", "Describe", "--topic", topic).check_returncode()
+    def allow(self, user, topic, *operations):
+        """Grants operations on a topic; without any what a relay needs, Write and Describe."""
+        wanted = [word for each in operations or ("Write", "Describe")
+                  for word in ("--operation", each)]
+        self.acls("--add", "--allow-principal", f"User:{user}", *wanted, "--topic", topic)
+
+    def acls(self, *arguments):
+        """kafka-acls.sh, by somebody who may."""
+        self._tool("AclCommand", *arguments).check_returncode()
 
     def move_leaders(self, topics, by=1):
         """Makes another replica of each partition the leader, all brokers running: the replicas

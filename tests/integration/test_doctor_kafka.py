@@ -2,11 +2,10 @@
 """eventferryctl doctor and the brokers: each finding provoked for real, and what it says mends it,
 carried out."""
 
-import confluent_kafka
 import pytest
 
 from harness.daemon import Daemon, ctl
-from harness.doctor import examine
+from harness.doctor import examine, librdkafka
 from harness.kafka import Kafka
 from harness.outbox import Outbox
 from harness.setup import relay_config
@@ -127,19 +126,71 @@ def test_message_size(doctor, db, cluster):
     mended(doctor, found, "kafka.message_size", {"max_payload": "50kB"})
 
 
-def test_rights(doctor, db, cluster):
+@pytest.fixture
+def login(cluster):
+    """Sections for a relay whose role may do what was granted, and a topic of its own."""
+    return {"kafka": {"brokers": cluster.sasl_bootstrap.split(","), "properties": {
+        "security.protocol": "SASL_PLAINTEXT", "sasl.mechanism": "PLAIN",
+        "sasl.username": "relay", "sasl.password": "relay"}}}
+
+
+def about(found, identity, topic):
+    return [each for each in found.of(identity) if f'"{topic}"' in each["text"]]
+
+
+def test_rights(doctor, db, cluster, login):
     """The role of the broker may see nothing; then what is said is granted."""
     topic = cluster.create_topic(partitions=1, replication=3)
     Outbox(db, topic).insert("a")
-    login = {"kafka": {"brokers": cluster.sasl_bootstrap.split(","), "properties": {
-        "security.protocol": "SASL_PLAINTEXT", "sasl.mechanism": "PLAIN",
-        "sasl.username": "relay", "sasl.password": "relay"}}}
     found = doctor(**login)
     assert found.code == 1 and found.level("kafka.rights") == "FAIL"
-    denied = [each for each in found.of("kafka.rights") if topic in each["text"]]
+    denied = about(found, "kafka.rights", topic)
     assert f"--topic {topic}" in denied[0]["mend"][0] and "User:relay" in denied[0]["mend"][0]
     cluster.allow("relay", topic)
     wait_for(lambda: doctor(**login).level("kafka.rights") == "OK", 20, "it may")
+
+
+def test_right_to_write(doctor, db, cluster, login):
+    """The role may write somewhere and see this topic, but not write to it; what is said grants it.
+    The topic's settings are not for it, which is no fault."""
+    if librdkafka() < (2, 3):
+        pytest.skip("rights on one topic are told to librdkafka 2.3 and later, eventferryctl runs "
+                    f"with {'.'.join(map(str, librdkafka()))}")
+    topic, other = (cluster.create_topic(partitions=1, replication=3) for _ in range(2))
+    Outbox(db, topic).insert("a")
+    cluster.allow("relay", other)
+    cluster.allow("relay", topic, "Describe")
+    found = wait_for(lambda: (now := doctor(**login)).level("kafka.topic") == "OK" and now, 20,
+                     "it may see the topic")
+    assert found.code == 1
+    denied = found.bad("kafka.rights")
+    assert denied["level"] == "FAIL"
+    assert denied["text"] == f'the daemon may not write to topic "{topic}"'
+    program, where, _, *grant = found.mends("kafka.rights")[0].split()
+    assert (program, where) == ("kafka-acls.sh", "--bootstrap-server")
+    cluster.acls(*grant)
+    after = wait_for(lambda: (now := doctor(**login)).level("kafka.rights") == "OK" and now, 20,
+                     "it may write to it")
+    assert [each["text"] for each in about(after, "kafka.rights", topic)] == \
+        [f'the daemon may see and write to topic "{topic}"']
+    assert after.level("kafka.replicas") == "OK"
+    assert "DescribeConfigs" in about(after, "kafka.replicas", topic)[0]["text"]
+
+
+def test_right_to_create(doctor, db, cluster, login):
+    """A relay need not have it: the doctor says what is missing, and `ensure` that it may not."""
+    topic = cluster.new_name("absent")
+    Outbox(db, topic).insert("a")
+    cluster.allow("relay", topic)
+    found = wait_for(lambda: (now := doctor(**login)).level("kafka.topic") == "FAIL" and now, 20,
+                     "its absence may be seen")
+    assert "does not exist" in found.bad("kafka.topic")["text"]
+    words = found.mends("kafka.topic")[0].split()[1:]
+    refused = ctl(*words, expect=None, timeout=60)
+    assert refused.returncode != 0 and "uthorization" in refused.stderr
+    cluster.allow("relay", topic, "Create")
+    wait_for(lambda: ctl(*words, expect=None, timeout=60).returncode == 0, 20, "it may be made")
+    wait_for(lambda: doctor(**login).level("kafka.topic") == "OK", 20, "it is there")
 
 
 def test_wrong_password(doctor, cluster):
@@ -167,7 +218,7 @@ def test_broker_that_is_not_where_it_says(doctor, cluster):
 def test_librdkafka(doctor, cluster):
     """What is wrong depends on the version that is installed: before 2.8 SCRAM is."""
     properties = {"sasl.mechanisms": "SCRAM-SHA-256", "sasl.username": "u", "sasl.password": "p"}
-    old = confluent_kafka.libversion()[1] < 0x02080000
+    old = librdkafka() < (2, 8)
     found = doctor(kafka={"brokers": cluster.bootstrap.split(","), "properties": properties})
     assert found.level("kafka.library") == ("WARN" if old else "OK")
     assert doctor().level("kafka.library") == "OK"
