@@ -93,8 +93,29 @@ static void refresh(void *arg)
 static void on_found(void *arg, struct ef_relay *relay, const struct ef_report *report)
 {
     struct daemon *d = arg;
-    if (!d->stopping) /* then nothing is well again: nobody looks any more */
-        ef_warnings_take(d->warnings, relay, report);
+    if (d->stopping) /* then nothing is well again: nobody looks any more */
+        return;
+    ef_warnings_take(d->warnings, relay, report);
+    if (!report)
+        ef_producer_examine(d->producer); /* another relay sends to its topics now, or none */
+}
+
+static void on_topics_found(void *arg, const struct ef_report *report)
+{
+    struct daemon *d = arg;
+    if (!d->stopping)
+        ef_warnings_take(d->warnings, d->producer, report);
+}
+
+static int64_t max_payload(void *arg, const char *outbox)
+{
+    const struct daemon *d = arg;
+    for (int i = 0; i < d->relay_count; i++) {
+        const struct ef_config_outbox *owned = ef_relay_owned(d->relays[i]);
+        if (owned && strcmp(owned->name, outbox) == 0)
+            return owned->max_payload_bytes;
+    }
+    return 0;
 }
 
 /* The relays examine their databases themselves; this is what has no outbox. */
@@ -107,6 +128,7 @@ static void check_host(void *arg)
     ef_certificates_judge(d->config, &report);
     ef_warnings_take(d->warnings, d, &report);
     ef_report_done(&report);
+    ef_producer_examine(d->producer);
     ef_timer_start(&d->checks, d->config->checks.interval_ms * EF_MS_US);
 }
 
@@ -226,6 +248,7 @@ static bool take_over(struct daemon *d, struct ef_config **fresh, struct ef_buf 
     if (ok) {
         ef_log_restore(NULL); /* what the file says goes, also where it has not changed */
         log_changes(&changed, text);
+        ef_producer_forget_changes(d->producer);
         ef_timer_start(&d->checks, 0); /* a certificate may have been renewed */
     }
     ef_strings_free(&changed);
@@ -336,8 +359,14 @@ static struct ef_store *make_store(void *arg, const struct ef_config_outbox *out
 
 static bool start_kafka(struct daemon *d, struct ef_error *err)
 {
-    struct ef_producer_params params = {
-        .loop = d->loop, .metrics = d->metrics, .config = &d->config->kafka, .cluster = "default"};
+    struct ef_producer_params params = {.loop = d->loop,
+                                        .metrics = d->metrics,
+                                        .config = &d->config->kafka,
+                                        .cluster = "default",
+                                        .examiner = {.max_payload = max_payload,
+                                                     .found = on_topics_found,
+                                                     .arg = d,
+                                                     .config_path = d->config->path}};
     for (size_t i = 0; i < d->config->outbox_count; i++) {
         const struct ef_config_outbox *o = &d->config->outboxes[i];
         params.queue_messages += o->window_max_rows * 2;

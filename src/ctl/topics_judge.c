@@ -7,9 +7,8 @@
 #include <string.h>
 
 #include "ctl/topics.h"
+#include "kafka/topic_rules.h"
 #include "outbox/route.h"
-
-enum { ENVELOPE_BYTES = 4096 /* key, usual headers and the batch's own */ };
 
 struct judgement {
     const struct ef_topic_facts *facts;
@@ -204,26 +203,21 @@ static void judge_size(const struct judgement *j)
     const struct ef_topic_name *topic = j->facts->topic;
     int64_t limit = j->facts->max_message_bytes, largest = topic->largest_bytes;
     int64_t may_come = topic->outbox ? topic->outbox->max_payload_bytes : 0;
-    bool now = largest && largest + ENVELOPE_BYTES > limit;
     if (limit == INT64_MIN)
         return;
-    if (!now && may_come <= limit) {
-        ef_report_add(j->report, "kafka.message_size", EF_LEVEL_OK,
-                      "topic \"%s\" takes messages of up to %" PRId64 " bytes", j->name, limit);
-        return;
-    }
-    if (now)
+    if (largest && largest + EF_TOPIC_ENVELOPE_BYTES > limit) {
         ef_report_add(j->report, "kafka.message_size", EF_LEVEL_FAIL,
                       "an unfinished row for topic \"%s\" has %" PRId64
                       " bytes, the topic takes %" PRId64 " (max.message.bytes)",
                       j->name, largest, limit);
-    else
-        ef_report_add(j->report, "kafka.message_size", EF_LEVEL_WARN,
-                      "max_payload of outbox %s is %" PRId64 " bytes, topic \"%s\" takes %" PRId64
-                      " (max.message.bytes): larger rows go dead",
-                      topic->outbox->name, may_come, j->name, limit);
+    } else if (!topic->outbox ||
+               !ef_topic_judge_limit(j->report, j->name, limit, topic->outbox->name, may_come)) {
+        ef_report_add(j->report, "kafka.message_size", EF_LEVEL_OK,
+                      "topic \"%s\" takes messages of up to %" PRId64 " bytes", j->name, limit);
+        return;
+    }
     mend_setting(j, "max.message.bytes",
-                 (largest > may_come ? largest : may_come) + ENVELOPE_BYTES);
+                 (largest > may_come ? largest : may_come) + EF_TOPIC_ENVELOPE_BYTES);
 }
 
 static void judge_cleanup(const struct judgement *j)

@@ -468,6 +468,9 @@ static void serve(struct instance *in)
         case RD_KAFKA_EVENT_LOG:
             on_log(event);
             break;
+        case RD_KAFKA_EVENT_DESCRIBECONFIGS_RESULT:
+            ef_examine_answered(p, event);
+            break;
         default:
             break;
         }

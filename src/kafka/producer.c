@@ -34,6 +34,7 @@ static void maybe_forget_user(struct ef_producer *p, struct user *u)
     if (!u->gone || u->under_way > 0)
         return;
     DL_DELETE(p->users, u);
+    ef_examine_forget_user(p, u);
     free(u->name);
     free(u);
 }
@@ -257,6 +258,7 @@ static enum ef_produced produce(struct ef_publisher_user *user, const struct ef_
     struct ef_pmsg *m = make_pmsg(p, u, msg, opaque);
     m->alone = alone;
     m->topic = topic;
+    ef_examine_use(topic, u);
     if (ef_topic_dispatch(p, m, err))
         return EF_PRODUCED_QUEUED;
     u->under_way--;
@@ -334,6 +336,7 @@ struct ef_producer *ef_producer_new(const struct ef_producer_params *params, str
     p->aside.aside = true;
     p->alone.alone = true;
     ef_deferred_init(&p->report_later, p->loop, "kafka", give_reports, p);
+    ef_examine_init(p);
     ef_timer_init(&p->tick, p->loop, "kafka", on_tick, p);
     ef_timer_init(&p->retry_new, p->loop, "kafka", retry_new, p);
     ef_timer_init(&p->warm, p->loop, "kafka", on_warm, p);
@@ -386,6 +389,7 @@ void ef_producer_free(struct ef_producer *p)
     ef_timer_stop(&p->retry_new);
     ef_timer_stop(&p->warm);
     ef_deferred_cancel(&p->report_later);
+    ef_examine_done(p);
     if (p->main.rk)
         rd_kafka_purge(p->main.rk, RD_KAFKA_PURGE_F_QUEUE | RD_KAFKA_PURGE_F_INFLIGHT);
     if (p->alone.rk)

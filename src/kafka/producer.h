@@ -12,12 +12,24 @@
 #pragma once
 
 #include "base/metrics.h"
+#include "base/report.h"
 #include "config/config.h"
 #include "kafka/publisher.h"
 #include "loop/loop.h"
 
 struct ef_embedded;
 struct ef_producer;
+
+/* For examinations of topics; borrowed by them. */
+struct ef_producer_examiner {
+    /* max_payload of the outbox if it is ours to send now, else 0 */
+    int64_t (*max_payload)(void *arg, const char *outbox);
+    /* What is not well with topics that were sent to, in place of what was; borrowed until the call
+     * returns. */
+    void (*found)(void *arg, const struct ef_report *report);
+    void *arg;
+    const char *config_path; /* for commands that mend */
+};
 
 struct ef_producer_params {
     struct ef_loop *loop;
@@ -28,6 +40,7 @@ struct ef_producer_params {
     int64_t queue_messages;       /* of all windows together: they are the bound, not the library */
     int64_t queue_bytes;          /* of all windows together */
     int64_t message_max_bytes;
+    struct ef_producer_examiner examiner; /* zeroed: nobody wants to know */
 };
 
 struct ef_producer_view {
@@ -43,3 +56,12 @@ struct ef_producer *ef_producer_new(const struct ef_producer_params *params, str
 void ef_producer_free(struct ef_producer *producer);
 struct ef_publisher *ef_producer_publisher(struct ef_producer *producer);
 void ef_producer_view(const struct ef_producer *producer, struct ef_producer_view *ret);
+
+/*
+ * Tells the examiner what is known of the topics, asks the brokers how large their messages may be,
+ * and tells again when they have answered. A number of partitions that changed is told when it is
+ * seen, too, and for an hour.
+ */
+void ef_producer_examine(struct ef_producer *producer);
+/* An operator has seen which numbers of partitions have changed. */
+void ef_producer_forget_changes(struct ef_producer *producer);

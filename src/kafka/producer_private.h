@@ -60,6 +60,12 @@ struct ef_topic {
     int64_t progress_us;       /* last report, or when the first message went out */
     int64_t alone_progress_us; /* the same of messages that went alone */
     bool stuck;                /* does not answer: its messages are the reset's culprits */
+    struct user **users, *last_user; /* who has sent to it; last_user: most recently */
+    int user_count;
+    int64_t limit_bytes; /* max.message.bytes as the brokers said it; 0: not known */
+    int known_count;     /* partitions when they were counted last, by any instance; 0: never */
+    int former_count; /* as many were there before changed_us (monotonic); 0: no change is told */
+    int64_t changed_us;
     UT_hash_handle hh;
 };
 
@@ -69,6 +75,7 @@ struct user {
     char *name;
     bool gone;
     int under_way;
+    int64_t max_payload_bytes; /* while topics are judged */
     void (*release)(void *opaque);
 };
 
@@ -96,7 +103,7 @@ struct ef_producer {
     struct user *users;
     struct ef_pmsg *spare;
     struct ef_pmsg *returned; /* reports to give from the loop */
-    struct ef_deferred report_later;
+    struct ef_deferred report_later, tell_topics;
     bool room_wanted, room_now;
     bool aside_failed;  /* to be replaced once its messages are reported */
     bool aside_answers; /* a report of the present instance has come */
@@ -140,6 +147,18 @@ void ef_producer_warm_soon(struct ef_producer *p);
 void ef_producer_warm(struct ef_producer *p);
 /* Make the library ask the brokers about this topic; does not wait. */
 void ef_producer_ask_metadata(struct ef_producer *p, struct ef_topic *topic);
+
+/* examine.c */
+void ef_examine_init(struct ef_producer *p);
+void ef_examine_done(struct ef_producer *p);
+/* The user sends to the topic. */
+void ef_examine_use(struct ef_topic *topic, struct user *u);
+void ef_examine_forget_user(struct ef_producer *p, const struct user *u);
+void ef_examine_forget_topic(struct ef_topic *topic);
+void ef_examine_answered(struct ef_producer *p, rd_kafka_event_t *event);
+/* The topic's partitions were counted. False: there are as many as before, or this is the first
+ * time. */
+bool ef_examine_counted(struct ef_producer *p, struct ef_topic *topic, int count);
 
 /* suspects.c */
 bool ef_topic_suspects(struct ef_topic *topic, size_t bytes, bool keyless, int64_t now_us);

@@ -76,6 +76,7 @@ void ef_topic_free(struct ef_producer *p, struct ef_topic *topic)
 {
     HASH_DEL(p->topics, topic);
     p->last_topic = NULL;
+    ef_examine_forget_topic(topic);
     free(topic->partitions);
     free(topic->name);
     free(topic);
@@ -297,9 +298,10 @@ static void gather_held(struct ef_topic *topic)
 static void adopt_count(struct ef_producer *p, struct ef_topic *topic, int count)
 {
     gather_held(topic);
-    if (topic->count && count != topic->count)
+    if (ef_examine_counted(p, topic, count))
         ef_warn("number of partitions changed: keys may go to other partitions than before",
-                EF_STR("topic", topic->name), EF_INT("from", topic->count), EF_INT("to", count));
+                EF_STR("topic", topic->name), EF_INT("from", topic->former_count),
+                EF_INT("to", count));
     bool *warm = ef_xcalloc((size_t)count, sizeof(*warm));
     for (int i = 0; i < count && i < topic->count; i++)
         warm[i] = topic->partitions[i].warm;

@@ -371,6 +371,11 @@ void ef_relay_reload(struct ef_relay *r, const struct ef_config *config,
     ef_relay_pump_soon(r);
 }
 
+const struct ef_config_outbox *ef_relay_owned(const struct ef_relay *r)
+{
+    return ef_relay_is_owner(r) ? r->outbox : NULL;
+}
+
 int64_t ef_relay_unsettled(const struct ef_relay *r)
 {
     const struct ef_window_stats *w = ef_window_stats(r->window);

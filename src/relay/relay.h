@@ -142,6 +142,8 @@ void ef_relay_operate(struct ef_relay *relay, const struct ef_operation *operati
 void ef_relay_reload(struct ef_relay *relay, const struct ef_config *config,
                      const struct ef_config_outbox *outbox);
 
+/* Of a relay that owns its table now, else NULL; borrowed until the relay reloads or ends. */
+const struct ef_config_outbox *ef_relay_owned(const struct ef_relay *relay);
 void ef_relay_status(const struct ef_relay *relay, struct ef_relay_status *ret);
 /* Unsettled rows that were delivered or are in flight (for the exit code). */
 int64_t ef_relay_unsettled(const struct ef_relay *relay);

@@ -9,7 +9,7 @@ from harness.doctor import examine, librdkafka
 from harness.kafka import Kafka
 from harness.outbox import Outbox
 from harness.setup import relay_config
-from harness.timing import wait_for
+from harness.timing import stays, wait_for
 
 pytestmark = pytest.mark.real_kafka
 
@@ -175,6 +175,27 @@ def test_right_to_write(doctor, db, cluster, login):
         [f'the daemon may see and write to topic "{topic}"']
     assert after.level("kafka.replicas") == "OK"
     assert "DescribeConfigs" in about(after, "kafka.replicas", topic)[0]["text"]
+
+
+def test_running_relay_without_the_right_to_read_settings(doctor, db, cluster, login):
+    """DescribeConfigs is no right that it needs: what it may not see it does not warn of. Who grants
+    it has the warning."""
+    topic = cluster.create_topic(partitions=1, replication=3,
+                                 config={"max.message.bytes": "20000"})
+    cluster.allow("relay", topic)
+    outbox = Outbox(db, topic)
+    process = Daemon(relay_config(db, cluster, {"max_payload": "50kB"},
+                                  checks={"interval": "1s"}, **login))
+    try:
+        process.start().wait_running()
+        outbox.insert("a")
+        outbox.wait_finished()
+        stays(lambda: process.status()["warnings"] == [], 3, "nothing is known of its limit")
+        cluster.allow("relay", topic, "DescribeConfigs")
+        found = wait_for(lambda: process.status()["warnings"], 20, "the limit is known")
+        assert [each["id"] for each in found] == ["kafka.message_size"]
+    finally:
+        process.discard()
 
 
 def test_right_to_create(doctor, db, cluster, login):

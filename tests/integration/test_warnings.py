@@ -8,9 +8,12 @@ import os
 import re
 import subprocess
 
+import pytest
+
+from harness.daemon import ctl
 from harness.faketime import FakeClock
 from harness.my_outbox import MyOutbox
-from harness.outbox import OWNER_ROLE
+from harness.outbox import OWNER_ROLE, Outbox
 from harness.postgres import Postgres
 from harness.setup import forget_template, fresh_database, migrate, relay_config
 from harness.timing import stays, wait_for
@@ -228,3 +231,73 @@ def test_standby_says_nothing_and_an_owner_that_leaves_takes_its_findings_along(
     first.stop()
     second.wait_running()
     assert appears(second, "pg.autovacuum")["text"] == one["text"]
+
+
+@pytest.mark.real_kafka
+def test_topic_that_takes_less_than_the_outbox_lets_through(kafka, db, relay, collect):
+    topic = kafka.create_topic(config={"max.message.bytes": "20000"})
+    other = kafka.create_topic()
+    outbox = Outbox(db, topic)
+    process = relay(outbox, {"max_payload": "50kB"}, **QUICK)
+    collect(topic).wait_ids([outbox.insert("a")])
+    collect(other).wait_ids([outbox.insert("a", topic=other)])
+    one = appears(process, "kafka.message_size")
+    assert one["level"] == "WARN" and one["subject"] == "kafka"
+    assert outbox.name in one["text"] and f'"{topic}" takes 20000' in one["text"]
+    ctl(*one["mend"][0].split()[1:], timeout=60)
+    disappears(process, "kafka.message_size", "kafka")
+
+
+@pytest.mark.real_kafka
+def test_topic_that_is_missing_has_no_limit(outbox, relay, kafka, collect):
+    """That it is missing is told elsewhere."""
+    process = relay(outbox, **QUICK)
+    missing = kafka.new_name("missing")
+    outbox.insert("a", topic=missing)
+    wait_for(lambda: process.outbox()["paused_topics"], 20, "one topic is not there")
+    collect(outbox.topic).wait_ids([outbox.insert("b")])
+    stays(lambda: process.status()["warnings"] == [], 3, "no warning")
+
+
+@pytest.mark.real_kafka
+def test_owner_of_a_topic_that_stands_by_warns_no_more(kafka, db, relay, collect):
+    """Its warning goes to the next owner with the table."""
+    topic = kafka.create_topic(config={"max.message.bytes": "20000"})
+    outbox = Outbox(db, topic)
+    first = relay(outbox, {"max_payload": "50kB"}, **QUICK)
+    collect(topic).wait_ids([outbox.insert("a")])
+    appears(first, "kafka.message_size")
+    second = relay(outbox, {"max_payload": "50kB"}, **QUICK)
+    second.wait_state("standby")
+    assert second.status()["warnings"] == []
+    first.pause()
+    second.wait_running(timeout=30)
+    first.resume()
+    wait_for(lambda: not warnings(first, "kafka.message_size"), 20, "the former owner has none")
+    collect(topic).wait_ids([outbox.insert("a")])
+    appears(second, "kafka.message_size")
+
+
+@pytest.mark.real_kafka
+def test_partitions_that_were_added(kafka, db, relay):
+    """Told when it is seen, whatever the interval; an operator who reloads has seen it."""
+    topic = kafka.create_topic(partitions=2)
+    outbox = Outbox(db, topic)
+    process = relay(outbox, kafka={"properties": {"topic.metadata.refresh.interval.ms": 500}})
+    outbox.insert("a")
+    outbox.wait_finished()
+    assert process.status()["warnings"] == []
+    kafka.grow_topic(topic, 5)
+
+    def seen():
+        outbox.insert("a")
+        return warnings(process, "kafka.partitions")
+
+    wait_for(seen, 30, "the producer has learned of it")
+    one = appears(process, "kafka.partitions")
+    assert one["level"] == "WARN" and f'"{topic}" has 5 partitions and had 2' in one["text"]
+    outbox.insert("a")
+    outbox.wait_finished()
+    assert warnings(process, "kafka.partitions"), "it lasts"
+    process.ctl("reload")
+    disappears(process, "kafka.partitions", "kafka")
