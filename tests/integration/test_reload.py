@@ -155,8 +155,12 @@ SMALL = {"max_payload": "1KiB"}
 
 @pytest.fixture
 def refusing(kafka, db):
-    """An outbox whose topic takes no message: by the time one arrives its time has passed."""
-    return Outbox(db, kafka.create_topic(config={"message.timestamp.before.max.ms": "0"}))
+    """Whose rows name a partition that does not exist, which may change."""
+    class Refused(Outbox):
+        def insert(self, *arguments, **columns):
+            return super().insert(*arguments, kafka_partition=99, **columns)
+
+    return Refused(db, kafka.create_topic())
 
 
 @pytest.mark.real_kafka
