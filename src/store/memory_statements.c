@@ -370,6 +370,8 @@ static void mark(struct ef_memory *db, struct ef_memory_row *row, const struct e
 /* What has come to its end stays there, however late a decision happens. */
 static bool may_mark(const struct ef_memory_row *row, const struct ef_decision *d)
 {
+    if (d->pending && d->kind == EF_DECIDE_DEAD && row->row.status != EF_STATUS_PENDING)
+        return row->row.status == EF_STATUS_DEAD;
     return row->row.status != EF_STATUS_DONE &&
            (row->row.status != EF_STATUS_DEAD || d->kind == EF_DECIDE_DEAD);
 }

@@ -254,7 +254,8 @@ static void put_mark(const struct ef_my_store *s, const struct ef_decision *d, s
     ef_my_sql_created(s, b);
     ef_buf_puts(b, " = ");
     ef_my_sql_time(s, d->created_us, b);
-    ef_buf_printf(b, " AND (o.%s IN (0,1,3) OR o.%s = %d);", status, status, value);
+    const char *from = d->pending && d->kind == EF_DECIDE_DEAD ? "0" : "0,1,3";
+    ef_buf_printf(b, " AND (o.%s IN (%s) OR o.%s = %d);", status, from, status, value);
 }
 
 static void submit_marks(struct ef_my_store *s, int64_t epoch, const struct ef_decision *d,

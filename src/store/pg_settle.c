@@ -20,7 +20,7 @@ struct second { /* the text of a time down to its second */
 
 /* Array literals grow side by side, one parameter each. */
 struct arrays {
-    struct ef_buf b[6];
+    struct ef_buf b[7];
     int count;
     struct second low, high;
 };
@@ -175,7 +175,7 @@ static void submit_marks(struct ef_pg_store *s, int64_t epoch, const struct ef_d
 {
     struct ef_pg_request *req = ef_pg_request_new("ef_decide", s->sql.decide, got_decided, s);
     struct arrays a;
-    arrays_init(&a, 6);
+    arrays_init(&a, 7);
     for (int i = 0; i < count; i++) {
         if (d[i].kind == EF_DECIDE_DELIVERED)
             continue;
@@ -186,6 +186,7 @@ static void submit_marks(struct ef_pg_store *s, int64_t epoch, const struct ef_d
         put_int(&a.b[3], d[i].attempts);
         put_int(&a.b[4], d[i].delay_ms);
         put_string(&a.b[5], d[i].error);
+        ef_buf_puts(&a.b[6], d[i].pending && d[i].kind == EF_DECIDE_DEAD ? "t" : "f");
     }
     ef_pg_param_fence(s, req, epoch);
     arrays_give(&a, req);

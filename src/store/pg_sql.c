@@ -342,9 +342,10 @@ static char *settle_sql(const struct ef_pg_store *s, bool durable)
 }
 
 /*
- * $4 id, $5 created_at, $6 status, $7 attempts, $8 delay ms, $9 last_error: arrays. A row that has
- * come to its end stays there: a decision whose connection broke may still happen after it was
- * repeated and the row delivered or given up.
+ * $4 id, $5 created_at, $6 status, $7 attempts, $8 delay ms, $9 last_error, $10 pending: arrays. A
+ * row that has come to its end stays there: a decision whose connection broke may still happen
+ * after it was repeated and the row delivered or given up. A pending one that is to be dead may
+ * wait by then, since somebody has set it so: it is left as it is.
  */
 static char *decide_sql(const struct ef_pg_store *s)
 {
@@ -368,13 +369,14 @@ static char *decide_sql(const struct ef_pg_store *s)
         ef_buf_printf(&b, ", %s = v.error", l->column[EF_COL_LAST_ERROR]);
     ef_buf_printf(&b,
                   " FROM unnest($4::bigint[], $5::timestamptz[], $6::smallint[], $7::int[], "
-                  "$8::bigint[], $9::text[])"
-                  " AS v(id, created, status, attempts, delay, error)"
+                  "$8::bigint[], $9::text[], $10::boolean[])"
+                  " AS v(id, created, status, attempts, delay, error, pending)"
                   " WHERE EXISTS (SELECT 1 FROM l) AND o.%s = v.id AND " CREATED_OF(
                       "o") " = v.created"
-                           " AND (o.%s IN (0,1,3) OR o.%s = v.status)",
+                           " AND (o.%s = 0 OR o.%s = v.status"
+                           " OR (o.%s IN (1,3) AND NOT v.pending))",
                   l->column[EF_COL_ID], l->column[EF_COL_CREATED_AT], l->column[EF_COL_STATUS],
-                  l->column[EF_COL_STATUS]);
+                  l->column[EF_COL_STATUS], l->column[EF_COL_STATUS]);
     return ef_pg_sql_finish(&b);
 }
 

@@ -65,7 +65,8 @@ enum ef_decision_kind {
 struct ef_decision {
     int64_t id, created_us;
     enum ef_decision_kind kind;
-    bool pending;      /* DEAD: its status is PENDING, so that it hides and shows no other row */
+    bool pending;      /* DEAD: its status is PENDING, so that it hides and shows no other row; one
+                          that waits (somebody has set it so) is left as it is */
     int attempts;      /* the new value, never an increment */
     int64_t delay_ms;  /* RETRY: next_retry_at = the database's clock plus this */
     const char *error; /* last_error; may be NULL */

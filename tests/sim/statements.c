@@ -314,6 +314,9 @@ static void mark_row(struct sim_stmt *q, const struct ef_decision *d)
     if (row->id != d->id || row->created_us != d->created_us || !sim_db_visible(row, q->snapshot))
         return;
     bool retry = d->kind == EF_DECIDE_RETRY;
+    bool waits = row->s.status == EF_STATUS_FAILED || row->s.status == EF_STATUS_PROCESSING;
+    if (d->pending && d->kind == EF_DECIDE_DEAD && waits)
+        return;
     if (row->s.status == EF_STATUS_DONE || (row->s.status == EF_STATUS_DEAD && retry))
         return;
     sim_check_marked(row, d, q);

@@ -255,6 +255,26 @@ START_TEST(what_has_ended_stays_so)
 }
 END_TEST
 
+START_TEST(a_pending_rows_death_leaves_one_that_waits)
+{
+    struct relay *r = start_owner();
+    add("a");
+    add("b");
+    fetch(r, 0);
+    struct ef_decision d[] = {{.id = 1, .created_us = created_of(r, 1), .kind = EF_DECIDE_DEAD},
+                              {.id = 2, .created_us = created_of(r, 2), .kind = EF_DECIDE_DEAD}};
+    d[0].pending = d[1].pending = true;
+    fixture->set_status(world, 1, EF_STATUS_FAILED, 60000); /* somebody has it tried again */
+    ck_assert_int_eq(decide(r, d, 2), 1);
+    ck_assert_int_eq(look(1).status, EF_STATUS_FAILED);
+    ck_assert_int_eq(look(2).status, EF_STATUS_DEAD);
+    ck_assert_int_eq(decide(r, d, 2), 1); /* said once more: dead is dead */
+    d[0].pending = false;
+    ck_assert_int_eq(decide(r, d, 1), 1);
+    ck_assert_int_eq(look(1).status, EF_STATUS_DEAD);
+}
+END_TEST
+
 START_TEST(delivered_after_waiting)
 {
     struct relay *r = owner_that(_i);
@@ -379,6 +399,7 @@ void add_write_tests(Suite *suite)
     tcase_add_test(tc, retry);
     tcase_add_test(tc, dead);
     tcase_add_test(tc, what_has_ended_stays_so);
+    tcase_add_test(tc, a_pending_rows_death_leaves_one_that_waits);
     tcase_add_loop_test(tc, delivered_after_waiting, 0, WAYS);
     tcase_add_test(tc, a_claim_of_another_relay_ends_with_the_decision);
     tcase_add_loop_test(tc, several_fates_at_once, 0, WAYS);
