@@ -448,7 +448,7 @@ static void fail(struct ef_my_store *s, const struct ef_error *err)
 
 static void finish(struct ef_my_store *s)
 {
-    s->zone_us = s->lease.session.zone_us;
+    snprintf(s->zone, sizeof(s->zone), "%s", s->lease.session.zone);
     ef_my_sql_build(s);
     s->layout_known = true;
     snprintf(s->info.server, sizeof(s->info.server), "%s", s->lease.session.server);

@@ -89,7 +89,7 @@ static void decode(const struct ef_my_store *s, struct ef_arena *arena, char **v
                    const unsigned long *lengths, struct ef_row *row)
 {
     row->id = int_at(values, C_ID, 0);
-    row->created_at_us = values[C_CREATED] ? ef_my_time_of(s, values[C_CREATED]) : 0;
+    row->created_at_us = values[C_CREATED] ? ef_my_time_of(values[C_CREATED]) : 0;
     row->message_id = message_id_at(s, arena, values, lengths);
     row->aggregate_type = bytes_at(arena, values, lengths, C_AGGREGATE_TYPE);
     row->aggregate_id = bytes_at(arena, values, lengths, C_AGGREGATE_ID);

@@ -56,14 +56,13 @@ void ef_my_waiting(struct ef_store *store)
         "(SELECT CEIL(TIMESTAMPDIFF(MICROSECOND, NOW(6), MIN(CASE WHEN o.%s = 3 THEN o.%s "
         "END)) / 1000), COUNT(CASE WHEN o.%s = 3 THEN 1 END), ",
         status, retry, status);
-    if (l->has[EF_COL_CLAIMED_AT])
-        ef_buf_printf(&sql,
-                      "COUNT(CASE WHEN o.%s = 1 AND o.%s > %s - INTERVAL %" PRId64
-                      " MICROSECOND THEN 1 END)",
-                      status, l->column[EF_COL_CLAIMED_AT], ef_my_sql_now(s, EF_COL_CLAIMED_AT),
-                      s->outbox->claim_timeout_ms * 1000);
-    else
+    if (l->has[EF_COL_CLAIMED_AT]) {
+        ef_buf_printf(&sql, "COUNT(CASE WHEN o.%s = 1 AND NOT ", status);
+        ef_my_sql_claim_is_old(s, &sql);
+        ef_buf_puts(&sql, " THEN 1 END)");
+    } else {
         ef_buf_puts(&sql, "0");
+    }
     ef_buf_printf(&sql, " FROM %s o", l->table);
     put_by_status(l, &sql);
     ef_buf_printf(&sql, " WHERE o.%s IN (1,3)) UNION ALL (SELECT o.%s, NULL, NULL FROM %s o",
@@ -120,14 +119,13 @@ static void put_count(const struct ef_my_store *s, const char *statuses, struct 
 static void put_oldest(const struct ef_my_store *s, struct ef_buf *b)
 {
     const struct ef_my_layout *l = &s->layout;
-    ef_buf_puts(b, "COALESCE((SELECT TIMESTAMPDIFF(MICROSECOND, MIN(u.t), ");
-    ef_buf_puts(b, ef_my_sql_now(s, EF_COL_CREATED_AT));
-    ef_buf_puts(b, ") FROM (");
+    ef_buf_puts(b, "COALESCE((SELECT TIMESTAMPDIFF(MICROSECOND, MIN(u.t), NOW(6)) FROM (");
     for (int status = 0; status <= 3; status++) {
         if (status == EF_STATUS_DONE)
             continue;
-        ef_buf_printf(b, "%s(SELECT o.%s AS t FROM %s o", status ? " UNION ALL " : "",
-                      l->column[EF_COL_CREATED_AT], l->table);
+        ef_buf_puts(b, status ? " UNION ALL (SELECT " : "(SELECT ");
+        ef_my_sql_instant(s, EF_COL_CREATED_AT, "o", b);
+        ef_buf_printf(b, " AS t FROM %s o", l->table);
         put_by_status(l, b);
         ef_buf_printf(b, " WHERE o.%s = %d ORDER BY o.%s LIMIT 1)", l->column[EF_COL_STATUS],
                       status, l->column[EF_COL_ID]);
@@ -199,18 +197,19 @@ static void put_purge(const struct ef_my_store *s, struct ef_buf *b)
 {
     const struct ef_my_layout *l = &s->layout;
     const char *id = l->column[EF_COL_ID];
-    enum ef_column when = l->has[EF_COL_PROCESSED_AT] ? EF_COL_PROCESSED_AT : EF_COL_CREATED_AT;
-    ef_buf_printf(b, "DELETE o FROM (SELECT x.%s AS k, x.%s AS at FROM %s x", id, l->column[when],
-                  l->table);
+    ef_buf_printf(b, "DELETE o FROM (SELECT x.%s AS k, ", id);
+    if (l->has[EF_COL_PROCESSED_AT])
+        ef_buf_printf(b, "x.%s", l->column[EF_COL_PROCESSED_AT]);
+    else
+        ef_my_sql_instant(s, EF_COL_CREATED_AT, "x", b);
+    ef_buf_printf(b, " AS at FROM %s x", l->table);
     put_by_status(l, b);
     ef_buf_printf(b,
                   " WHERE x.%s = 2 ORDER BY x.%s LIMIT %d) p STRAIGHT_JOIN %s o FORCE INDEX (%s)"
-                  " ON o.%s = p.k WHERE @ef_owner = 1 AND o.%s = 2 AND p.at < %s - INTERVAL "
+                  " ON o.%s = p.k WHERE @ef_owner = 1 AND o.%s = 2 AND p.at < NOW(6) - INTERVAL "
                   "%" PRId64 " MICROSECOND;COMMIT",
                   l->column[EF_COL_STATUS], id, PURGE_ROWS, l->table, l->id_index, id,
-                  l->column[EF_COL_STATUS],
-                  when == EF_COL_PROCESSED_AT ? "NOW(6)" : ef_my_sql_now(s, when),
-                  s->outbox->retention_ms * 1000);
+                  l->column[EF_COL_STATUS], s->outbox->retention_ms * 1000);
 }
 
 void ef_my_maintain(struct ef_store *store, int64_t epoch)

@@ -39,17 +39,20 @@ static void put_number(struct ef_buf *b, const struct ef_my_store *s, const char
         ef_buf_printf(b, ", '%s', NULL", name);
 }
 
-/* Columns that applications fill are in their server's zone (my_sql.c). */
+/* Columns that others fill are in their server's zone (my_sql.c). */
 static void put_time(struct ef_buf *b, const struct ef_my_store *s, const char *name,
-                     enum ef_column col, int64_t zone_us)
+                     enum ef_column col)
 {
-    if (!s->layout.has[col])
+    if (!s->layout.has[col]) {
         ef_buf_printf(b, ", '%s', NULL", name);
+        return;
+    }
+    ef_buf_printf(b, ", '%s', DATE_FORMAT(", name);
+    if (col == EF_COL_CREATED_AT || col == EF_COL_CLAIMED_AT)
+        ef_my_sql_instant(s, col, "o", b);
     else
-        ef_buf_printf(b,
-                      ", '%s', DATE_FORMAT(o.%s - INTERVAL %" PRId64
-                      " MICROSECOND, '%%Y-%%m-%%dT%%H:%%i:%%s.%%fZ')",
-                      name, s->layout.column[col], zone_us);
+        ef_buf_printf(b, "o.%s", s->layout.column[col]);
+    ef_buf_puts(b, ", '%Y-%m-%dT%H:%i:%s.%fZ')");
 }
 
 static bool is_blob(const struct ef_my_store *s)
@@ -107,11 +110,6 @@ static void put_held_by(struct ef_buf *b, const struct ef_my_store *s)
                   l->column[EF_COL_ID], l->column[EF_COL_STATUS]);
 }
 
-static int64_t created_zone(const struct ef_my_store *s)
-{
-    return ef_my_time_of(s, "1970-01-01 00:00:00") * -1;
-}
-
 /* Counted in whole: a derived table that ends early cannot see the row it belongs to. */
 static void put_successors(struct ef_buf *b, const struct ef_my_store *s, const char *name,
                            const char *table, const char *statuses)
@@ -121,11 +119,12 @@ static void put_successors(struct ef_buf *b, const struct ef_my_store *s, const 
                   table);
     put_same_aggregate(b, s);
     ef_buf_printf(b, " AND e.%s > o.%s", l->column[EF_COL_ID], l->column[EF_COL_ID]);
-    if (statuses)
+    if (statuses) {
         ef_buf_printf(b, " AND e.%s IN (%s)", l->column[EF_COL_STATUS], statuses);
-    else /* the archive's partitions are by this column */
-        ef_buf_printf(b, " AND e.archived_at >= o.%s - INTERVAL %" PRId64 " MICROSECOND",
-                      l->column[EF_COL_CREATED_AT], created_zone(s));
+    } else { /* the archive's partitions are by this column */
+        ef_buf_puts(b, " AND e.archived_at >= ");
+        ef_my_sql_instant(s, EF_COL_CREATED_AT, "o", b);
+    }
     ef_buf_puts(b, "))");
 }
 
@@ -155,16 +154,17 @@ static void put_row(struct ef_buf *b, const struct ef_my_store *s, const struct 
     put_number(b, s, "partition", EF_COL_PARTITION);
     put_number(b, s, "status", EF_COL_STATUS);
     put_number(b, s, "attempts", EF_COL_ATTEMPTS);
-    put_time(b, s, "created_at", EF_COL_CREATED_AT, created_zone(s));
-    ef_buf_printf(b, ", 'created_us', TIMESTAMPDIFF(MICROSECOND, '1970-01-01', o.%s) - %" PRId64,
-                  l->column[EF_COL_CREATED_AT], created_zone(s));
-    put_time(b, s, "next_retry_at", EF_COL_NEXT_RETRY_AT, 0);
+    put_time(b, s, "created_at", EF_COL_CREATED_AT);
+    ef_buf_puts(b, ", 'created_us', TIMESTAMPDIFF(MICROSECOND, '1970-01-01', ");
+    ef_my_sql_instant(s, EF_COL_CREATED_AT, "o", b);
+    ef_buf_puts(b, ")");
+    put_time(b, s, "next_retry_at", EF_COL_NEXT_RETRY_AT);
     ef_buf_printf(b,
                   ", 'next_retry_in_ms', CASE WHEN o.%s = 3 THEN TIMESTAMPDIFF(MICROSECOND, NOW(6),"
                   " o.%s) DIV 1000 END",
                   l->column[EF_COL_STATUS], l->column[EF_COL_NEXT_RETRY_AT]);
-    put_time(b, s, "claimed_at", EF_COL_CLAIMED_AT, 0);
-    put_time(b, s, "processed_at", EF_COL_PROCESSED_AT, 0);
+    put_time(b, s, "claimed_at", EF_COL_CLAIMED_AT);
+    put_time(b, s, "processed_at", EF_COL_PROCESSED_AT);
     if (l->has[EF_COL_LAST_ERROR])
         put_field(b, s, "last_error", EF_COL_LAST_ERROR);
     else
@@ -223,8 +223,10 @@ static void put_filter(struct ef_buf *b, const struct ef_my_store *s, const stru
         int64_t us = i ? f->created_to_us : f->created_from_us;
         if (!us)
             continue;
-        ef_buf_printf(b, " AND o.%s %s ", l->column[EF_COL_CREATED_AT], i ? "<" : ">=");
-        ef_my_sql_time(s, us, b);
+        ef_buf_puts(b, " AND ");
+        ef_my_sql_instant(s, EF_COL_CREATED_AT, "o", b);
+        ef_buf_puts(b, i ? " < " : " >= ");
+        ef_my_sql_time(us, b);
     }
     if (f->after_id != INT64_MIN)
         ef_buf_printf(b, " AND o.%s > %" PRId64, l->column[EF_COL_ID], f->after_id);
@@ -234,12 +236,12 @@ static void put_filter(struct ef_buf *b, const struct ef_my_store *s, const stru
 static void put_is_old(struct ef_buf *b, const struct ef_my_store *s, int64_t older_than_ms)
 {
     const struct ef_my_layout *l = &s->layout;
-    const char *created = l->column[EF_COL_CREATED_AT], *done = l->column[EF_COL_PROCESSED_AT];
+    const char *done = l->column[EF_COL_PROCESSED_AT];
     if (l->has[EF_COL_PROCESSED_AT])
         ef_buf_printf(b, "IF(o.%s IS NOT NULL, o.%s <= NOW(6) - INTERVAL %" PRId64 " MICROSECOND, ",
                       done, done, older_than_ms * 1000);
-    ef_buf_printf(b, "o.%s <= %s - INTERVAL %" PRId64 " MICROSECOND%s", created,
-                  ef_my_sql_now(s, EF_COL_CREATED_AT), older_than_ms * 1000,
+    ef_my_sql_instant(s, EF_COL_CREATED_AT, "o", b);
+    ef_buf_printf(b, " <= NOW(6) - INTERVAL %" PRId64 " MICROSECOND%s", older_than_ms * 1000,
                   l->has[EF_COL_PROCESSED_AT] ? ")" : "");
 }
 

@@ -163,8 +163,9 @@ void ef_my_session_setup_sql(const struct ef_config_database *database, MYSQL *m
         out,
         ";SELECT %s, @@global.read_only OR @@global.innodb_read_only, @@session.%s,"
         " @@session.time_zone, @@session.sql_mode, @@session.character_set_results,"
-        " TIMESTAMPDIFF(MICROSECOND, UTC_TIMESTAMP(6), CONVERT_TZ(UTC_TIMESTAMP(6),"
-        " '+00:00', @@global.time_zone)), @@session.autocommit, @@global.max_allowed_packet",
+        " CASE WHEN @@global.time_zone IN ('+00:00', 'UTC') OR @@global.time_zone = 'SYSTEM' AND"
+        " @@system_time_zone = 'UTC' THEN '' ELSE @@global.time_zone END,"
+        " @@session.autocommit, @@global.max_allowed_packet",
         mariadb ? EF_MY_SERVER_MARIADB : EF_MY_SERVER_MYSQL,
         mariadb ? "tx_isolation" : "transaction_isolation");
 }
@@ -202,10 +203,7 @@ bool ef_my_session_take(MYSQL *my, const struct ef_my_answer *a, struct ef_my_se
             "configuration",
             ef_my_text(a, 0, 8), PACKET_LEAST);
     snprintf(ret->server, sizeof(ret->server), "%s", ef_my_text(a, 0, 0));
-    ret->zone_us = ef_my_int(a, 0, 6, 0);
-    /* two readings of the clock lie some microseconds apart; zones differ by whole minutes */
-    ret->zone_us =
-        (ret->zone_us + (ret->zone_us >= 0 ? 30 : -30) * EF_S_US) / (60 * EF_S_US) * (60 * EF_S_US);
+    snprintf(ret->zone, sizeof(ret->zone), "%s", ef_my_text(a, 0, 6));
     return took(a, 2, "READ-COMMITTED", "transaction_isolation", err) &&
            took(a, 3, "+00:00", "time_zone", err) &&
            took(a, 4, "NO_BACKSLASH_ESCAPES", "sql_mode", err) &&

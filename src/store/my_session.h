@@ -32,9 +32,9 @@ struct ef_my_session { /* what the session's set-up found */
     char server[120];
     char version[32]; /* "MariaDB 10.11.19" */
     bool mariadb;
-    /* What the server's default time zone adds to UTC: columns of type DATETIME that applications
-     * fill by NOW() hold its local time. */
-    int64_t zone_us;
+    /* The server's default time zone: columns of type DATETIME that applications fill by NOW() hold
+     * its local time. "" for UTC. */
+    char zone[65];
 };
 
 bool ef_my_target_of(const struct ef_config_database *database, int turn, struct ef_my_target *ret,

@@ -37,17 +37,17 @@ static void put_created_in(const struct ef_my_store *s, const struct ef_settle_r
 {
     ef_my_sql_created(s, b);
     ef_buf_puts(b, " BETWEEN ");
-    ef_my_sql_time(s, run->created_min_us, b);
+    ef_my_sql_time(run->created_min_us, b);
     ef_buf_puts(b, " AND ");
-    ef_my_sql_time(s, run->created_max_us, b);
+    ef_my_sql_time(run->created_max_us, b);
 }
 
 /* In JSON a time is a text, and in SQL a text is in quotes: only digits and marks are in it. */
-static void put_json_time(const struct ef_my_store *s, int64_t us, struct ef_buf *b)
+static void put_json_time(int64_t us, struct ef_buf *b)
 {
     struct ef_buf text;
     ef_buf_init(&text, 64);
-    ef_my_sql_time(s, us, &text);
+    ef_my_sql_time(us, &text);
     ef_buf_printf(b, ",\"%.*s\"", (int)text.len - 2, text.data + 1);
     ef_buf_done(&text);
 }
@@ -59,8 +59,8 @@ static void put_ids(const struct target *t, struct ef_buf *b)
     for (int i = 0; i < t->count; i++)
         for (int64_t id = t->runs[i].first; id <= t->runs[i].last; id++) {
             ef_buf_printf(b, "%s[%" PRId64, separator, id);
-            put_json_time(t->s, t->runs[i].created_min_us, b);
-            put_json_time(t->s, t->runs[i].created_max_us, b);
+            put_json_time(t->runs[i].created_min_us, b);
+            put_json_time(t->runs[i].created_max_us, b);
             ef_buf_puts(b, "]");
             separator = ",";
         }
@@ -253,7 +253,7 @@ static void put_mark(const struct ef_my_store *s, const struct ef_decision *d, s
                   d->id);
     ef_my_sql_created(s, b);
     ef_buf_puts(b, " = ");
-    ef_my_sql_time(s, d->created_us, b);
+    ef_my_sql_time(d->created_us, b);
     const char *from = d->pending && d->kind == EF_DECIDE_DEAD ? "0" : "0,1,3";
     ef_buf_printf(b, " AND (o.%s IN (%s) OR o.%s = %d);", status, from, status, value);
 }

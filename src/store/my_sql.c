@@ -70,33 +70,73 @@ void ef_my_sql_fence(const struct ef_my_store *s, int64_t epoch, struct ef_buf *
 /* Columns of type TIMESTAMP hold an instant, and the session's zone is UTC. */
 static bool is_local(const struct ef_my_store *s, enum ef_column col)
 {
-    return strcmp(s->layout.type[col], "timestamp") != 0;
+    return s->zone[0] && strcmp(s->layout.type[col], "timestamp") != 0;
 }
 
-static int64_t zone_of(const struct ef_my_store *s, enum ef_column col)
+/* A zone like '+05:00', the same all year. */
+static bool is_offset(const struct ef_my_store *s)
 {
-    return is_local(s, col) ? s->zone_us : 0;
+    return s->zone[0] == '+' || s->zone[0] == '-';
 }
 
-const char *ef_my_sql_now(const struct ef_my_store *s, enum ef_column col)
+/*
+ * Each value by its own date, for summer time adds an hour to some. Of the hour that comes twice
+ * the server takes one; the hour that is left out counts as its end. What the server does not
+ * convert (the zero time, years its TIMESTAMP does not reach) stays as it is. While a server runs
+ * the same value always gives the same instant, so rows are found again by it.
+ */
+void ef_my_sql_instant(const struct ef_my_store *s, enum ef_column col, const char *of,
+                       struct ef_buf *out)
 {
-    return is_local(s, col) ? "COALESCE(CONVERT_TZ(NOW(6), '+00:00', @@global.time_zone), NOW(6))"
-                            : "NOW(6)";
+    const char *column = s->layout.column[col];
+    int hours = 0, minutes = 0;
+    if (!is_local(s, col)) {
+        ef_buf_printf(out, "%s.%s", of, column);
+        return;
+    }
+    ef_buf_puts(out, "COALESCE(");
+    if (is_offset(s) && sscanf(s->zone + 1, "%d:%d", &hours, &minutes) == 2) {
+        ef_buf_printf(out, "%s.%s %c INTERVAL %d MINUTE", of, column, s->zone[0] == '+' ? '-' : '+',
+                      hours * 60 + minutes);
+    } else {
+        ef_buf_printf(out, "CONVERT_TZ(%s.%s, ", of, column);
+        ef_my_sql_literal(out, s->zone);
+        ef_buf_puts(out, ", '+00:00')");
+    }
+    ef_buf_printf(out, ", %s.%s)", of, column);
 }
 
 void ef_my_sql_created(const struct ef_my_store *s, struct ef_buf *out)
 {
-    const char *created = s->layout.column[EF_COL_CREATED_AT];
     if (s->layout.created_nullable)
-        ef_buf_printf(out, "COALESCE(o.%s, '1970-01-01 00:00:00')", created);
-    else
-        ef_buf_printf(out, "o.%s", created);
+        ef_buf_puts(out, "COALESCE(");
+    ef_my_sql_instant(s, EF_COL_CREATED_AT, "o", out);
+    if (s->layout.created_nullable)
+        ef_buf_puts(out, ", TIMESTAMP'1970-01-01 00:00:00')");
+}
+
+/* A claim of the hour that comes twice may be an hour younger than its instant says, so the clocks
+ * on the wall must agree: then it is waited for up to an hour longer, and never taken from a living
+ * relay. */
+void ef_my_sql_claim_is_old(const struct ef_my_store *s, struct ef_buf *out)
+{
+    const char *claimed = s->layout.column[EF_COL_CLAIMED_AT];
+    int64_t timeout_us = s->outbox->claim_timeout_ms * 1000;
+    ef_buf_printf(out, "(o.%s IS NULL OR (", claimed);
+    ef_my_sql_instant(s, EF_COL_CLAIMED_AT, "o", out);
+    ef_buf_printf(out, " <= NOW(6) - INTERVAL %" PRId64 " MICROSECOND", timeout_us);
+    if (is_local(s, EF_COL_CLAIMED_AT) && !is_offset(s)) {
+        ef_buf_printf(out, " AND o.%s <= COALESCE(CONVERT_TZ(NOW(6), '+00:00', ", claimed);
+        ef_my_sql_literal(out, s->zone);
+        ef_buf_printf(out, "), NOW(6)) - INTERVAL %" PRId64 " MICROSECOND", timeout_us);
+    }
+    ef_buf_puts(out, "))");
 }
 
 /* '0000-00-00 00:00:00', which MySQL takes for a time where its strict modes are off. */
 #define ZERO_TIME INT64_MIN
 
-int64_t ef_my_time_of(const struct ef_my_store *s, const char *text)
+int64_t ef_my_time_of(const char *text)
 {
     struct tm tm = {0};
     int us = 0, digits = 0;
@@ -109,16 +149,15 @@ int64_t ef_my_time_of(const struct ef_my_store *s, const char *text)
         us = us * 10 + (point[1] >= '0' && point[1] <= '9' ? *++point - '0' : 0);
     tm.tm_year -= 1900;
     tm.tm_mon--;
-    return (int64_t)timegm(&tm) * EF_S_US + us - zone_of(s, EF_COL_CREATED_AT);
+    return (int64_t)timegm(&tm) * EF_S_US + us;
 }
 
-void ef_my_sql_time(const struct ef_my_store *s, int64_t us, struct ef_buf *out)
+void ef_my_sql_time(int64_t us, struct ef_buf *out)
 {
     if (us == ZERO_TIME) {
         ef_buf_puts(out, "'0000-00-00 00:00:00'");
         return;
     }
-    us += zone_of(s, EF_COL_CREATED_AT);
     int64_t second = us / EF_S_US, rest = us % EF_S_US;
     if (rest < 0) {
         rest += EF_S_US;
@@ -364,12 +403,11 @@ static char *shown_piece(const struct ef_my_store *s)
     struct ef_buf b;
     ef_buf_init(&b, PIECE_MAX);
     ef_buf_printf(&b, " AND (o.%s IN (0,3)", status);
-    if (l->has[EF_COL_CLAIMED_AT])
-        ef_buf_printf(&b,
-                      " OR (o.%s = 1 AND (o.%s IS NULL OR o.%s <= %s - INTERVAL %" PRId64
-                      " MICROSECOND))",
-                      status, l->column[EF_COL_CLAIMED_AT], l->column[EF_COL_CLAIMED_AT],
-                      ef_my_sql_now(s, EF_COL_CLAIMED_AT), s->outbox->claim_timeout_ms * 1000);
+    if (l->has[EF_COL_CLAIMED_AT]) {
+        ef_buf_printf(&b, " OR (o.%s = 1 AND ", status);
+        ef_my_sql_claim_is_old(s, &b);
+        ef_buf_puts(&b, ")");
+    }
     ef_buf_puts(&b, ")");
     if (has_order(s))
         ef_buf_printf(&b, " AND (h.first IS NULL OR h.first >= o.%s OR h.waits < o.%s)", id, id);

@@ -62,7 +62,7 @@ struct ef_my_store {
     bool up, was_up;
     struct ef_my_layout layout;
     bool layout_known;
-    int64_t zone_us; /* of the last check: constant while rows are in flight */
+    char zone[65]; /* of the last check: constant while rows are in flight */
     struct ef_my_sql sql;
     struct ef_intake intake; /* the open fetch */
     int sets_before;         /* of its result sets that come before the header: the look's */
@@ -108,14 +108,17 @@ enum { EF_MY_FENCE_STATEMENTS = 4 };
 void ef_my_sql_fence(const struct ef_my_store *s, int64_t epoch, struct ef_buf *out);
 /* A text value of row o: its column, its constant, or NULL. */
 void ef_my_sql_text(const struct ef_my_store *s, enum ef_column col, struct ef_buf *out);
-/* An id or a time as created_at has it (UTC microseconds, the zone added): */
-void ef_my_sql_time(const struct ef_my_store *s, int64_t us, struct ef_buf *out);
-/* created_at of o as it is compared */
+/* A column that others fill (created_at, claimed_at) of table `of`, as a time in UTC. */
+void ef_my_sql_instant(const struct ef_my_store *s, enum ef_column col, const char *of,
+                       struct ef_buf *out);
+/* created_at of o as it is compared with ef_my_sql_time: in UTC, never NULL */
 void ef_my_sql_created(const struct ef_my_store *s, struct ef_buf *out);
-/* Microseconds since 1970 UTC from "2026-11-24 10:00:00.123456" as created_at has it. */
-int64_t ef_my_time_of(const struct ef_my_store *s, const char *text);
-/* Now, as columns of this type that others fill have it. */
-const char *ef_my_sql_now(const struct ef_my_store *s, enum ef_column col);
+/* Microseconds since 1970 UTC as a literal, and back from "2026-11-24 10:00:00.123456". */
+void ef_my_sql_time(int64_t us, struct ef_buf *out);
+int64_t ef_my_time_of(const char *text);
+/* Whether another relay's claim of o is older than claim_timeout; only where there is claimed_at.
+ */
+void ef_my_sql_claim_is_old(const struct ef_my_store *s, struct ef_buf *out);
 
 /* my_check.c */
 void ef_my_check_init(struct ef_my_store *s);

@@ -48,10 +48,12 @@ def make_certificates(directory):
 class MySql:
     """One server, flavour "mariadb" or "mysql". It does not fsync: a committed row survives every
     signal, and only a power cut could take it. Options are the server's, with underscores:
-    default_time_zone="+05:00", transaction_isolation="REPEATABLE-READ"."""
+    default_time_zone="+05:00", transaction_isolation="REPEATABLE-READ". environment: further
+    variables of its process."""
 
-    def __init__(self, flavour="mariadb", **options):
+    def __init__(self, flavour="mariadb", environment=None, **options):
         self.flavour = flavour
+        self.environment = environment or {}
         self.tree = artifacts.mysql80() if flavour == "mysql" else None
         self.directory = scratch("ef-my-")
         self.data = os.path.join(self.directory, "data")
@@ -97,7 +99,8 @@ class MySql:
                 *more]
 
     def _environment(self):
-        return {"LD_LIBRARY_PATH": os.path.join(self.tree, "lib", "private")} if self.tree else {}
+        own = {"LD_LIBRARY_PATH": os.path.join(self.tree, "lib", "private")} if self.tree else {}
+        return {**own, **self.environment}
 
     def _initialise(self):
         if self.tree is not None:
