@@ -59,7 +59,7 @@ const struct ef_relay_edge ef_relay_edges[] = {
     EDGE(FOREIGN, LEASE_LOST, STANDBY, ef_relay_do_step_down, "lease lost"),
     EDGE(FOREIGN, CHECK_BAD, MISCONFIGURED, ef_relay_do_give_up_lease,
          "outbox cannot be relayed as it is"),
-    EDGE(FOREIGN, STOP, RELEASING, ef_relay_do_release, "relay stops"),
+    EDGE(FOREIGN, STOP, DRAINING, ef_relay_do_drain, "stopping: waiting for acknowledgements"),
 
     EDGE(RUNNING, PAUSE, PAUSED, ef_relay_do_pause, "paused"),
     EDGE(RUNNING, LEASE_LOST, STANDBY, ef_relay_do_step_down,
