@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: MIT
 #include "store/drivers.h"
 
+#include "store/my_dial.h"
 #include "store/my_names.h"
 #include "store/my_url.h"
 #include "store/mysql.h"
@@ -41,3 +42,8 @@ const struct ef_config_driver_checks ef_store_config_checks = {
     .table = check_table,
     .url = check_url,
 };
+
+bool ef_store_lingers(void)
+{
+    return ef_my_dial_lingers();
+}

@@ -2,6 +2,7 @@
 #define EF_LOG_ROOM "store"
 #include "store/my_conn.h"
 
+#include <dlfcn.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <stdlib.h>
@@ -179,6 +180,9 @@ static void close_my(struct ef_my_conn *conn)
         ef_resolve_cancel(conn->resolving);
         conn->resolving = NULL;
     }
+    if (conn->dial)
+        ef_my_dial_leave(conn->dial);
+    conn->dial = NULL;
     if (conn->my) {
         if (conn->running) /* it has more to say: nobody waits for that */
             shutdown(mysql_get_socket(conn->my), SHUT_RDWR);
@@ -470,11 +474,29 @@ static void forbid_blocking(MYSQL *my)
         fcntl(fd, F_SETFL, flags | O_NONBLOCK);
 }
 
+/*
+ * OpenSSL has one queue of errors for a thread, and takes one that a lost connection has left for
+ * another's: a read that only has to wait would end that one too (SSL_get_error(3)). libmariadb
+ * empties it when it connects, which is done by another thread. It may be built with another
+ * library than OpenSSL: then there is nothing to find.
+ */
+static void forget_tls_errors(void)
+{
+    static void (*clear)(void);
+    static bool looked_for;
+    if (!looked_for)
+        *(void **)&clear = dlsym(RTLD_DEFAULT, "ERR_clear_error");
+    looked_for = true;
+    if (clear)
+        clear();
+}
+
 static void drive(struct ef_my_conn *conn, int ready)
 {
     uint64_t generation = conn->generation;
     int steps = 0;
     while (conn->generation == generation && conn->op != EF_MY_OP_NONE && !conn->paused) {
+        forget_tls_errors();
         int wait = step(conn, ready);
         conn->suspended = wait != 0;
         if (conn->op == EF_MY_OP_CONNECT)
@@ -516,10 +538,24 @@ static void idle_ready(struct ef_my_conn *conn)
     go_down(conn, &err);
 }
 
+static void dial_ended(struct ef_my_conn *conn)
+{
+    bool is_connected;
+    ef_io_stop(&conn->io);
+    conn->my = ef_my_dial_take(conn->dial, &is_connected);
+    conn->dial = NULL;
+    conn->connected = is_connected ? conn->my : NULL;
+    if (is_connected)
+        forbid_blocking(conn->my);
+    connected(conn);
+}
+
 static void on_io(void *arg, int events)
 {
     struct ef_my_conn *conn = arg;
-    if (conn->suspended)
+    if (conn->dial)
+        dial_ended(conn);
+    else if (conn->suspended)
         drive(conn, (events & EF_IO_READ ? MYSQL_WAIT_READ : 0) |
                         (events & EF_IO_WRITE ? MYSQL_WAIT_WRITE : 0));
     else if (conn->op == EF_MY_OP_NONE && conn->state == EF_MY_READY)
@@ -544,6 +580,20 @@ void ef_my_conn_continue(struct ef_my_conn *conn)
 
 /* --- connecting --- */
 
+static void dial(struct ef_my_conn *conn)
+{
+    MYSQL *my = conn->my;
+    conn->my = NULL;
+    conn->dial = ef_my_dial_start(my, &conn->target, conn->default_database);
+    if (conn->dial) {
+        ef_io_start(&conn->io, ef_my_dial_fd(conn->dial), EF_IO_READ);
+        return;
+    }
+    struct ef_error err;
+    ef_error_set(&err, EF_CLASS_OUTAGE, "could not connect: no thread or descriptor is left");
+    go_down(conn, &err);
+}
+
 static void start_library(struct ef_my_conn *conn)
 {
     struct ef_error err;
@@ -554,6 +604,10 @@ static void start_library(struct ef_my_conn *conn)
     }
     conn->state = EF_MY_CONNECTING;
     ef_timer_start(&conn->timer, conn->database->connect_timeout_ms * EF_MS_US);
+    if (ef_my_session_asks_for_tls(conn->database, &conn->target)) {
+        dial(conn);
+        return;
+    }
     start_op(conn, EF_MY_OP_CONNECT);
     drive(conn, 0);
 }

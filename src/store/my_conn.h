@@ -24,6 +24,7 @@
 #include "config/config.h"
 #include "loop/loop.h"
 #include "loop/resolver.h"
+#include "store/my_dial.h"
 #include "store/my_session.h"
 
 enum { EF_MY_COUNTS_MAX = 8 };
@@ -77,6 +78,7 @@ struct ef_my_conn {
     struct ef_my_session session;
     struct ef_my_target target; /* of this attempt */
     MYSQL *my;
+    struct ef_my_dial *dial; /* has the MYSQL while it connects with TLS */
     MYSQL_RES *res;
     enum ef_my_op op;
     bool suspended; /* op was started and waits for the socket */

@@ -62,11 +62,17 @@ static enum tls tls_of(const struct ef_config_database *database)
     return strcmp(mode, "require") == 0 ? TLS_REQUIRE : TLS_PREFER;
 }
 
+bool ef_my_session_asks_for_tls(const struct ef_config_database *database,
+                                const struct ef_my_target *target)
+{
+    return tls_of(database) != TLS_DISABLE && !target->url.socket;
+}
+
 static void set_tls(const struct ef_config_database *database, const struct ef_my_target *target,
                     MYSQL *my)
 {
     enum tls tls = tls_of(database);
-    if (tls == TLS_DISABLE || target->url.socket)
+    if (!ef_my_session_asks_for_tls(database, target))
         return;
     my_bool yes = 1;
     /* asks for TLS, and goes on without where the server has none; telling it not to enforce TLS
@@ -127,10 +133,9 @@ int ef_my_session_connect(MYSQL **ret, MYSQL *my, const struct ef_my_target *tar
      * which would block, is answered from what we know */
     if (target->lookup)
         ef_known_host_set(target->host, target->address);
-    int wait = mysql_real_connect_start(
-        ret, my, url->socket ? NULL : target->host, url->user, url->password, database,
-        (unsigned)target->port, url->socket,
-        CLIENT_MULTI_STATEMENTS | CLIENT_REMEMBER_OPTIONS | CLIENT_FOUND_ROWS);
+    int wait = mysql_real_connect_start(ret, my, url->socket ? NULL : target->host, url->user,
+                                        url->password, database, (unsigned)target->port,
+                                        url->socket, EF_MY_CLIENT_FLAGS);
     ef_known_host_set(NULL, NULL);
     return wait;
 }

@@ -17,6 +17,8 @@
 #define EF_MY_SERVER_MYSQL   "@@server_uuid"
 #define EF_MY_SERVER_MARIADB "CONCAT(@@server_id, '@', @@hostname, ':', @@port)"
 
+#define EF_MY_CLIENT_FLAGS (CLIENT_MULTI_STATEMENTS | CLIENT_REMEMBER_OPTIONS | CLIENT_FOUND_ROWS)
+
 /* Of several hosts in a URL each attempt takes the next one. */
 struct ef_my_target {
     struct ef_my_url url; /* owned */
@@ -44,7 +46,10 @@ void ef_my_target_done(struct ef_my_target *target);
 /* A handle with every option set, or NULL. */
 MYSQL *ef_my_session_new(const struct ef_config_database *database, const char *program_name,
                          struct ef_my_target *target, struct ef_error *err);
-/* mysql_real_connect_start with the target's words. */
+/* Then TLS is to be done, or to be tried: by my_dial.h. */
+bool ef_my_session_asks_for_tls(const struct ef_config_database *database,
+                                const struct ef_my_target *target);
+/* mysql_real_connect_start with the target's words, without TLS. */
 int ef_my_session_connect(MYSQL **ret, MYSQL *my, const struct ef_my_target *target,
                           const char *database);
 /* libmariadb goes on without TLS where a server has none: what was asked for is looked at here. */
