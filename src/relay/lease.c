@@ -253,6 +253,8 @@ void ef_relay_renewed(void *arg, const struct ef_renewal *renewal, const struct 
             ef_timer_start(&r->lease_timer, EF_S_US / 4);
         return;
     }
+    if (!ef_relay_lease_valid(r)) /* what was to be done meanwhile was not, and nobody else comes */
+        ef_relay_pump_soon(r);
     r->renewed_us = r->lease_sent_us;
     r->valid_until_us = r->lease_sent_us + valid_for_us(r);
     ef_timer_start(&r->deadline_timer, r->valid_until_us - ef_clock_mono().us);
