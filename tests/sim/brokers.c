@@ -245,47 +245,6 @@ void sim_lane_send(struct lane *l)
     }
 }
 
-/* --- dead letters --- */
-
-static void on_aside(void *arg)
-{
-    struct sim_request *r = arg;
-    struct sim_publisher *pub = r->lane->pub;
-    if (!r->arrived) {
-        if (sim_brokers.outage) {
-            sim_event_start(&r->event, RETRY_US);
-            return;
-        }
-        arrive(r);
-        sim_event_start(&r->event,
-                        sim_delay(SITE_BROKER_BACK, place(r), 50, sim_brokers.config.back_max_us));
-        return;
-    }
-    if (still_frozen_us(pub) > 0) {
-        sim_event_start(&r->event, still_frozen_us(pub));
-        return;
-    }
-    struct message *m = r->messages;
-    DL_DELETE(r->messages, m);
-    DL_DELETE(pub->asides, r);
-    sim_report(pub, m, r->error.class == EF_CLASS_NONE ? NULL : &r->error);
-    request_free(r);
-}
-
-void sim_send_aside(struct sim_publisher *pub, struct message *m)
-{
-    struct sim_request *r = request_new();
-    r->lane = &pub->lanes[SIM_TOPICS][0];
-    r->topic = SIM_TOPICS;
-    r->relay = pub->relay;
-    r->aside = true;
-    fill(r, m);
-    DL_APPEND(pub->asides, r);
-    sim_event_init(&r->event, NULL, on_aside, r);
-    sim_event_start(&r->event,
-                    sim_delay(SITE_BROKER_FORTH, place(r), 50, sim_brokers.config.forth_max_us));
-}
-
 /* --- ghosts --- */
 
 static bool first_of_its_chain(const struct sim_request *r)
@@ -325,7 +284,7 @@ static void become_ghost(struct sim_request *r, int chain, int64_t *at)
     sim_event_start(&r->event, *at);
 }
 
-/* --- messages that go alone --- */
+/* --- messages by themselves: dead letters, and those that go alone --- */
 
 static int new_chain(void)
 {
@@ -348,7 +307,14 @@ static void maybe_twice(const struct sim_request *r)
     become_ghost(copy, chain, &at);
 }
 
-static void on_alone(void *arg)
+static struct sim_request **list_of(const struct sim_request *r)
+{
+    struct sim_publisher *pub = r->lane->pub;
+    return r->aside ? &pub->asides : &pub->alone;
+}
+
+/* A message by itself: it arrives, and its answer comes back. */
+static void on_single(void *arg)
 {
     struct sim_request *r = arg;
     struct sim_publisher *pub = r->lane->pub;
@@ -358,7 +324,7 @@ static void on_alone(void *arg)
     }
     if (!r->arrived) {
         arrive(r);
-        if (r->error.class == EF_CLASS_NONE)
+        if (!r->aside && r->error.class == EF_CLASS_NONE)
             maybe_twice(r);
         sim_event_start(&r->event,
                         sim_delay(SITE_BROKER_BACK, place(r), 50, sim_brokers.config.back_max_us));
@@ -370,9 +336,28 @@ static void on_alone(void *arg)
     }
     struct message *m = r->messages;
     DL_DELETE(r->messages, m);
-    DL_DELETE(pub->alone, r);
+    DL_DELETE(*list_of(r), r);
     sim_report(pub, m, r->error.class == EF_CLASS_NONE ? NULL : &r->error);
     request_free(r);
+}
+
+static void send_single(struct sim_request *r, struct message *m)
+{
+    r->relay = r->lane->pub->relay;
+    fill(r, m);
+    DL_APPEND(*list_of(r), r);
+    sim_event_init(&r->event, NULL, on_single, r);
+    sim_event_start(&r->event,
+                    sim_delay(SITE_BROKER_FORTH, place(r), 50, sim_brokers.config.forth_max_us));
+}
+
+void sim_send_aside(struct sim_publisher *pub, struct message *m)
+{
+    struct sim_request *r = request_new();
+    r->lane = &pub->lanes[SIM_TOPICS][0];
+    r->topic = SIM_TOPICS;
+    r->aside = true;
+    send_single(r, m);
 }
 
 /* By a connection of its own: in no order with any other. */
@@ -382,12 +367,7 @@ void sim_send_alone(struct sim_publisher *pub, struct message *m)
     r->lane = &pub->lanes[m->topic][m->partition];
     r->topic = m->topic;
     r->partition = m->partition;
-    r->relay = pub->relay;
-    fill(r, m);
-    DL_APPEND(pub->alone, r);
-    sim_event_init(&r->event, NULL, on_alone, r);
-    sim_event_start(&r->event,
-                    sim_delay(SITE_BROKER_FORTH, place(r), 50, sim_brokers.config.forth_max_us));
+    send_single(r, m);
 }
 
 static void abandon_alone(struct sim_publisher *pub,
