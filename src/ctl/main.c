@@ -5,6 +5,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 #include "base/str.h"
 #include "base/versions.h"
@@ -12,6 +13,7 @@
 #include "ctl/ctl.h"
 #include "kafka/version.h"
 #include "loop/versions.h"
+#include "store/drivers.h"
 #include "store/versions.h"
 
 static const struct ef_ctl_verb verbs[] = {
@@ -131,5 +133,9 @@ int main(int argc, char **argv)
         usage(stderr);
         return EF_CTL_USAGE;
     }
-    return run_verb(&ctl, argc - optind, argv + optind);
+    int code = run_verb(&ctl, argc - optind, argv + optind);
+    fflush(NULL);
+    if (ef_store_lingers())
+        _exit(code);
+    return code;
 }

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: MIT
 #include "store/my_dial.h"
 
+#include <dlfcn.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <poll.h>
@@ -14,8 +15,7 @@
 
 #include "loop/known_host.h"
 
-/* Attempts that were left and go on. */
-static atomic_int lingering;
+static atomic_int threads; /* that have not ended, those of attempts that were left too */
 
 struct ef_my_dial {
     pthread_t thread;
@@ -29,11 +29,10 @@ struct ef_my_dial {
     int port;
 };
 
-/* True if it was the last one. */
-static bool release(struct ef_my_dial *dial)
+static void release(struct ef_my_dial *dial)
 {
     if (atomic_fetch_sub(&dial->refs, 1) != 1)
-        return false;
+        return;
     if (dial->my)
         mysql_close(dial->my);
     if (dial->fd >= 0)
@@ -48,7 +47,6 @@ static bool release(struct ef_my_dial *dial)
     free(dial->password);
     free(dial->database);
     free(dial);
-    return true;
 }
 
 /* --- the thread --- */
@@ -76,6 +74,15 @@ static int wait_for(MYSQL *my, int what)
     return seen ? seen : what; /* an error or the end: the next call finds it */
 }
 
+/* What OpenSSL keeps for the thread, which it would free later than the last line of ours. */
+static void end_tls(void)
+{
+    void (*stop)(void);
+    *(void **)&stop = dlsym(RTLD_DEFAULT, "OPENSSL_thread_stop");
+    if (stop)
+        stop();
+}
+
 static void *run(void *arg)
 {
     struct ef_my_dial *dial = arg;
@@ -94,8 +101,9 @@ static void *run(void *arg)
     atomic_store(&dial->ended, true);
     if (eventfd_write(dial->fd, 1) != 0)
         abort(); /* only a closed descriptor or a full counter refuses */
-    if (release(dial))
-        atomic_fetch_sub(&lingering, 1);
+    release(dial);
+    end_tls();
+    atomic_fetch_sub(&threads, 1);
     return NULL;
 }
 
@@ -111,9 +119,12 @@ static bool start_thread(struct ef_my_dial *dial)
 {
     sigset_t all, before;
     sigfillset(&all);
+    atomic_fetch_add(&threads, 1);
     pthread_sigmask(SIG_SETMASK, &all, &before);
     bool started = pthread_create(&dial->thread, NULL, run, dial) == 0;
     pthread_sigmask(SIG_SETMASK, &before, NULL);
+    if (!started)
+        atomic_fetch_sub(&threads, 1);
     return started;
 }
 
@@ -157,16 +168,14 @@ MYSQL *ef_my_dial_take(struct ef_my_dial *dial, bool *ret_connected)
 
 void ef_my_dial_leave(struct ef_my_dial *dial)
 {
-    atomic_fetch_add(&lingering, 1);
     pthread_detach(dial->thread);
     atomic_store(&dial->left, true);
     if (atomic_load(&dial->socket) >= 0)
         shutdown(dial->socket, SHUT_RDWR);
-    if (release(dial))
-        atomic_fetch_sub(&lingering, 1);
+    release(dial);
 }
 
 bool ef_my_dial_lingers(void)
 {
-    return atomic_load(&lingering) > 0;
+    return atomic_load(&threads) > 0;
 }

@@ -24,6 +24,6 @@ int ef_my_dial_fd(const struct ef_my_dial *dial);
  * dial. */
 MYSQL *ef_my_dial_take(struct ef_my_dial *dial, bool *ret_connected);
 void ef_my_dial_leave(struct ef_my_dial *dial);
-/* Some attempt that was left goes on. Then the process must end by _exit(): exit() takes OpenSSL's
- * tables away below it. */
+/* An attempt goes on, perhaps one that was left. Then the process must end by _exit(): exit() takes
+ * OpenSSL's tables away below it. */
 bool ef_my_dial_lingers(void);

@@ -55,3 +55,20 @@ def test_a_server_that_stands_still_while_connecting(my_db, stall, db, kafka, da
     reason = process.outbox("payments")["reason"]
     assert "could not connect" in reason, reason
     process.stop()  # with an attempt under way
+
+
+@pytest.mark.limit(120)
+def test_eventferryctl_ends_beside_an_attempt_that_goes_on(my_db, kafka, daemon, tmp_path):
+    """exit() would take OpenSSL's tables away below the attempt's thread, which stands here in the
+    certificate authority's file. The dynamic linker tells whether exit() was called."""
+    os.mkfifo(tmp_path / "ca.pem")
+    config = relay_config(my_db, kafka)
+    config["databases"]["db"].update(
+        {"connect_timeout": "1s", "tls": {"mode": "verify-full", "ca": str(tmp_path / "ca.pem")}})
+    process = daemon(config)
+    done = process.ctl("dead", "list", expect=69, env={
+        **os.environ, "LD_DEBUG": "files", "LD_DEBUG_OUTPUT": str(tmp_path / "linker")})
+    assert "could not connect within" in done.stderr
+    (told,) = tmp_path.glob("linker.*")
+    told = told.read_text(encoding="utf-8")
+    assert "calling init: " in told and "calling fini: " not in told

@@ -148,9 +148,9 @@ def next_change(now, month):
 
 def claim(outbox):
     """By another relay, now; returns the row and when (time.time())."""
-    row = outbox.insert("claimed", status=PROCESSING)
-    outbox.database.run(f"UPDATE {outbox.table} SET claimed_at = CONVERT_TZ(NOW(3), '+00:00', "
-                        "@@GLOBAL.time_zone) WHERE message_id = %s", (row,))
+    with outbox.application() as application:
+        row = outbox.insert("claimed", session=application, status=PROCESSING,
+                            claimed_at=application.one("SELECT NOW(3)"))
     return row, time.time()
 
 
@@ -158,6 +158,7 @@ def claim(outbox):
 def test_relay_that_runs_on_over_the_change(clocked, moved, relay, collect):
     process = relay(moved, {"claim_timeout": f"{CLAIM_TIMEOUT_S}s"})
     process.wait_running()
+    collector = collect(moved.topic)
     reconnects = process.metric("database_reconnects_total")
     change = next_change(datetime.datetime.now(UTC), 3)
     clocked.jump_to(change - datetime.timedelta(seconds=8))
@@ -172,7 +173,7 @@ def test_relay_that_runs_on_over_the_change(clocked, moved, relay, collect):
         times[moved.insert(when)] = began
         assert (began < change) == (when == "before")
         wait_for(lambda: clocked.now() > change, 20, "the clocks are put forward", interval=0.2)
-    messages = {m.message_id: m for m in collect(moved.topic).wait(4, timeout=40)}
+    messages = {m.message_id: m for m in collector.wait(4, timeout=40)}
     for row, began in times.items():
         assert abs(instant(messages[row]) - began) < datetime.timedelta(seconds=scaled(2))
     assert messages[claimed].seen_at >= claimed_at + CLAIM_TIMEOUT_S - 0.5
@@ -198,6 +199,7 @@ def test_claim_of_the_hour_that_comes_twice_is_not_taken_early(clocked, moved, r
     change = next_change(datetime.datetime.now(UTC), 10)
     clocked.jump_to(change + datetime.timedelta(minutes=30))
     row, claimed_at = claim(moved)
+    collector = collect(moved.topic)
     relay(moved, {"claim_timeout": f"{CLAIM_TIMEOUT_S}s"})
-    (message,) = collect(moved.topic).wait_ids([row], timeout=40)
+    (message,) = collector.wait_ids([row], timeout=40)
     assert message.seen_at >= claimed_at + CLAIM_TIMEOUT_S - 0.5

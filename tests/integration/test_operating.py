@@ -333,7 +333,7 @@ def test_topics_that_rows_name_can_be_made(outbox, relay, kafka, collect):
     outbox.insert("a-1", topic=name)
     wait_for(lambda: daemon.outbox()["paused_topics"], 30, "the missing topic is told")
     assert "say --topic NAME or --from-rows" in daemon.ctl("topics", "validate", expect=1).stderr
-    assert f"FAIL  {name}: does not exist" in \
+    assert f'FAIL  topic "{name}" does not exist' in \
         daemon.ctl("topics", "validate", "--from-rows", expect=1).stdout
     daemon.ctl("topics", "ensure", "--from-rows", "--partitions", 1, "--replication-factor", 1,
                "--yes")
