@@ -479,5 +479,6 @@ static void serve(struct instance *in)
     }
     if (in->rk && left <= 0) /* no second write comes for what is still queued */
         wake(in);
+    ef_topics_room(p);
     ef_producer_continue_reset(p);
 }

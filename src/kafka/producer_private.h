@@ -104,7 +104,8 @@ struct ef_producer {
     struct ef_pmsg *spare;
     struct ef_pmsg *returned; /* reports to give from the loop */
     struct ef_deferred report_later, tell_topics;
-    bool room_wanted, room_now;
+    bool room_now;
+    bool held_by_full;  /* messages are held since the library's queue was full */
     bool aside_failed;  /* to be replaced once its messages are reported */
     bool aside_answers; /* a report of the present instance has come */
     struct ef_timer tick, retry_new, warm;
@@ -173,6 +174,8 @@ bool ef_topic_dispatch(struct ef_producer *p, struct ef_pmsg *m, struct ef_error
 /* A report for a message of this topic came; more may go now. ok: it was an ack. */
 void ef_topic_reported_alone(struct ef_producer *p, struct ef_pmsg *m, const struct ef_error *err);
 void ef_topic_reported(struct ef_producer *p, struct ef_pmsg *m, int32_t partition, bool ok);
+/* Reports have come, so the library's queue has room: what is held because it was full may go. */
+void ef_topics_room(struct ef_producer *p);
 /* The instance is given up: everything held goes back to its users. */
 void ef_topic_return_held(struct ef_producer *p, struct ef_topic *topic);
 void ef_topic_new_instance(struct ef_producer *p, struct ef_topic *topic);

@@ -246,16 +246,21 @@ bool ef_topic_dispatch(struct ef_producer *p, struct ef_pmsg *m, struct ef_error
     }
     if (send_to(p, m, part, err))
         return true;
-    if (err->class != EF_CLASS_BUSY || part->in_flight == 0)
+    if (err->class != EF_CLASS_BUSY || p->in_flight == 0)
         return false; /* with nothing in flight no report would bring a held message on its way */
-    hold(p, topic, &part->held, m); /* the library's queue is full: a report will make room */
+    hold(p, topic, &part->held, m);
+    p->held_by_full = true; /* the library's queue is full: a report will make room */
     return true;
 }
 
-/* A held message was refused: those behind it must not pass. */
+/* A held message was refused: those behind it must not pass. That the library's queue is full is no
+ * fault of the message, and it can no longer be told that it has to wait. */
 static void refused_from_hold(struct ef_producer *p, struct ef_pmsg *m, const struct ef_error *err)
 {
-    ef_producer_report_later(p, m, err);
+    struct ef_error own = *err;
+    if (own.class == EF_CLASS_BUSY)
+        own.class = EF_CLASS_FATAL;
+    ef_producer_report_later(p, m, &own);
     ef_producer_begin_reset(p, "a held message was refused");
 }
 
@@ -272,10 +277,23 @@ static void flush_partition(struct ef_producer *p, struct ef_topic *topic,
             DL_PREPEND(part->held, m);
             topic->held_count++;
             p->held++;
+            p->held_by_full = true;
             return;
         }
         refused_from_hold(p, m, &err);
         return;
+    }
+}
+
+void ef_topics_room(struct ef_producer *p)
+{
+    struct ef_topic *topic, *next;
+    if (!p->held_by_full || p->state != INSTANCE_UP)
+        return;
+    p->held_by_full = false;
+    HASH_ITER (hh, p->topics, topic, next) {
+        for (int i = 0; i < topic->count && p->state == INSTANCE_UP; i++)
+            flush_partition(p, topic, &topic->partitions[i]);
     }
 }
 
