@@ -3,6 +3,7 @@
 # (tests/sim). One program; the linker puts its seams in the place of system calls.
 
 PROVE_SECONDS ?= 600
+PROVE_PRODUCER_SECONDS ?= 60
 PROVE_SEED ?= $(shell date +%s)
 
 sim_fuzz_source := tests/sim/fuzz_schedule.c
@@ -20,6 +21,20 @@ $(sim_program): $(sim_sources:%.c=$(BUILD)/%.o) $(sim_product:%.c=$(BUILD)/%.o)
 	@echo '  LD   $@'
 	$(Q)$(link) $(sim_wraps:%=-Wl,--wrap=%) -o $@ $(filter %.o,$^) $(EF_LIBS)
 
+# The producer's simulation (tests/prodsim): the publisher with a client library and brokers that
+# are told what to do.
+prodsim_sources := $(wildcard tests/prodsim/*.c)
+prodsim_program := $(BUILD)/tests/prodsim/prodsim
+prodsim_product := $(wildcard src/base/*.c) \
+    $(foreach name,producer instance topics suspects errors,src/kafka/$(name).c)
+prodsim_wraps := eventfd read write close pthread_create pthread_detach ef_io_start ef_io_stop \
+    ef_log_wanted ef_log_write
+$(prodsim_program): | $(thread_object)
+$(prodsim_program): $(prodsim_sources:%.c=$(BUILD)/%.o) $(prodsim_product:%.c=$(BUILD)/%.o) \
+    $(patsubst %,$(BUILD)/tests/sim/%.o,clockwork tell)
+	@echo '  LD   $@'
+	$(Q)$(link) $(prodsim_wraps:%=-Wl,--wrap=%) -o $@ $(filter %.o,$^) $(EF_LIBS)
+
 # make fuzz: the bytes are the schedule.
 sim_fuzzer := $(BUILD)/fuzzers/fuzz_schedule
 $(sim_fuzzer): $(sim_fuzz_source:%.c=$(BUILD)/%.o) $(sim_product:%.c=$(BUILD)/%.o) \
@@ -34,15 +49,18 @@ run-fuzz: $(sim_fuzzer)
 ifdef EF_GATE_PASSED
 # What runs with the other tests: some seconds. The same seeds each time, and a few new ones, which
 # are printed.
-check-sim: $(sim_program)
+check-sim: $(sim_program) $(prodsim_program)
 	@$(sim_program) --quiet --twice 100 --count 600 $(sim_scenarios)
 	@$(sim_program) --quiet --seed $(PROVE_SEED) --count 200
+	@$(prodsim_program) --count 3000
+	@$(prodsim_program) --seed $(PROVE_SEED) --count 1000
 
-prove: $(sim_program)
+prove: $(sim_program) $(prodsim_program)
 	@$(sim_program) --twice 100 $(sim_scenarios)
 	@$(sim_program) --seed $(PROVE_SEED) --seconds $(PROVE_SECONDS) --coverage --covered \
 	    --pace 200000
+	@$(prodsim_program) --seed $(PROVE_SEED) --seconds $(PROVE_PRODUCER_SECONDS)
 
-prove-mutants: all $(sim_program)
+prove-mutants: all $(sim_program) $(prodsim_program)
 	@scripts/prove-mutants
 endif

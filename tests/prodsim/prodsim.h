@@ -1,0 +1,159 @@
+// SPDX-License-Identifier: MIT
+/*
+ * The producer's simulation: the product's publisher (src/kafka: producer, instance, topics,
+ * suspects) between a client library and brokers that are told what to do, and users that go about
+ * it as relays do.
+ *
+ * It shows that the promises of kafka/publisher.h hold, which the other simulation (tests/sim)
+ * takes for granted: each message that was taken is reported once, an ack means that it was
+ * appended, the messages of an aggregate are appended in their order, nobody is blamed for a
+ * neighbour, and once nothing is wrong everything gets there.
+ *
+ *   main.c     schedules from seeds: what is wrong, and when; time and turns are tests/sim's
+ *   users.c    aggregates with their messages, and the check of what is appended and reported
+ *   library.c  the calls of librdkafka that the product makes
+ *   seams.c    what it asks of the operating system
+ *   requests.c what the library sends, and what becomes of it when an instance is given up
+ *   cluster.c  topics, partitions, sequence numbers of producers
+ *
+ * Thread: the only one. Life: one schedule after the other.
+ */
+#pragma once
+
+#include <librdkafka/rdkafka.h>
+
+#include "base/str.h"
+#include "kafka/producer.h"
+#include "sim/clockwork.h"
+#include "sim/tell.h"
+
+/* The last topic is that of dead letters. */
+enum { TOPICS = 4, DEAD_LETTERS = TOPICS - 1, PARTITIONS_MAX = 5, PRODUCERS_MAX = 2048 };
+enum { AGGREGATES = 6, MESSAGES_MAX = 400 };
+
+/* --- choices (main.c): all from one seed --- */
+int64_t pick(int64_t n); /* uniform in [0, n) */
+bool happens(int permille);
+int64_t delay_between(int64_t low, int64_t high); /* each order of magnitude alike */
+/* The first one counts, and ends the schedule. */
+void violated(const char *fmt, ...) EF_PRINTF(1, 2);
+bool is_violated(void);
+
+/* --- what is wrong at this moment --- */
+struct faults {
+    bool outage;
+    bool refuses[TOPICS]; /* the topic takes nothing from us */
+    bool silent[TOPICS];  /* nor does it answer */
+    bool hidden[TOPICS];  /* nobody says how many partitions it has */
+    int retriable_permille, lost_answer_permille, lost_ghost_permille, fatal_permille;
+    int64_t forth_max_us, back_max_us, metadata_max_us;
+};
+extern struct faults faults;
+
+/* --- messages, as users know them --- */
+struct item {
+    int uid, aggregate, number; /* of the aggregate, in order */
+    bool poison;                /* too large for the broker */
+    bool huge;                  /* and for the library, too */
+    bool suspect;               /* goes alone */
+    bool appended;
+    bool letter_appended;
+    enum { ITEM_WAITS, ITEM_FLIES, ITEM_ASIDE, ITEM_DONE, ITEM_DEAD } state;
+};
+
+/* --- cluster.c --- */
+void cluster_reset(void);
+int cluster_partitions(int topic); /* 0: there is no such topic */
+void cluster_grow(int topic, int count);
+void cluster_delete(int topic);
+enum appended { APPENDED, APPENDED_BEFORE, OUT_OF_SEQUENCE, FORMER_TOPIC };
+/* producer < 0: without sequence numbers. */
+enum appended cluster_append(int producer, int topic, int partition, int sequence,
+                             struct item *const *items, int count);
+
+/* --- users.c --- */
+void users_begin(struct ef_loop *loop, struct ef_publisher *publisher, int messages);
+void users_end(void);
+void users_replace(void); /* one of them leaves, and another comes in its place */
+void users_appended(struct item *item, int topic);
+bool users_finished(void);
+int users_appended_total(void);
+int users_repeats(void);
+
+/* --- library.c --- */
+void library_reset(struct ef_loop *loop);
+void library_queue_limit(int messages);
+/* A fatal error, out of nowhere: of the main producer, or of that of dead letters. */
+void library_break(bool aside);
+void library_tell_outage(void);
+
+/* Its reader is to look, by and by. */
+void library_wake(int fd);
+
+/* --- seams.c --- */
+void seams_reset(void);
+void seams_readable(int fd);
+
+/* --- between library.c and requests.c --- */
+enum { IN_FLIGHT_MAX = 5, BATCH_MAX = 6 };
+
+struct message {
+    struct message *prev, *next;
+    struct item *item;
+    rd_kafka_message_t rkm;
+    rd_kafka_headers_t *headers;
+};
+
+struct request {
+    struct request *prev, *next;
+    rd_kafka_t *rk; /* NULL: its instance is gone, it may arrive all the same */
+    struct rd_kafka_topic_s *rkt;
+    int producer, topic, partition, sequence, count;
+    struct item *items[BATCH_MAX];
+    struct message *messages;
+    bool arrived;
+    rd_kafka_resp_err_t err;
+    struct sim_event event;
+};
+
+struct lane { /* a partition, as an instance knows it */
+    struct message *queue;
+    struct request *sent; /* in order */
+    int sent_count, sequence;
+    int64_t last_arrival_us;
+};
+
+struct rd_kafka_topic_s {
+    rd_kafka_t *rk;
+    int topic;
+    char name[16];
+    void *opaque;
+    int32_t (*partitioner)(const rd_kafka_topic_t *rkt, const void *key, size_t key_len,
+                           int32_t count, void *topic_opaque, void *msg_opaque);
+    bool wanted;                /* its metadata is */
+    int known;                  /* partitions by the last metadata; 0: none came */
+    int64_t missing_since_us;   /* the metadata said so; 0: it did not */
+    struct message *unassigned; /* until the number of partitions is known */
+    struct lane lanes[PARTITIONS_MAX];
+};
+
+struct rd_kafka_s {
+    struct rd_kafka_s *next;
+    int producer; /* -1: it counts nothing */
+    int queue_limit, queued;
+    bool fatal, destroyed, aside;
+    struct rd_kafka_topic_s topics[TOPICS];
+    struct rd_kafka_op_s *first, **last;
+    int fd; /* the product's; -1: none */
+    bool told;
+    struct sim_event wake, metadata;
+};
+
+void requests_send(struct rd_kafka_topic_s *rkt, int partition);
+/* flags as rd_kafka_purge's. */
+void requests_purge(struct rd_kafka_topic_s *rkt, int flags);
+void requests_forget(struct rd_kafka_topic_s *rkt); /* the instance is destroyed */
+void requests_reset(void);
+bool requests_idle(void);
+void library_report(rd_kafka_t *rk, struct message *m, rd_kafka_resp_err_t err, int partition);
+void library_fatal(rd_kafka_t *rk);
