@@ -107,7 +107,8 @@ tsan:
 
 # The integration tests with a sanitized daemon.
 asan-integration: export EF_TEST_TIMEOUT_SCALE ?= 4
-asan-integration: export ASAN_OPTIONS ?= detect_leaks=1:strict_string_checks=1
+# (tests preload libfaketime, which then stands before the sanitizer)
+asan-integration: export ASAN_OPTIONS ?= detect_leaks=1:strict_string_checks=1:verify_asan_link_order=0
 asan-integration: export LSAN_OPTIONS ?= suppressions=$(CURDIR)/tests/leak-sanitizer
 asan-integration: export UBSAN_OPTIONS ?= print_stacktrace=1
 asan-integration:

@@ -23,7 +23,7 @@
 
 /* No linger: batches form while the one before is on its way. A millisecond of it made half the
  * latency of a quiet outbox. */
-enum { STATISTICS_MS = 10000, LINGER_US = 0, REPORTS_PER_TURN = 2000 };
+enum { STATISTICS_MS = 10000, LINGER_US = 0, REPORTS_PER_TURN = 2000, GIVE_UP_MS = 100 };
 
 static void serve(struct instance *in);
 
@@ -446,6 +446,21 @@ static void on_statistics(struct ef_producer *p, rd_kafka_event_t *event)
           number(root, "msg_size"));
     request_counters(p, retries, timeouts);
     json_decref(root);
+}
+
+void ef_instance_give_up(struct instance *in)
+{
+    struct ef_producer *p = in->producer;
+    rd_kafka_event_t *event;
+    if (!in->rk)
+        return;
+    rd_kafka_purge(in->rk, RD_KAFKA_PURGE_F_QUEUE | RD_KAFKA_PURGE_F_INFLIGHT);
+    while ((in->aside ? p->aside_in_flight : p->in_flight) > 0 &&
+           (event = rd_kafka_queue_poll(in->queue, GIVE_UP_MS))) {
+        if (rd_kafka_event_type(event) == RD_KAFKA_EVENT_DR)
+            on_reports(in, event);
+        rd_kafka_event_destroy(event);
+    }
 }
 
 /* Bounded per turn so that a flood of reports does not keep the rest of the loop waiting. */

@@ -385,15 +385,14 @@ void ef_producer_free(struct ef_producer *p)
         if (topic->alone_rkt)
             rd_kafka_topic_destroy(topic->alone_rkt);
     }
+    struct instance *instances[] = {&p->main, &p->alone, &p->aside};
+    for (int i = 0; i < 3; i++)
+        ef_instance_give_up(instances[i]);
     ef_timer_stop(&p->tick);
     ef_timer_stop(&p->retry_new);
     ef_timer_stop(&p->warm);
     ef_deferred_cancel(&p->report_later);
     ef_examine_done(p);
-    if (p->main.rk)
-        rd_kafka_purge(p->main.rk, RD_KAFKA_PURGE_F_QUEUE | RD_KAFKA_PURGE_F_INFLIGHT);
-    if (p->alone.rk)
-        rd_kafka_purge(p->alone.rk, RD_KAFKA_PURGE_F_QUEUE | RD_KAFKA_PURGE_F_INFLIGHT);
     ef_instance_stop(&p->main, true);
     ef_instance_stop(&p->alone, true);
     ef_instance_stop(&p->aside, true);

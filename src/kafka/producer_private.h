@@ -126,6 +126,9 @@ struct ef_producer {
 /* instance.c */
 bool ef_instance_start(struct ef_producer *p, struct instance *in, struct ef_error *err);
 void ef_instance_stop(struct instance *in, bool wait);
+/* At the end: what it has under way comes back and is reported, as far as it does at once. Not
+ * from the loop, which may run no more. */
+void ef_instance_give_up(struct instance *in);
 /* False: not now, err says why (BUSY). */
 bool ef_producer_want_alone(struct ef_producer *p, struct ef_error *err);
 /* What is queued comes back as failed; also what is in flight, once it has had time to be

@@ -73,7 +73,8 @@ enum appended cluster_append(int producer, int topic, int partition, int sequenc
 
 /* --- users.c --- */
 void users_begin(struct ef_loop *loop, struct ef_publisher *publisher, int messages);
-void users_end(void);
+void users_leave(void);   /* all, for ever */
+void users_end(void);     /* the producer is gone */
 void users_replace(void); /* one of them leaves, and another comes in its place */
 void users_appended(struct item *item, int topic);
 bool users_finished(void);

@@ -377,6 +377,18 @@ void users_begin(struct ef_loop *loop, struct ef_publisher *publisher, int messa
     sim_event_start(&u.write, 0);
 }
 
+void users_leave(void)
+{
+    for (int i = 0; i < USERS; i++) {
+        struct person *p = &u.persons[i];
+        if (!p->user)
+            continue;
+        p->leaving = flying_of(p);
+        u.publisher->ops->leave(p->user, on_release);
+        p->user = NULL;
+    }
+}
+
 void users_end(void)
 {
     for (int i = 0; i < USERS; i++) {
@@ -388,6 +400,9 @@ void users_end(void)
     for (int i = 0; i < AGGREGATES; i++)
         sim_event_stop(&u.aggregates[i].again);
     sim_event_stop(&u.write);
+    for (int i = 0; i < USERS; i++)
+        if (flying_of(&u.persons[i]) > 0)
+            violated("%d messages of user %d were never reported", flying_of(&u.persons[i]), i);
 }
 
 bool users_finished(void)

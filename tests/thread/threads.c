@@ -2,7 +2,8 @@
 /*
  * C11's thrd_create by way of pthread_create, for programs with ThreadSanitizer: it knows the
  * latter only, and a thread of librdkafka's that it has not seen begin makes it crash. Linked in
- * place of the C library's in such builds, and in no others.
+ * place of the C library's in such builds, and in no others. (cnd_timedwait is the product's own,
+ * src/kafka/clock_wait.c.)
  */
 #include <errno.h>
 #include <pthread.h>
@@ -76,10 +77,4 @@ int mtx_unlock(mtx_t *lock)
 int cnd_wait(cnd_t *condition, mtx_t *lock)
 {
     return answer(pthread_cond_wait((pthread_cond_t *)condition, (pthread_mutex_t *)lock));
-}
-
-int cnd_timedwait(cnd_t *condition, mtx_t *lock, const struct timespec *until)
-{
-    return answer(
-        pthread_cond_timedwait((pthread_cond_t *)condition, (pthread_mutex_t *)lock, until));
 }

@@ -112,7 +112,7 @@ END_TEST
 
 START_TEST(an_expired_lease_goes_to_the_next)
 {
-    struct relay *a = start_owner_for(400), *b = start_relay();
+    struct relay *b = start_relay(), *a = start_owner_for(2000);
     acquire(b, 60000, NULL);
     ck_assert_int_eq(b->lease.outcome, EF_LEASE_HELD);
     acquire_when_free(b, 60000);
