@@ -104,6 +104,9 @@ struct sim_seen { /* a row as a snapshot showed it */
     bool held_back; /* only that it is there */
 };
 
+/* A decision's text: it is an operator's hold that the row waits for. */
+#define SIM_FOR_A_RELEASE "for a release"
+
 struct sim_stmt {
     enum sim_stmt_kind kind;
     int relay;
@@ -114,7 +117,7 @@ struct sim_stmt {
     struct ef_fetch fetch;
     struct ef_run *gaps;           /* kept between uses */
     struct ef_settle_run *runs;    /* kept between uses */
-    struct ef_decision *decisions; /* kept between uses; errors are not */
+    struct ef_decision *decisions; /* kept between uses; errors are SIM_FOR_A_RELEASE or NULL */
     int gaps_size, runs_size, decisions_size;
     int count, limit;
     int topic; /* -1: every one */

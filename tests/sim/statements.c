@@ -10,7 +10,7 @@
 #include "sim/db_private.h"
 #include "sim/tell.h"
 
-enum { LOCKED_MIN_US = 1000, LOCKED_MAX_US = 20000000, LAG_MAX = 100001, HELD_MS = 4 * 60 * 1000 };
+enum { LOCKED_MIN_US = 1000, LOCKED_MAX_US = 20000000, LAG_MAX = 100001 };
 
 void sim_stmt_free(struct sim_stmt *stmt)
 {
@@ -320,8 +320,8 @@ static void mark_row(struct sim_stmt *q, const struct ef_decision *d)
     if (row->s.status == EF_STATUS_DONE || (row->s.status == EF_STATUS_DEAD && retry))
         return;
     sim_check_marked(row, d, q);
-    /* what waits for so long waits for a release, and there has been one (a late decision apart) */
-    if (retry && d->delay_ms >= HELD_MS && !db.held[row->topic] && !q->late)
+    /* it waits for a release, and there has been one (a late decision apart) */
+    if (retry && d->error && !db.held[row->topic] && !q->late)
         sim_violated(SIM_HOLD, "m%06d is put to wait for a release, but its topic is not held",
                      row->uid);
     sim_db_save_row(row->uid);

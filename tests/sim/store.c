@@ -407,6 +407,9 @@ static void submit_marks(struct sim_store *s, int64_t epoch, const struct ef_dec
         q->decisions = ef_xrealloc(q->decisions, (size_t)count * sizeof(*d));
     }
     memcpy(q->decisions, d, (size_t)count * sizeof(*d));
+    for (int i = 0; i < count; i++) /* the texts go when this returns */
+        q->decisions[i].error =
+            d[i].error && strstr(d[i].error, "is held by") ? SIM_FOR_A_RELEASE : NULL;
     sim_submit(s, CONN_SETTLE, r);
 }
 
