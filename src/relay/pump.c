@@ -471,7 +471,8 @@ void ef_relay_do_run(struct ef_relay *r)
     r->last_row_us = now;
     r->running_since_us = now;
     r->went_back_us = now;
-    r->full = false;
+    r->full = r->bell_armed = false;
+    r->fetch_now = true;         /* the poll that was planned before a pause may be far away */
     ef_cursor_sweep(&r->cursor); /* somebody may have deleted rows that held others back */
     if (r->paused_mark || r->drained) {
         ef_relay_fire(r, EF_EVENT_PAUSE);

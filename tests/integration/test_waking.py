@@ -78,6 +78,20 @@ def test_lost_listen_connection_is_replaced_and_nothing_waits_for_it(outbox, rel
     collect(outbox.topic).wait_ids([outbox.insert("a")], timeout=15)
 
 
+@pytest.mark.limit(90)
+def test_resume_does_not_wait_for_the_poll_before_the_pause(outbox, relay, collect):
+    """After 17 quiet seconds polls are 16 s apart, and a resume disarms the bell."""
+    process = relay(outbox, SLOW_POLL)
+    process.wait_running()
+    stays(lambda: True, 17, "the relay is idle", interval=1)
+    process.ctl("pause", "orders")
+    collector = collect(outbox.topic)
+    rows = [outbox.insert("meanwhile")]
+    process.ctl("resume", "orders")
+    rows.append(outbox.insert("later"))
+    collector.wait_ids(rows, timeout=8)
+
+
 def test_retry_time_wakes_a_slow_poller(outbox, relay, collect):
     row = outbox.insert("a")
     outbox.database.run("UPDATE outbox SET status = 3, next_retry_at = now() + interval '3 s'")
