@@ -24,6 +24,15 @@ static const char *brokers_of(const struct judgement *j)
 
 /* --- what mends --- */
 
+/* words: before the command. how: its options. */
+static void mend_in_words(const struct judgement *j, const char *words, const char *how)
+{
+    ef_report_mend(j->report, "%seventferryctl --config %s topics ensure --topic %s%s%s%s --yes",
+                   words, j->place->config->path, j->name, how,
+                   j->place->brokers ? " --brokers " : "",
+                   j->place->brokers ? j->place->brokers : "");
+}
+
 static void mend_by_ensure(const struct judgement *j, const char *fmt, ...) EF_PRINTF(2, 3);
 
 static void mend_by_ensure(const struct judgement *j, const char *fmt, ...)
@@ -32,9 +41,7 @@ static void mend_by_ensure(const struct judgement *j, const char *fmt, ...)
     va_start(ap, fmt);
     char *how = ef_xvprintf(fmt, ap);
     va_end(ap);
-    ef_report_mend(j->report, "eventferryctl --config %s topics ensure --topic %s%s%s%s --yes",
-                   j->place->config->path, j->name, how, j->place->brokers ? " --brokers " : "",
-                   j->place->brokers ? j->place->brokers : "");
+    mend_in_words(j, "", how);
     free(how);
 }
 
@@ -228,11 +235,8 @@ static void judge_cleanup(const struct judgement *j)
                   "topic \"%s\" is compacted (cleanup.policy=%s): rows with neither key nor "
                   "aggregate_id are refused, they go dead",
                   j->name, j->facts->cleanup);
-    ef_report_mend(j->report,
-                   "# see to it that each of its rows has one, or: eventferryctl "
-                   "--config %s topics ensure --topic %s --setting "
-                   "cleanup.policy=delete --yes",
-                   j->place->config->path, j->name);
+    mend_in_words(
+        j, "# see to it that each of its rows has one, or: ", " --setting cleanup.policy=delete");
 }
 
 void ef_topic_judge(const struct ef_topic_facts *f, const struct ef_topic_place *place,

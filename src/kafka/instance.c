@@ -23,7 +23,8 @@
 
 /* No linger: batches form while the one before is on its way. A millisecond of it made half the
  * latency of a quiet outbox. */
-enum { STATISTICS_MS = 10000, LINGER_US = 0, REPORTS_PER_TURN = 2000, GIVE_UP_MS = 100 };
+enum { STATISTICS_MS = 10000, LINGER_US = 0, REPORTS_PER_TURN = 2000 };
+#define GIVE_UP_US (200 * EF_MS_US)
 
 static void serve(struct instance *in);
 
@@ -448,19 +449,27 @@ static void on_statistics(struct ef_producer *p, rd_kafka_event_t *event)
     json_decref(root);
 }
 
-void ef_instance_give_up(struct instance *in)
+static void take_reports(struct instance *in, int64_t until_us)
 {
     struct ef_producer *p = in->producer;
     rd_kafka_event_t *event;
-    if (!in->rk)
-        return;
-    rd_kafka_purge(in->rk, RD_KAFKA_PURGE_F_QUEUE | RD_KAFKA_PURGE_F_INFLIGHT);
-    while ((in->aside ? p->aside_in_flight : p->in_flight) > 0 &&
-           (event = rd_kafka_queue_poll(in->queue, GIVE_UP_MS))) {
+    while (in->rk && (in->aside ? p->aside_in_flight : p->in_flight) > 0 &&
+           ef_clock_mono().us < until_us && (event = rd_kafka_queue_poll(in->queue, 0))) {
         if (rd_kafka_event_type(event) == RD_KAFKA_EVENT_DR)
             on_reports(in, event);
         rd_kafka_event_destroy(event);
     }
+}
+
+void ef_producer_give_up(struct ef_producer *p)
+{
+    struct instance *instances[] = {&p->main, &p->alone, &p->aside};
+    int64_t until_us = ef_clock_mono().us + GIVE_UP_US;
+    for (int i = 0; i < 3; i++)
+        if (instances[i]->rk) /* waits for the library's threads, which have it then */
+            rd_kafka_purge(instances[i]->rk, RD_KAFKA_PURGE_F_QUEUE | RD_KAFKA_PURGE_F_INFLIGHT);
+    for (int i = 0; i < 3; i++)
+        take_reports(instances[i], until_us);
 }
 
 /* Bounded per turn so that a flood of reports does not keep the rest of the loop waiting. */

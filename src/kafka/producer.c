@@ -264,7 +264,7 @@ static enum ef_produced produce(struct ef_publisher_user *user, const struct ef_
     u->under_way--;
     free_pmsg(p, m);
     if (err->class == EF_CLASS_BUSY)
-        return EF_PRODUCED_FULL; /* reports under way will make room */
+        return EF_PRODUCED_FULL; /* reports of others will make room */
     if (err->class == EF_CLASS_FATAL) {
         ef_producer_begin_reset(p, "fatal error");
         return EF_PRODUCED_FULL;
@@ -385,9 +385,7 @@ void ef_producer_free(struct ef_producer *p)
         if (topic->alone_rkt)
             rd_kafka_topic_destroy(topic->alone_rkt);
     }
-    struct instance *instances[] = {&p->main, &p->alone, &p->aside};
-    for (int i = 0; i < 3; i++)
-        ef_instance_give_up(instances[i]);
+    ef_producer_give_up(p);
     ef_timer_stop(&p->tick);
     ef_timer_stop(&p->retry_new);
     ef_timer_stop(&p->warm);

@@ -126,10 +126,7 @@ struct ef_producer {
 /* instance.c */
 bool ef_instance_start(struct ef_producer *p, struct instance *in, struct ef_error *err);
 void ef_instance_stop(struct instance *in, bool wait);
-/* At the end: what it has under way comes back and is reported, as far as it does at once. Not
- * from the loop, which may run no more. */
-void ef_instance_give_up(struct instance *in);
-/* False: not now, err says why (BUSY). */
+/* False: not now, err says why (DESTINATION). */
 bool ef_producer_want_alone(struct ef_producer *p, struct ef_error *err);
 /* What is queued comes back as failed; also what is in flight, once it has had time to be
  * answered. */
@@ -137,6 +134,9 @@ void ef_producer_purge(struct ef_producer *p);
 void ef_producer_begin_reset(struct ef_producer *p, const char *reason);
 void ef_producer_continue_reset(struct ef_producer *p);
 void ef_producer_replace_aside(struct ef_producer *p);
+/* At the end: what is under way comes back and is reported, as far as it does at once. Not from the
+ * loop, which may run no more. */
+void ef_producer_give_up(struct ef_producer *p);
 
 /* producer.c */
 void ef_producer_report(struct ef_producer *p, struct ef_pmsg *m, const struct ef_error *err);

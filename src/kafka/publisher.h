@@ -33,7 +33,8 @@ struct ef_publisher_user;
 
 enum ef_produced {
     EF_PRODUCED_QUEUED,
-    EF_PRODUCED_FULL,    /* no room, or the instance is being replaced: wait for room() */
+    EF_PRODUCED_FULL,    /* no room, or the instance is being replaced: try again at the next
+                            delivery(), at room(), or after some time */
     EF_PRODUCED_REFUSED, /* err says why; there will be no delivery() */
     EF_PRODUCED_ALONE,   /* its like was refused just now: it is taken only if it goes alone */
 };
@@ -41,7 +42,7 @@ enum ef_produced {
 struct ef_publisher_upcalls {
     /* opaque: as given to produce. err NULL: delivered. */
     void (*delivery)(void *arg, void *opaque, const struct ef_error *err);
-    /* produce() may be tried again (after FULL, or a new instance is ready). */
+    /* A new instance is ready: produce() may be tried again. */
     void (*room)(void *arg);
     /* down: nobody can take anything (err says why); up: err NULL. */
     void (*outage)(void *arg, const struct ef_error *err);

@@ -51,17 +51,28 @@ int32_t ef_topic_partitioner(const rd_kafka_topic_t *rkt, const void *key, size_
     return rd_kafka_msg_partitioner_murmur2(rkt, key, key_len, count, NULL, NULL);
 }
 
-static rd_kafka_topic_t *make_rkt(rd_kafka_t *rk, struct ef_topic *topic)
+/* What the other producer knows of the topic may be older: it says nothing to ours. */
+static int32_t partitioner_alone(const rd_kafka_topic_t *rkt, const void *key, size_t key_len,
+                                 int32_t count, void *topic_opaque, void *msg_opaque)
+{
+    const struct ef_pmsg *m = msg_opaque;
+    (void)topic_opaque;
+    return m->partition >= 0
+               ? m->partition
+               : rd_kafka_msg_partitioner_murmur2(rkt, key, key_len, count, NULL, NULL);
+}
+
+static rd_kafka_topic_t *make_rkt(rd_kafka_t *rk, struct ef_topic *topic, bool alone)
 {
     rd_kafka_topic_conf_t *conf = rd_kafka_default_topic_conf_dup(rk);
-    rd_kafka_topic_conf_set_partitioner_cb(conf, ef_topic_partitioner);
+    rd_kafka_topic_conf_set_partitioner_cb(conf, alone ? partitioner_alone : ef_topic_partitioner);
     rd_kafka_topic_conf_set_opaque(conf, topic);
     return rd_kafka_topic_new(rk, topic->name, conf);
 }
 
 void ef_topic_new_instance(struct ef_producer *p, struct ef_topic *topic)
 {
-    topic->rkt = make_rkt(p->main.rk, topic);
+    topic->rkt = make_rkt(p->main.rk, topic, false);
     topic->stuck = topic->draining = false;
     topic->in_flight = topic->alone_in_flight = 0;
     topic->alone_answers = false;
@@ -167,7 +178,7 @@ static bool transmit_alone(struct ef_producer *p, struct ef_pmsg *m, struct ef_e
     if (!ef_producer_want_alone(p, err))
         return false;
     if (!topic->alone_rkt)
-        topic->alone_rkt = make_rkt(p->alone.rk, topic);
+        topic->alone_rkt = make_rkt(p->alone.rk, topic, true);
     if (topic->count > 0)
         m->partition = choose(topic, m);
     if (!give(p->alone.rk, topic->alone_rkt, m, err)) {

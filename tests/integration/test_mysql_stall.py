@@ -50,7 +50,7 @@ def test_a_server_that_stands_still_while_connecting(my_db, stall, db, kafka, da
     wait_for(tried_again, 60, "several attempts stood still")
     assert max(threads) <= threads[0] + 2 * 3  # three connections: an attempt, and one that was left
     assert max(delays) < scaled(1.5), delays
-    slow = [int(line["took_ms"]) for line in process.log(what="slow callback")]
+    slow = [int(line["took_ms"]) for line in process.log(msg="slow callback")]
     assert not [ms for ms in slow if ms > scaled(SLOW_MS)]
     reason = process.outbox("payments")["reason"]
     assert "could not connect" in reason, reason

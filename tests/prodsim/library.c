@@ -32,6 +32,7 @@ struct rd_kafka_queue_s {
 
 struct rd_kafka_op_s {
     struct rd_kafka_op_s *next;
+    rd_kafka_t *rk;
     rd_kafka_event_type_t type;
     struct message *messages, *given;
     int count;
@@ -192,9 +193,10 @@ static void put_event(rd_kafka_t *rk, rd_kafka_event_t *event)
     }
 }
 
-static rd_kafka_event_t *new_event(rd_kafka_event_type_t type)
+static rd_kafka_event_t *new_event(rd_kafka_t *rk, rd_kafka_event_type_t type)
 {
     rd_kafka_event_t *event = ef_xcalloc(1, sizeof(*event));
+    event->rk = rk;
     event->type = type;
     return event;
 }
@@ -215,9 +217,8 @@ void library_report(rd_kafka_t *rk, struct message *m, rd_kafka_resp_err_t err, 
     if (m->headers)
         rd_kafka_headers_destroy(m->headers);
     m->headers = NULL;
-    rk->queued--;
     if (!event || event->type != RD_KAFKA_EVENT_DR || event->count == EVENT_MAX) {
-        event = new_event(RD_KAFKA_EVENT_DR);
+        event = new_event(rk, RD_KAFKA_EVENT_DR);
         put_event(rk, event);
     }
     DL_APPEND(event->messages, m);
@@ -229,7 +230,7 @@ void library_fatal(rd_kafka_t *rk)
     if (rk->fatal)
         return;
     rk->fatal = true;
-    rd_kafka_event_t *event = new_event(RD_KAFKA_EVENT_ERROR);
+    rd_kafka_event_t *event = new_event(rk, RD_KAFKA_EVENT_ERROR);
     event->err = RD_KAFKA_RESP_ERR__FATAL;
     put_event(rk, event);
 }
@@ -246,7 +247,7 @@ void library_tell_outage(void)
     for (rd_kafka_t *rk = l.instances; rk; rk = rk->next) {
         if (rk->destroyed)
             continue;
-        rd_kafka_event_t *event = new_event(RD_KAFKA_EVENT_ERROR);
+        rd_kafka_event_t *event = new_event(rk, RD_KAFKA_EVENT_ERROR);
         event->err = RD_KAFKA_RESP_ERR__ALL_BROKERS_DOWN;
         put_event(rk, event);
     }
@@ -288,6 +289,7 @@ void rd_kafka_event_destroy(rd_kafka_event_t *event)
     while (event->given) {
         struct message *m = event->given;
         DL_DELETE(event->given, m);
+        event->rk->queued--; /* until now it counts */
         free(m);
     }
     free(event);

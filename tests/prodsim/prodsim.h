@@ -45,7 +45,7 @@ struct faults {
     bool refuses[TOPICS]; /* the topic takes nothing from us */
     bool silent[TOPICS];  /* nor does it answer */
     bool hidden[TOPICS];  /* nobody says how many partitions it has */
-    int retriable_permille, lost_answer_permille, lost_ghost_permille, fatal_permille;
+    int retriable_permille, lost_answer_permille, lost_ghost_permille;
     int64_t forth_max_us, back_max_us, metadata_max_us;
 };
 extern struct faults faults;
@@ -155,6 +155,5 @@ void requests_send(struct rd_kafka_topic_s *rkt, int partition);
 void requests_purge(struct rd_kafka_topic_s *rkt, int flags);
 void requests_forget(struct rd_kafka_topic_s *rkt); /* the instance is destroyed */
 void requests_reset(void);
-bool requests_idle(void);
 void library_report(rd_kafka_t *rk, struct message *m, rd_kafka_resp_err_t err, int partition);
 void library_fatal(rd_kafka_t *rk);

@@ -229,6 +229,8 @@ void requests_purge(struct rd_kafka_topic_s *rkt, int flags)
 
 void requests_forget(struct rd_kafka_topic_s *rkt)
 {
+    if (rkt->unassigned)
+        violated("an instance was destroyed with messages that wait for a topic");
     for (int i = 0; i < PARTITIONS_MAX; i++) {
         struct lane *lane = &rkt->lanes[i];
         if (lane->queue || lane->sent)
@@ -243,9 +245,4 @@ void requests_reset(void)
         DL_DELETE(ghosts, r);
         request_free(r);
     }
-}
-
-bool requests_idle(void)
-{
-    return !ghosts;
 }
