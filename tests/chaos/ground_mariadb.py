@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: MIT
 """One MariaDB server behind gates."""
 
+import contextlib
 import os
 
 import pymysql
@@ -23,6 +24,11 @@ CREATE TABLE chaos_history (message_id CHAR(36), outbox VARCHAR(100), id BIGINT,
 OPTIONS = {"innodb_flush_log_at_trx_commit": 1, "innodb_autoinc_lock_mode": 2,
            "innodb_log_file_size": "96M", "innodb_lock_wait_timeout": 10,
            "max_allowed_packet": "64M", "performance_schema": "ON"}
+SESSIONS = """SELECT PROCESSLIST_ID FROM performance_schema.session_connect_attrs
+    WHERE ATTR_NAME = 'program_name' AND ATTR_VALUE LIKE %s"""
+THERE = """SELECT EXISTS (SELECT 1 FROM information_schema.TABLES
+    WHERE CONCAT(TABLE_SCHEMA, '.', TABLE_NAME) = %s)"""
+BESIDE = "ALGORITHM = INPLACE, LOCK = NONE"  # the writers
 
 
 class MariaDbGround:
@@ -31,6 +37,8 @@ class MariaDbGround:
     lost = (pymysql.err.OperationalError, pymysql.err.InterfaceError)
     application, bulk = MyApplication, MyBulk
     schema = SCHEMA
+    crashes = ("kill",)
+    purposes = ("read", "settle", "lease")
     lock_timeout = "SET lock_wait_timeout = 1, innodb_lock_wait_timeout = 1"
     message_id = "message_id"
     event = ("id, message_id, aggregate_type, aggregate_id, topic, payload, "
@@ -85,6 +93,51 @@ class MariaDbGround:
 
     def session(self, name):
         return self.server.session(name, program_name="chaos")
+
+    # what nemeses do
+
+    def end(self, mode):
+        self.server.kill() if mode == "kill" else self.server.stop()
+
+    def kill(self, scene, pattern, what):
+        """KILL CONNECTION or QUERY of the sessions whose name is like this; returns how many."""
+        numbers = scene.insist(SESSIONS, (pattern,))
+        with scene.session() as session:
+            for (number,) in numbers:
+                with contextlib.suppress(self.error):  # it has ended by itself
+                    session.run(f"KILL {what} {number}")
+        return len(numbers)
+
+    def end_sessions(self, scene, pattern):
+        return self.kill(scene, pattern, "CONNECTION")
+
+    @staticmethod
+    def there(session, table):
+        return session.one(THERE, (table,)) == 1
+
+    @staticmethod
+    def column(table, name, chance):
+        """Instantly, or by a rebuild."""
+        how = chance.choice(("ALGORITHM = INSTANT", BESIDE))
+        default = chance.choice(("", "DEFAULT 'x'"))
+        return (f"ALTER TABLE {table} ADD COLUMN IF NOT EXISTS {name} TEXT {default}, {how}",
+                f"ALTER TABLE {table} DROP COLUMN IF EXISTS {name}, {how}", how)
+
+    @staticmethod
+    def index(table, name, chance):
+        del chance
+        return (f"ALTER TABLE {table} ADD INDEX IF NOT EXISTS {name} (created_at), {BESIDE}",
+                f"ALTER TABLE {table} DROP INDEX IF EXISTS {name}, {BESIDE}", BESIDE)
+
+    @staticmethod
+    def rename(table, name):
+        return f"RENAME TABLE IF EXISTS {table} TO {name}"
+
+    @staticmethod
+    def rewrite(table, chance):
+        """Beside the writers, or in their way, as a copy."""
+        how = chance.choice((BESIDE, "ALGORITHM = COPY, LOCK = SHARED"))
+        return f"ALTER TABLE {table} FORCE, {how}"
 
     def heal(self):
         self.server.resume()

@@ -27,6 +27,8 @@ class PostgresGround:
     lost = (psycopg2.OperationalError, psycopg2.InterfaceError)  # no connection, or no lock
     application, bulk = PgApplication, PgBulk
     schema = SCHEMA
+    crashes = ("immediate", "kill")  # of end()
+    purposes = ("read", "settle", "lease", "listen")  # of the relays' connections
     lock_timeout = "SET lock_timeout = '1s'"  # as anybody sets it who alters a table in use
     message_id = "message_id::text"
     event = ("id, message_id::text, aggregate_type, aggregate_id, topic, payload::text, "
@@ -94,6 +96,44 @@ class PostgresGround:
 
     def session(self, name):
         return Database(self.server, name).session(application_name="chaos")
+
+    # what nemeses do
+
+    def end(self, mode):
+        self.server.kill() if mode == "kill" else self.server.stop(mode)
+
+    @staticmethod
+    def end_sessions(scene, pattern):
+        """Of those whose name is like this; returns how many."""
+        return scene.insist("SELECT count(*) FILTER (WHERE pg_terminate_backend(pid)) FROM "
+                            "pg_stat_activity WHERE application_name LIKE %s", (pattern,))[0][0]
+
+    @staticmethod
+    def there(session, table):
+        return session.one("SELECT to_regclass(%s) IS NOT NULL", (table,))
+
+    @staticmethod
+    def column(table, name, chance):
+        """SQL that adds it, SQL that drops it, and how it does."""
+        default = chance.choice(("", "DEFAULT 'x'"))
+        return (f"ALTER TABLE {table} ADD COLUMN IF NOT EXISTS {name} text {default}",
+                f"ALTER TABLE {table} DROP COLUMN IF EXISTS {name}", "")
+
+    @staticmethod
+    def index(table, name, chance):
+        """As column(). One that was not finished is there, and of no use: drop it first."""
+        how = chance.choice(("", "CONCURRENTLY"))
+        return (f"CREATE INDEX {how} IF NOT EXISTS {name} ON {table} (created_at)",
+                f"DROP INDEX IF EXISTS {name}", how)
+
+    @staticmethod
+    def rename(table, name):
+        return f"ALTER TABLE IF EXISTS {table} RENAME TO {name.split('.')[1]}"
+
+    @staticmethod
+    def rewrite(table, chance):
+        del chance
+        return f"VACUUM FULL {table}"
 
     def heal(self):
         self.server.resume()

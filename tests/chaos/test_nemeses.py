@@ -6,29 +6,34 @@ import random
 
 import pytest
 
-from .catalogue import CATALOGUE
+from .catalogue import CATALOGUE, nemeses_of
 from .conftest import SEED
 
-
-# Nemesis -> the integration test that holds it alone.
+# Database -> nemesis -> the integration test that holds it alone.
 ELSEWHERE = {
-    "relay_killed": "test_crash", "relay_stopped": "test_crash", "relay_frozen": "test_ownership",
-    "relay_reloaded": "test_reload", "outbox_paused": "test_many_outboxes",
-    "log_blocked": "test_life", "log_closed": "test_life",
-    "broker_killed": "test_outages", "brokers_all_killed": "test_outages",
-    "database_restarted_fast": "test_database_faults",
-    "database_restarted_immediate": "test_database_faults",
-    "database_frozen": "test_database_faults", "sessions_terminated": "test_database_faults",
-    "pooler_restarted": "test_pooler", "slow_database": "test_database_faults",
-    "silent_database": "test_database_faults", "refused_database": "test_database_faults",
-    "server_restarted": "test_mysql_faults", "server_killed": "test_mysql_faults",
-    "connections_killed": "test_mysql_faults", "server_read_only": "test_mysql_faults",
+    "postgres": {
+        "relay_killed": "test_crash", "relay_stopped": "test_crash",
+        "relay_frozen": "test_ownership", "relay_reloaded": "test_reload",
+        "outbox_paused": "test_many_outboxes", "log_blocked": "test_life",
+        "log_closed": "test_life", "broker_killed": "test_outages",
+        "brokers_all_killed": "test_outages", "database_restarted_fast": "test_database_faults",
+        "database_restarted_immediate": "test_database_faults",
+        "database_frozen": "test_database_faults", "sessions_terminated": "test_database_faults",
+        "pooler_restarted": "test_pooler", "slow_database": "test_database_faults",
+        "silent_database": "test_database_faults", "refused_database": "test_database_faults"},
+    "mariadb": {
+        "database_restarted_fast": "test_mysql_faults",
+        "database_restarted_immediate": "test_mysql_faults",
+        "sessions_terminated": "test_mysql_faults", "server_read_only": "test_mysql_faults"},
 }
+OF_THE_GROUND = {"database", "table"}  # resources of nemeses that each database has in its own way
 
 
 def alone():
-    """(database, nemesis): what is made for both is looked at on the first."""
-    return [(CATALOGUE[name].databases[0], name) for name in sorted(set(CATALOGUE) - set(ELSEWHERE))]
+    """(database, nemesis): what has nothing to do with the database is looked at on the first."""
+    return [(database, name) for name, each in sorted(CATALOGUE.items())
+            for database in each.databases[:None if each.resources & OF_THE_GROUND else 1]
+            if name not in ELSEWHERE[database]]
 
 
 @pytest.mark.parametrize("database, name", alone())
@@ -54,4 +59,5 @@ def test_clean_stops_repeat_nothing(scene):
 
 
 def test_lists_name_what_there_is():
-    assert set(ELSEWHERE) <= set(CATALOGUE)
+    for database, names in ELSEWHERE.items():
+        assert set(names) <= nemeses_of(database)
