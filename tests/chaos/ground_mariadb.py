@@ -1,15 +1,14 @@
 # SPDX-License-Identifier: MIT
-"""One MariaDB server behind gates."""
+"""MariaDB with a replica by its binary log, behind gates."""
 
 import contextlib
-import os
 
 import pymysql
 
-from harness.mysql import MySql
+from harness.my_replication import MyPair
 from harness.outbox import RELAY
-from harness.proxy import Proxy
 
+from .ground import Ground
 from .my_application import MyApplication, MyBulk
 
 SCHEMA = """
@@ -31,7 +30,7 @@ THERE = """SELECT EXISTS (SELECT 1 FROM information_schema.TABLES
 BESIDE = "ALGORITHM = INPLACE, LOCK = NONE"  # the writers
 
 
-class MariaDbGround:
+class MariaDbGround(Ground):
     name, driver = "mariadb", "mysql"
     error = pymysql.err.Error
     lost = (pymysql.err.OperationalError, pymysql.err.InterfaceError)
@@ -45,17 +44,9 @@ class MariaDbGround:
              "JSON_VALUE(headers, '$.version')")
 
     def __init__(self):
-        self.server, self.gates = None, []
-        try:
-            self.server = MySql("mariadb", **OPTIONS)
-            self.gates = [Proxy(self.server.port) for _ in range(3)]
-        except BaseException:
-            self.discard()
-            raise
-
-    @property
-    def proxies(self):
-        return self.gates
+        super().__init__(MyPair("mariadb", **OPTIONS))
+        for _ in range(3):  # one for each relay
+            self.pair.gate()
 
     def create_database(self):
         return self.server.create_database()
@@ -96,9 +87,6 @@ class MariaDbGround:
 
     # what nemeses do
 
-    def end(self, mode):
-        self.server.kill() if mode == "kill" else self.server.stop()
-
     def kill(self, scene, pattern, what):
         """KILL CONNECTION or QUERY of the sessions whose name is like this; returns how many."""
         numbers = scene.insist(SESSIONS, (pattern,))
@@ -138,17 +126,3 @@ class MariaDbGround:
         """Beside the writers, or in their way, as a copy."""
         how = chance.choice((BESIDE, "ALGORITHM = COPY, LOCK = SHARED"))
         return f"ALTER TABLE {table} FORCE, {how}"
-
-    def heal(self):
-        self.server.resume()
-        if not self.server.process.running:
-            self.server.start()
-
-    def logs(self):
-        return {"mariadb.log": os.path.join(self.server.directory, "server.log")}
-
-    def discard(self):
-        for gate in self.gates:
-            gate.discard()
-        if self.server is not None:
-            self.server.discard()

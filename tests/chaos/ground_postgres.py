@@ -6,11 +6,12 @@ import psycopg2
 from harness.outbox import APPLICATION, OWNER_ROLE, RELAY
 from harness.pgbouncer import PgBouncer
 from harness.postgres import Database, Session
-from harness.replication import Pair
+from harness.replication import PgPair
 from harness.setup import empty_database
 
 from .application import PgApplication
 from .bulk import PgBulk
+from .ground import Ground
 
 SCHEMA = """
 CREATE TABLE chaos_aggregate (name text PRIMARY KEY, version bigint NOT NULL);
@@ -19,15 +20,13 @@ CREATE TABLE chaos_history (message_id uuid, outbox text, id bigint, aggregate t
 """
 
 
-class PostgresGround:
-    """What a scene asks of its database; MariaDbGround answers the same."""
-
+class PostgresGround(Ground):
     name = driver = "postgres"
     error = psycopg2.Error
     lost = (psycopg2.OperationalError, psycopg2.InterfaceError)  # no connection, or no lock
     application, bulk = PgApplication, PgBulk
     schema = SCHEMA
-    crashes = ("immediate", "kill")  # of end()
+    crashes = ("immediate", "kill")
     purposes = ("read", "settle", "lease", "listen")  # of the relays' connections
     lock_timeout = "SET lock_timeout = '1s'"  # as anybody sets it who alters a table in use
     message_id = "message_id::text"
@@ -35,9 +34,9 @@ class PostgresGround:
              "headers->>'version'")
 
     def __init__(self):
-        self.pair = self.pooler = None
+        super().__init__(PgPair(max_locks_per_transaction="256"))
+        self.pooler = None
         try:
-            self.pair = Pair(max_locks_per_transaction="256")
             self.direct = self.pair.gate()  # of the first relay, and for LISTEN beside the pooler
             self.behind = self.pair.gate()  # of the pooler
             self.other = self.pair.gate()  # of the third relay
@@ -45,20 +44,6 @@ class PostgresGround:
         except BaseException:
             self.discard()
             raise
-
-    @property
-    def server(self):
-        """Whichever is the primary now."""
-        return self.pair.primary
-
-    @property
-    def gates(self):
-        """What relays reach the server through."""
-        return self.pair.gates
-
-    @property
-    def proxies(self):
-        return [*self.pair.gates, self.pair.link]
 
     def create_database(self):
         return empty_database(self.server)
@@ -99,9 +84,6 @@ class PostgresGround:
 
     # what nemeses do
 
-    def end(self, mode):
-        self.server.kill() if mode == "kill" else self.server.stop(mode)
-
     @staticmethod
     def end_sessions(scene, pattern):
         """Of those whose name is like this; returns how many."""
@@ -135,19 +117,7 @@ class PostgresGround:
         del chance
         return f"VACUUM FULL {table}"
 
-    def heal(self):
-        self.server.resume()
-        self.server.start()
-        self.pair.follow()
-
-    def logs(self):
-        """File name -> path."""
-        found = {"postgresql.log": self.server.process.log_path}
-        if self.pair.standby is not None:
-            found["standby.log"] = self.pair.standby.process.log_path
-        return found
-
     def discard(self):
-        for each in (self.pooler, self.pair):
-            if each is not None:
-                each.discard()
+        if self.pooler is not None:
+            self.pooler.discard()
+        super().discard()

@@ -54,6 +54,7 @@ class MySql:
     def __init__(self, flavour="mariadb", environment=None, **options):
         self.flavour = flavour
         self.environment = environment or {}
+        self.extra = options
         self.tree = artifacts.mysql80() if flavour == "mysql" else None
         self.directory = scratch("ef-my-")
         self.data = os.path.join(self.directory, "data")
@@ -117,10 +118,15 @@ class MySql:
         if done.returncode != 0:
             raise RuntimeError("the server could not be initialised:\n" + done.stdout)
 
+    def continue_names_of(self, server):
+        """This one holds a copy of that one's databases: new ones need other names."""
+        self._counter = server._counter
+
     def start(self):
         """TCP answers last, so that a test may connect at once."""
-        self.process = Process(self._command(), os.path.join(self.directory, "server.log"),
-                               env=self._environment())
+        if self.process is None or not self.process.running:
+            self.process = Process(self._command(), os.path.join(self.directory, "server.log"),
+                                   env=self._environment())
 
         def come_up():
             assert self.process.running, self.process.log_tail()
@@ -139,7 +145,9 @@ class MySql:
             for user, password in PASSWORDS.items():
                 admin.run(f"CREATE USER '{user}'@'%' IDENTIFIED BY '{password}'")
 
-    def stop(self):
+    def stop(self, mode="fast"):
+        """In order; there is no other way but kill()."""
+        assert mode == "fast"
         self.process.stop(timeout=60)
 
     def restart(self):

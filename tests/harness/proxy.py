@@ -23,6 +23,8 @@ class Connection:
         self.first_bytes = b""  # the client's, to tell connections apart (application_name)
         self.cut_at_reply = False
         self.forsaken = False
+        for each in (writer, upstream_writer):  # written means gone: an end overtakes nothing
+            each.transport.set_write_buffer_limits(high=0)
 
     async def run(self):
         there = asyncio.ensure_future(self._pump(self.reader, self.upstream_writer, True))

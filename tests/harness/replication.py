@@ -4,9 +4,9 @@
 import os
 import subprocess
 
+from .pair import Pair
 from .postgres import OWNER, Postgres, Session
 from .processes import command
-from .proxy import Proxy
 from .timing import wait_for
 
 SYNC = "standby"  # the standby's application_name
@@ -35,25 +35,12 @@ class Standby(Postgres):
         self._write_settings()
 
 
-class Pair:
-    """The primary, its standby, the link between them, and gates: proxies through which clients
-    reach whichever is the primary."""
-
+class PgPair(Pair):
     def __init__(self, **settings):
-        self.gates = []
-        self.primary = Postgres(wal_keep_size="512MB", wal_receiver_timeout="5s",
-                                wal_retrieve_retry_interval="200ms", **settings)
-        self.link = Proxy(self.primary.port)
-        self.standby = None
-        self.follow()
-
-    def gate(self):
-        """A further address of the primary."""
-        self.gates.append(Proxy(self.primary.port))
-        return self.gates[-1]
+        super().__init__(Postgres(wal_keep_size="512MB", wal_receiver_timeout="5s",
+                                  wal_retrieve_retry_interval="200ms", **settings))
 
     def follow(self):
-        """Makes a standby where there is none, and waits until it follows."""
         if self.standby is None:
             self.standby = Standby(self.primary, self.link.port)
         self.wait_caught_up()
@@ -66,38 +53,16 @@ class Pair:
                 "AND state = 'streaming' AND replay_lsn >= %s", (SYNC, there)), timeout,
                 "the standby has caught up")
 
-    def synchronous(self, on=True):
-        """Whether a commit waits for the standby."""
+    def synchronous(self):
         with Session(self.primary, "postgres") as session:
-            session.run("ALTER SYSTEM SET synchronous_standby_names = "
-                        + (f"'{SYNC}'" if on else "''"))
+            session.run(f"ALTER SYSTEM SET synchronous_standby_names = '{SYNC}'")
             session.run("SELECT pg_reload_conf()")
-            wait_for(lambda: session.run("SELECT 1 FROM pg_stat_replication WHERE sync_state = %s",
-                                         ("sync" if on else "async",)), 20, "the mode has changed")
+            wait_for(lambda: session.run("SELECT 1 FROM pg_stat_replication WHERE sync_state = "
+                                         "'sync'"), 20, "the mode has changed")
 
-    def fail_over(self, mode):
-        """The primary ends (fast, immediate or kill), the standby takes its place and its address.
-        Returns the new primary. Whatever the standby had not received is gone."""
-        former = self.primary
+    def _end(self, former, mode):
         former.kill() if mode == "kill" else former.stop(mode)
-        if mode == "fast" and former.process.exit_code != 0:
-            raise RuntimeError(f"the primary did not end in order:\n{former.process.log_tail()}")
-        successor, self.standby = self.standby, None
+
+    def _promote(self, successor):
         with Session(successor, "postgres") as session:
             assert session.one("SELECT pg_promote(true, 60)"), successor.process.log_tail()
-        successor.continue_names_of(former)
-        self.primary = successor
-        self.link.mend()
-        self.link.retarget(successor.port)
-        for gate in self.gates:
-            gate.retarget(successor.port)
-        former.discard()
-        return successor
-
-    def discard(self):
-        for proxy in [self.link, *self.gates]:
-            proxy.discard()
-        for server in (self.standby, self.primary):
-            if server is not None:
-                server.resume()
-                server.discard()

@@ -14,7 +14,7 @@ from harness.doctor import Found, examine, warned
 from harness.faketime import FakeClock
 from harness.outbox import OWNER_ROLE, RELAY, Outbox
 from harness.postgres import Postgres, Session
-from harness.replication import Pair
+from harness.replication import PgPair
 from harness.setup import fresh_database, forget_template, migrate, relay_config, retire
 from harness.timing import wait_for
 
@@ -344,7 +344,7 @@ def test_clock(doctor, db):
 
 @pytest.mark.limit(120)
 def test_standby_and_the_slot_it_leaves_behind(doctor):
-    pair = Pair(hot_standby_feedback="on")
+    pair = PgPair(hot_standby_feedback="on")
     try:
         database = fresh_database(pair.primary)
         as_superuser(database, ["SELECT pg_create_physical_replication_slot('side_1')"])

@@ -22,6 +22,7 @@ def pair(request):
     if request.param == "mysql":
         request.getfixturevalue("mysql80")  # skips where it cannot be had
     servers = MyPair(request.param)
+    servers.synchronous()
     yield servers
     servers.discard()
 
@@ -38,7 +39,7 @@ def test_replica_that_takes_the_primarys_place(pair, topic, relay, collect):
     migrate(database)
     outbox = MyOutbox(database, topic)
     url = database.url(RELAY).replace(
-        f":{pair.primary.port}", f":{pair.primary.port},127.0.0.1:{pair.replica.port}")
+        f":{pair.primary.port}", f":{pair.primary.port},127.0.0.1:{pair.standby.port}")
     assert url.count("127.0.0.1") == 2
     processes = [relay(outbox, databases={"db": {"url": url}}) for _ in range(2)]
     wait_for(lambda: any(p.outbox()["state"] == "running" for p in processes), 20, "one relays")
@@ -54,7 +55,7 @@ def test_replica_that_takes_the_primarys_place(pair, topic, relay, collect):
                    pause_s=(0.0, 0.01)) as writers:
         at_work()
         former = lease(database)
-        pair.fail_over()
+        pair.fail_over("kill")
         promoted = MyOutbox(Database(pair.primary, database.name), topic)
         committed = writers.count
         wait_for(lambda: writers.count > committed + 50, 30, "the application goes on")
