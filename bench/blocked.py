@@ -60,11 +60,11 @@ def _measure(stand, relay, case, place):
         ended = time.time()
         peak_mib = usage.peak_bytes(pid) / MIB
     found = stand.reader(place, case.rows + 1, seconds=120 + case.rows / 20000).result()
-    slow_callbacks = relay.slow_callbacks()
+    slow_callbacks, slow_where = relay.slow_callbacks(), relay.slow_where()
     relay.stop()
     return {"rows": case.rows, "events_s": case.rows / (ended - began_to_leave),
             "noticed_s": began_to_leave - released, "free_s": free_s,
             "blocked_mib": blocked_mib, "peak_mib": peak_mib, "still_blocked": still,
             "blocked_daemon_percent": (after[0] - before[0]) / WATCH_S * 100,
             "blocked_database_percent": (after[1] - before[1]) / WATCH_S * 100,
-            "slow_callbacks": slow_callbacks, "checks": checks(found)}
+            "slow_callbacks": slow_callbacks, "slow_where": slow_where, "checks": checks(found)}

@@ -64,7 +64,8 @@ def measure(stand, relay, case, place):
         reader = stand.reader(place, case.expected, seconds=120 + case.rows / 20000)
     found = reader.result()
     running_at = relay.running_at()
-    slow_callbacks, counted = relay.slow_callbacks(), relay.counted()
+    slow_callbacks, slow_where = relay.slow_callbacks(), relay.slow_where()
+    counted = relay.counted()
     relay.stop()
     if relay.ends_by == "arrived":
         ended_at = found["last_append_ms"] / 1000
@@ -80,7 +81,8 @@ def measure(stand, relay, case, place):
         "database_us": (after[0] - before[0]) * 1e6 / case.rows,
         "kafka_us": (after[1] - before[1]) * 1e6 / case.rows if place.broker.real else None,
         "others_cores": others_cores, "peak_mib": peak_bytes / MIB,
-        "vacuum_us": vacuum_s * 1e6 / case.rows if vacuum_s is not None else None, "slow_callbacks": slow_callbacks,
+        "vacuum_us": vacuum_s * 1e6 / case.rows if vacuum_s is not None else None,
+        "slow_callbacks": slow_callbacks, "slow_where": slow_where,
         "counted": counted, "checks": checks(found)}
 
 

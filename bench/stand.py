@@ -253,6 +253,11 @@ class OurRelay:
         """How often something held the event loop for 50 ms or longer."""
         return int(self.daemon.metric("loop_slow_callbacks_total"))
 
+    def slow_where(self):
+        """The room of each that was told, and how long it took."""
+        return [f"{line['where']} {line['took_ms']} ms"
+                for line in self.daemon.log(msg="slow callback")]
+
     def counted(self):
         """What failures have cost so far."""
         return {name: int(self.daemon.metric(name + "_total")) for name in
@@ -302,6 +307,9 @@ class OtherRelay:
 
     def slow_callbacks(self):
         return None
+
+    def slow_where(self):
+        return []
 
     def counted(self):
         return None
