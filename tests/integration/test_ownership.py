@@ -143,6 +143,7 @@ def test_idle_owner_keeps_its_lease(outbox, relay):
 def test_rolling_restart_under_load_repeats_nothing(outbox, relay, collect):
     """A deploy: the old one drains and releases, the standby goes on."""
     relays = [relay(outbox)]
+    relays[0].wait_running()
     with writers_of(outbox, pause_s=(0.0, 0.01)) as writers:
         for _ in range(3):
             relays.append(relay(outbox))
