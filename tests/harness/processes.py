@@ -2,6 +2,7 @@
 """Child processes: started so that they die with the test run, ended by their own id only."""
 
 import concurrent.futures
+import contextlib
 import os
 import pwd
 import shutil
@@ -9,6 +10,7 @@ import signal
 import socket
 import subprocess
 import tempfile
+import threading
 import time
 
 from .timing import scaled, wait_for
@@ -49,22 +51,36 @@ def scratch(prefix="ef-", for_server=False):
 # The kernel sends the death signal when the thread that started the child ends, not the process: one
 # thread that lives as long as we do starts them all.
 _spawner = concurrent.futures.ThreadPoolExecutor(1, "spawner")
-_handed_out = set()
+
+
+def _ports():
+    """In blocks that no other test program has: a socket without a file holds each of them as long
+    as this one lives. Outside the range the kernel hands out itself, so that an outgoing connection
+    of another test does not sit on one when its server starts."""
+    for block in range(20000, 32000, 100):
+        holder = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM)
+        try:
+            holder.bind(f"\0eventferry-test-ports-{block}")
+        except OSError:
+            holder.close()
+            continue
+        _held.append(holder)
+        yield from range(block, block + 100)
+
+
+_held = []
+_unused = _ports()
+_one_at_a_time = threading.Lock()
 
 
 def free_port():
-    """A port nobody listens on now. Taken outside the range the kernel hands out itself, so that an
-    outgoing connection of another test does not sit on it when its server starts."""
-    for port in range(20000 + os.getpid() % 5000, 32000):
-        if port in _handed_out:
-            continue
-        with socket.socket() as probe:
-            try:
-                probe.bind(("127.0.0.1", port))
-            except OSError:
-                continue
-        _handed_out.add(port)
-        return port
+    """A port nobody listens on now, and that was never given before."""
+    with _one_at_a_time:
+        for port in _unused:
+            with socket.socket() as probe:
+                with contextlib.suppress(OSError):
+                    probe.bind(("127.0.0.1", port))
+                    return port
     raise RuntimeError("no free port between 20000 and 32000")
 
 
