@@ -17,9 +17,10 @@ int getaddrinfo(const char *restrict node, const char *restrict service,
                 const struct addrinfo *restrict hints, struct addrinfo **restrict ret)
 {
     typedef int lookup(const char *, const char *, const struct addrinfo *, struct addrinfo **);
-    static lookup *libc;
+    static lookup *_Atomic found; /* librdkafka's threads call this, too */
+    lookup *libc = found;
     if (!libc)
-        libc = (lookup *)dlsym(RTLD_NEXT, "getaddrinfo");
+        found = libc = (lookup *)dlsym(RTLD_NEXT, "getaddrinfo");
     if (!libc)
         return EAI_SYSTEM;
     if (node && known_host && known_address && strcmp(node, known_host) == 0)
