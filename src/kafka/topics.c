@@ -39,27 +39,24 @@ struct ef_topic *ef_topic_get(struct ef_producer *p, struct ef_slice name)
     return p->last_topic = topic;
 }
 
-/* Runs in produce(), or in a thread of librdkafka when metadata comes for a waiting message. */
-int32_t ef_topic_partitioner(const rd_kafka_topic_t *rkt, const void *key, size_t key_len,
-                             int32_t count, void *topic_opaque, void *msg_opaque)
-{
-    struct ef_topic *topic = topic_opaque;
-    struct ef_pmsg *m = msg_opaque;
-    atomic_store_explicit(&topic->seen_count, count, memory_order_release);
-    if (m->partition >= 0)
-        return m->partition; /* beyond the count: the library reports _UNKNOWN_PARTITION */
-    return rd_kafka_msg_partitioner_murmur2(rkt, key, key_len, count, NULL, NULL);
-}
-
-/* What the other producer knows of the topic may be older: it says nothing to ours. */
+/* Both run in produce(), or in a thread of librdkafka when metadata comes for a waiting message.
+ * What the producer for messages that go alone knows of a topic may be older: it says nothing. */
 static int32_t partitioner_alone(const rd_kafka_topic_t *rkt, const void *key, size_t key_len,
                                  int32_t count, void *topic_opaque, void *msg_opaque)
 {
     const struct ef_pmsg *m = msg_opaque;
     (void)topic_opaque;
-    return m->partition >= 0
-               ? m->partition
-               : rd_kafka_msg_partitioner_murmur2(rkt, key, key_len, count, NULL, NULL);
+    if (m->partition >= 0)
+        return m->partition; /* beyond the count: the library reports _UNKNOWN_PARTITION */
+    return rd_kafka_msg_partitioner_murmur2(rkt, key, key_len, count, NULL, NULL);
+}
+
+int32_t ef_topic_partitioner(const rd_kafka_topic_t *rkt, const void *key, size_t key_len,
+                             int32_t count, void *topic_opaque, void *msg_opaque)
+{
+    struct ef_topic *topic = topic_opaque;
+    atomic_store_explicit(&topic->seen_count, count, memory_order_release);
+    return partitioner_alone(rkt, key, key_len, count, topic_opaque, msg_opaque);
 }
 
 static rd_kafka_topic_t *make_rkt(rd_kafka_t *rk, struct ef_topic *topic, bool alone)
