@@ -35,6 +35,14 @@ def assert_archived_once(outbox, collector, rows):
     assert first == rows
 
 
+def assert_it_goes_on(outbox, held, process, collector, rows):
+    """Once the other transaction lets go; until then nothing was done by half."""
+    assert outbox.archived() + outbox.count() == ROWS, "a settle happens whole or not at all"
+    held.connection.rollback()
+    assert_archived_once(outbox, collector, rows)
+    assert process.metric("rows_dead_total") == 0
+
+
 def test_lock_that_is_held_too_long(my_outbox, held, relay, collect):
     rows = insert(my_outbox)
     lock(held, my_outbox, rows[ROWS // 2])
@@ -42,10 +50,7 @@ def test_lock_that_is_held_too_long(my_outbox, held, relay, collect):
     collector = collect(my_outbox.topic)
     collector.wait_ids(rows)
     process.wait_log(error="Lock wait timeout", timeout=20)
-    assert my_outbox.archived() + my_outbox.count() == ROWS, "a settle happens whole or not at all"
-    held.connection.rollback()
-    assert_archived_once(my_outbox, collector, rows)
-    assert process.metric("rows_dead_total") == 0
+    assert_it_goes_on(my_outbox, held, process, collector, rows)
 
 
 def test_deadlock_whose_victim_is_the_settle(my_outbox, held, relay, collect):
@@ -64,10 +69,7 @@ def test_deadlock_whose_victim_is_the_settle(my_outbox, held, relay, collect):
              interval=0.3)  # what is asked for more often is not looked at anew
     lock(held, my_outbox, rows[0])  # which the settle has locked
     process.wait_log(error="Deadlock found", timeout=20)
-    assert my_outbox.archived() + my_outbox.count() == ROWS, "a settle happens whole or not at all"
-    held.connection.rollback()
-    assert_archived_once(my_outbox, collector, rows)
-    assert process.metric("rows_dead_total") == 0
+    assert_it_goes_on(my_outbox, held, process, collector, rows)
 
 
 def test_answer_to_a_commit_is_lost(my_outbox, relay, collect, proxy):

@@ -209,7 +209,7 @@ static rd_kafka_event_t *last_event(rd_kafka_t *rk)
     return event;
 }
 
-void library_report(rd_kafka_t *rk, struct message *m, rd_kafka_resp_err_t err, int partition)
+static void report(rd_kafka_t *rk, struct message *m, rd_kafka_resp_err_t err, int partition)
 {
     rd_kafka_event_t *event = last_event(rk);
     m->rkm.err = err;
@@ -223,6 +223,16 @@ void library_report(rd_kafka_t *rk, struct message *m, rd_kafka_resp_err_t err, 
     }
     DL_APPEND(event->messages, m);
     event->count++;
+}
+
+void library_report_all(rd_kafka_t *rk, struct message **list, rd_kafka_resp_err_t err,
+                        int partition)
+{
+    while (*list) {
+        struct message *m = *list;
+        DL_DELETE(*list, m);
+        report(rk, m, err, partition);
+    }
 }
 
 void library_fatal(rd_kafka_t *rk)
@@ -384,16 +394,6 @@ static rd_kafka_resp_err_t assign(struct rd_kafka_topic_s *rkt, struct message *
     return RD_KAFKA_RESP_ERR_NO_ERROR;
 }
 
-/* Everything that waits for the topic comes back, but what is with a broker. */
-static void fail_topic(struct rd_kafka_topic_s *rkt)
-{
-    while (rkt->unassigned) {
-        struct message *m = rkt->unassigned;
-        DL_DELETE(rkt->unassigned, m);
-        library_report(rkt->rk, m, RD_KAFKA_RESP_ERR__UNKNOWN_TOPIC, -1);
-    }
-}
-
 static void learn(struct rd_kafka_topic_s *rkt, int count)
 {
     if (count == 0) {
@@ -401,7 +401,7 @@ static void learn(struct rd_kafka_topic_s *rkt, int count)
         if (rkt->missing_since_us == 0)
             rkt->missing_since_us = sim_now_us();
         else if (sim_now_us() - rkt->missing_since_us > PROPAGATION_US)
-            fail_topic(rkt);
+            library_report_all(rkt->rk, &rkt->unassigned, RD_KAFKA_RESP_ERR__UNKNOWN_TOPIC, -1);
         return;
     }
     rkt->missing_since_us = 0;
@@ -411,7 +411,7 @@ static void learn(struct rd_kafka_topic_s *rkt, int count)
         DL_DELETE(rkt->unassigned, m);
         rd_kafka_resp_err_t err = assign(rkt, m);
         if (err)
-            library_report(rkt->rk, m, err, -1);
+            report(rkt->rk, m, err, -1);
     }
 }
 

@@ -155,5 +155,7 @@ void requests_send(struct rd_kafka_topic_s *rkt, int partition);
 void requests_purge(struct rd_kafka_topic_s *rkt, int flags);
 void requests_forget(struct rd_kafka_topic_s *rkt); /* the instance is destroyed */
 void requests_reset(void);
-void library_report(rd_kafka_t *rk, struct message *m, rd_kafka_resp_err_t err, int partition);
+/* Takes all of them out of the list. */
+void library_report_all(rd_kafka_t *rk, struct message **list, rd_kafka_resp_err_t err,
+                        int partition);
 void library_fatal(rd_kafka_t *rk);

@@ -69,23 +69,10 @@ static void refused(struct request *r)
 {
     rd_kafka_t *rk = r->rk;
     TELL("a request of t%d/%d is refused: %s", r->topic, r->partition, rd_kafka_err2name(r->err));
-    while (r->messages) {
-        struct message *m = r->messages;
-        DL_DELETE(r->messages, m);
-        library_report(rk, m, r->err, r->partition);
-    }
+    library_report_all(rk, &r->messages, r->err, r->partition);
     /* the sequence has a gap: for the idempotent one this is the end (enable.gapless.guarantee) */
     if (rk->producer >= 0)
         library_fatal(rk);
-}
-
-static void taken(struct request *r)
-{
-    while (r->messages) {
-        struct message *m = r->messages;
-        DL_DELETE(r->messages, m);
-        library_report(r->rk, m, RD_KAFKA_RESP_ERR_NO_ERROR, r->partition);
-    }
 }
 
 /* Answers come in the order of the requests. */
@@ -99,7 +86,7 @@ static void answered(struct lane *lane)
         if (r->err)
             refused(r);
         else
-            taken(r);
+            library_report_all(r->rk, &r->messages, RD_KAFKA_RESP_ERR_NO_ERROR, r->partition);
         int partition = r->partition;
         request_free(r);
         requests_send(rkt, partition);
@@ -187,15 +174,6 @@ static void become_ghost(struct request *r, int64_t *at)
     sim_event_start(&r->event, *at);
 }
 
-static void give_back(rd_kafka_t *rk, struct message **list, rd_kafka_resp_err_t err, int partition)
-{
-    while (*list) {
-        struct message *m = *list;
-        DL_DELETE(*list, m);
-        library_report(rk, m, err, partition);
-    }
-}
-
 static void purge_sent(struct rd_kafka_topic_s *rkt, int partition)
 {
     struct lane *lane = &rkt->lanes[partition];
@@ -206,7 +184,7 @@ static void purge_sent(struct rd_kafka_topic_s *rkt, int partition)
         sim_event_stop(&r->event);
         bool answered = r->arrived && happens(500); /* its answer came just before */
         rd_kafka_resp_err_t err = answered ? r->err : RD_KAFKA_RESP_ERR__PURGE_INFLIGHT;
-        give_back(rkt->rk, &r->messages, err, partition);
+        library_report_all(rkt->rk, &r->messages, err, partition);
         if (r->arrived)
             request_free(r);
         else
@@ -221,10 +199,10 @@ void requests_purge(struct rd_kafka_topic_s *rkt, int flags)
         if (flags & RD_KAFKA_PURGE_F_INFLIGHT)
             purge_sent(rkt, i);
         if (flags & RD_KAFKA_PURGE_F_QUEUE)
-            give_back(rkt->rk, &rkt->lanes[i].queue, RD_KAFKA_RESP_ERR__PURGE_QUEUE, i);
+            library_report_all(rkt->rk, &rkt->lanes[i].queue, RD_KAFKA_RESP_ERR__PURGE_QUEUE, i);
     }
     if (flags & RD_KAFKA_PURGE_F_QUEUE)
-        give_back(rkt->rk, &rkt->unassigned, RD_KAFKA_RESP_ERR__PURGE_QUEUE, -1);
+        library_report_all(rkt->rk, &rkt->unassigned, RD_KAFKA_RESP_ERR__PURGE_QUEUE, -1);
 }
 
 void requests_forget(struct rd_kafka_topic_s *rkt)

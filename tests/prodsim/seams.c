@@ -1,14 +1,13 @@
 // SPDX-License-Identifier: MIT
 /*
  * What the product asks of the operating system, answered here (the linker's --wrap, mk/sim.mk):
- * descriptors that are none, threads whose work is done at once, log lines, which are part of the
- * story. And stand-ins for rooms that are not looked at.
+ * descriptors that are none, threads whose work is done at once (log lines: sim/tell.c). And
+ * stand-ins for rooms that are not looked at.
  */
 #include <pthread.h>
 #include <string.h>
 #include <sys/types.h>
 
-#include "base/log.h"
 #include "kafka/broker_poll.h"
 #include "kafka/clock_wait.h"
 #include "kafka/embedded.h"
@@ -117,27 +116,6 @@ int __wrap_pthread_detach(pthread_t thread)
 {
     (void)thread;
     return 0;
-}
-
-/* --- log lines are part of the story --- */
-
-bool __wrap_ef_log_wanted(enum ef_log_level level, const char *room);
-void __wrap_ef_log_write(enum ef_log_level level, const char *room, const char *msg,
-                         const struct ef_field *fields);
-
-bool __wrap_ef_log_wanted(enum ef_log_level level, const char *room)
-{
-    (void)level;
-    (void)room;
-    return sim_telling;
-}
-
-void __wrap_ef_log_write(enum ef_log_level level, const char *room, const char *msg,
-                         const struct ef_field *fields)
-{
-    (void)level;
-    (void)fields;
-    TELL("  %s says: %s", room, msg);
 }
 
 /* --- rooms of the product that are not looked at here --- */

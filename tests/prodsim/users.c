@@ -4,11 +4,8 @@
  * go in their order, several at once; one that failed goes again before those behind it, once none
  * of those is under way; one that must be alone goes with nothing of its aggregate beside it.
  */
-#include <stdlib.h>
 #include <string.h>
-#include <utlist.h>
 
-#include "kafka/errors.h"
 #include "prodsim/prodsim.h"
 
 enum { USERS = 2, BACKPRESSURE_US = 100000, SHARE = 8 };
@@ -31,13 +28,12 @@ struct person {
 };
 
 static struct {
-    struct ef_loop *loop;
     struct ef_publisher *publisher;
     struct aggregate aggregates[AGGREGATES];
     struct person persons[USERS];
     struct item items[MESSAGES_MAX];
     struct sim_event write;
-    int count, wanted, partitions;
+    int count, wanted;
     int appended, repeats;
 } u;
 
@@ -356,7 +352,6 @@ static void on_write(void *arg)
 void users_begin(struct ef_loop *loop, struct ef_publisher *publisher, int messages)
 {
     memset(&u, 0, sizeof(u));
-    u.loop = loop;
     u.publisher = publisher;
     u.wanted = messages;
     for (int i = 0; i < AGGREGATES; i++) {

@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: MIT
 /*
  * What the product asks of the operating system, answered by the world: random bytes, the flocked
- * lease file, log lines. The linker's --wrap option puts these in the place of the real calls
- * (mk/sim.mk), so the product needs no seams of its own.
+ * lease file (log lines: tell.c). The linker's --wrap option puts these in the place of the real
+ * calls (mk/sim.mk), so the product needs no seams of its own.
  */
 #include <errno.h>
 #include <fcntl.h>
@@ -164,37 +164,6 @@ ssize_t __wrap_getrandom(void *buf, size_t size, unsigned flags)
     (void)flags;
     sim_random_bytes(buf, (unsigned)size);
     return (ssize_t)size;
-}
-
-/* --- log lines become part of the story --- */
-
-bool __wrap_ef_log_wanted(enum ef_log_level level, const char *room);
-void __wrap_ef_log_write(enum ef_log_level level, const char *room, const char *msg,
-                         const struct ef_field *fields);
-
-bool __wrap_ef_log_wanted(enum ef_log_level level, const char *room)
-{
-    (void)room;
-    return sim_telling || level >= EF_LOG_ERROR;
-}
-
-void __wrap_ef_log_write(enum ef_log_level level, const char *room, const char *msg,
-                         const struct ef_field *fields)
-{
-    char line[1024];
-    int n = snprintf(line, sizeof(line), "  %s says: %s", room, msg);
-    for (const struct ef_field *f = fields; f->type != EF_FIELD_END && n < 900; f++) {
-        if (f->type == EF_FIELD_STR && f->s)
-            n += snprintf(line + n, sizeof(line) - (size_t)n, " %s=%.60s", f->key, f->s);
-        else if (f->type == EF_FIELD_INT)
-            n += snprintf(line + n, sizeof(line) - (size_t)n, " %s=%lld", f->key, (long long)f->i);
-        else if (f->type == EF_FIELD_ERR)
-            n += snprintf(line + n, sizeof(line) - (size_t)n, " error=%s: %.80s",
-                          ef_class_name(f->err->class), f->err->text);
-    }
-    TELL("%s", line);
-    if (level >= EF_LOG_ERROR && !sim_telling) /* the store's contract is broken: abort follows */
-        fprintf(stderr, "%s\n", line);
 }
 
 /* --- edges of the relay's table --- */

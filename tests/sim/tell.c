@@ -4,6 +4,7 @@
 #include <stdarg.h>
 #include <stdio.h>
 
+#include "base/log.h"
 #include "base/str.h"
 #include "sim/clockwork.h"
 
@@ -31,4 +32,35 @@ void sim_tell(const char *fmt, ...)
         ef_buf_puts(into, line);
     else
         fputs(line, stdout);
+}
+
+/* --- log lines become part of the story --- */
+
+bool __wrap_ef_log_wanted(enum ef_log_level level, const char *room);
+void __wrap_ef_log_write(enum ef_log_level level, const char *room, const char *msg,
+                         const struct ef_field *fields);
+
+bool __wrap_ef_log_wanted(enum ef_log_level level, const char *room)
+{
+    (void)room;
+    return sim_telling || level >= EF_LOG_ERROR;
+}
+
+void __wrap_ef_log_write(enum ef_log_level level, const char *room, const char *msg,
+                         const struct ef_field *fields)
+{
+    char line[1024];
+    int n = snprintf(line, sizeof(line), "  %s says: %s", room, msg);
+    for (const struct ef_field *f = fields; f->type != EF_FIELD_END && n < 900; f++) {
+        if (f->type == EF_FIELD_STR && f->s)
+            n += snprintf(line + n, sizeof(line) - (size_t)n, " %s=%.60s", f->key, f->s);
+        else if (f->type == EF_FIELD_INT)
+            n += snprintf(line + n, sizeof(line) - (size_t)n, " %s=%lld", f->key, (long long)f->i);
+        else if (f->type == EF_FIELD_ERR)
+            n += snprintf(line + n, sizeof(line) - (size_t)n, " error=%s: %.80s",
+                          ef_class_name(f->err->class), f->err->text);
+    }
+    TELL("%s", line);
+    if (level >= EF_LOG_ERROR && !sim_telling) /* a contract is broken: abort follows */
+        fprintf(stderr, "%s\n", line);
 }
