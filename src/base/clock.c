@@ -27,6 +27,11 @@ ef_wall ef_clock_wall(void)
     return (ef_wall){read_us(CLOCK_REALTIME)};
 }
 
+int64_t ef_clock_thread_cpu_us(void)
+{
+    return read_us(CLOCK_THREAD_CPUTIME_ID);
+}
+
 void ef_clock_use(const struct ef_clock_source *source)
 {
     replaced = source ? *source : (struct ef_clock_source){0};

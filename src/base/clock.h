@@ -27,6 +27,10 @@ struct ef_clock_source {
 ef_mono ef_clock_mono(void);
 ef_wall ef_clock_wall(void);
 
+/* Microseconds of CPU that the calling thread has used. Never replaced. A system call: some 200 ns.
+ */
+int64_t ef_clock_thread_cpu_us(void);
+
 /* Replace the source for the whole process; NULL goes back to the operating system's. */
 void ef_clock_use(const struct ef_clock_source *source);
 

@@ -18,6 +18,7 @@ struct ef_loop {
     struct ef_deferred *first, **last;
     struct ef_loop_stats stats;
     struct ef_loop_time time;
+    int64_t cpu_us; /* of this thread, when the running callback began */
     struct ef_log_limit slow_limit;
     void (*observe)(void *arg, const char *room, int64_t us);
     void *observe_arg;
@@ -26,6 +27,7 @@ struct ef_loop {
 static ef_mono begin(struct ef_loop *loop)
 {
     loop->time = (struct ef_loop_time){ef_clock_mono(), ef_clock_wall()};
+    loop->cpu_us = ef_clock_thread_cpu_us();
     return loop->time.mono;
 }
 
@@ -40,10 +42,13 @@ static void finished(struct ef_loop *loop, const char *room, ef_mono began)
     if (took < SLOW_US)
         return;
     loop->stats.slow_callbacks++;
+    /* far less than it took: the thread waited, for the processor or for a page */
+    int64_t cpu_us = ef_clock_thread_cpu_us() - loop->cpu_us;
     uint64_t suppressed;
     if (ef_log_allow(&loop->slow_limit, 3, 10 * EF_S_US, &suppressed))
         ef_warn("slow callback on the event loop", EF_STR("where", room),
-                EF_INT("took_ms", took / 1000), EF_INT("suppressed", suppressed));
+                EF_INT("took_ms", took / 1000), EF_INT("cpu_ms", cpu_us / 1000),
+                EF_INT("suppressed", suppressed));
 }
 
 static void run_deferred(struct ef_loop *loop)
