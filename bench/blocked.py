@@ -38,7 +38,7 @@ def _hold_back(place, aggregates):
 
 def _measure(stand, relay, case, place):
     usage.wait_calm(stand.options.patience)
-    with stand.realtime():
+    with stand.priority():
         pid = relay.start()
         began = time.monotonic()
         wait_for(lambda: not place.waits(case.rows), 60 + case.rows / 5000,

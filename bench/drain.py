@@ -47,7 +47,7 @@ def drain(stand, relay, case):
 
 def measure(stand, relay, case, place):
     usage.wait_calm(stand.options.patience)
-    with stand.realtime():
+    with stand.priority():
         before = place.database_cpu(), place.kafka_cpu()
         others = usage.Others(place.all_database_cpu, place.kafka_cpu)
         launched_at = time.time()

@@ -41,7 +41,7 @@ def measure(stand, relay, case, **topic):
                                   seconds=case.seconds + WARM_S + 60)
             reader.wait_ready()
             usage.wait_calm(stand.options.patience)
-            with stand.realtime(pid, reader.pid):
+            with stand.priority(pid, reader.pid):
                 return _run(stand, relay, case, place, pid, reader, rows)
         finally:
             if reader is not None:
