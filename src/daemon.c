@@ -583,7 +583,7 @@ int ef_daemon_run(const struct ef_daemon_options *options)
     finish(&d);
     ef_info("stopped", EF_INT("exit_code", code));
     ef_log_flush();
-    if (ef_store_lingers())
+    if (ef_store_lingers() || ef_producer_lingers()) /* exit() takes away what their threads use */
         _exit(code);
     return code;
 }

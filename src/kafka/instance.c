@@ -8,9 +8,12 @@
 #define EF_LOG_ROOM "kafka"
 #include "kafka/producer_private.h"
 
+#include <errno.h>
 #include <jansson.h>
 #include <pthread.h>
+#include <stdatomic.h>
 #include <stdlib.h>
+#include <string.h>
 #include <sys/eventfd.h>
 #include <unistd.h>
 #include <utlist.h>
@@ -63,6 +66,9 @@ bool ef_instance_start(struct ef_producer *p, struct instance *in, struct ef_err
         ef_warn("librdkafka's polling is not ours to slow down: it may use a core by itself");
     if (in == &p->main && p->recreations == 0 && !ef_clock_wait_in_place())
         ef_warn("librdkafka waits by the wall clock: after that one jumps a restart may be needed");
+    if (in->eventfd <= 0 && (in->eventfd = eventfd(0, EFD_NONBLOCK | EFD_CLOEXEC)) < 0)
+        return ef_error_set(err, EF_CLASS_OUTAGE, "no descriptor for a Kafka producer: %s",
+                            strerror(errno));
     if (!ef_kafka_conf_new(&params, &conf, err))
         return false;
     rd_kafka_conf_set_events(conf, RD_KAFKA_EVENT_DR | RD_KAFKA_EVENT_ERROR | RD_KAFKA_EVENT_STATS |
@@ -74,8 +80,6 @@ bool ef_instance_start(struct ef_producer *p, struct instance *in, struct ef_err
     }
     in->queue = rd_kafka_queue_get_main(in->rk);
     rd_kafka_set_log_queue(in->rk, in->queue);
-    if (in->eventfd <= 0)
-        in->eventfd = eventfd(0, EFD_NONBLOCK | EFD_CLOEXEC);
     static const uint64_t one = 1;
     rd_kafka_queue_io_event_enable(in->queue, in->eventfd, &one, sizeof(one));
     ef_io_init(&in->io, p->loop, "kafka", on_eventfd, in);
@@ -84,9 +88,17 @@ bool ef_instance_start(struct ef_producer *p, struct instance *in, struct ef_err
     return true;
 }
 
+static atomic_int ending; /* instances that a thread of ours is still destroying */
+
+bool ef_producer_lingers(void)
+{
+    return atomic_load(&ending) > 0;
+}
+
 static void *destroy(void *arg)
 {
     rd_kafka_destroy_flags(arg, RD_KAFKA_DESTROY_F_NO_CONSUMER_CLOSE);
+    atomic_fetch_sub(&ending, 1);
     return NULL;
 }
 
@@ -102,6 +114,7 @@ void ef_instance_stop(struct instance *in, bool wait)
     in->queue = NULL;
     /* ending its threads may take seconds when brokers do not answer: not on the loop */
     pthread_t thread;
+    atomic_fetch_add(&ending, 1);
     if (!wait && pthread_create(&thread, NULL, destroy, rk) == 0) {
         pthread_detach(thread);
         return;
@@ -464,10 +477,10 @@ static void take_reports(struct instance *in, int64_t until_us)
 void ef_producer_give_up(struct ef_producer *p)
 {
     struct instance *instances[] = {&p->main, &p->alone, &p->aside};
-    int64_t until_us = ef_clock_mono().us + GIVE_UP_US;
     for (int i = 0; i < 3; i++)
         if (instances[i]->rk) /* waits for the library's threads, which have it then */
             rd_kafka_purge(instances[i]->rk, RD_KAFKA_PURGE_F_QUEUE | RD_KAFKA_PURGE_F_INFLIGHT);
+    int64_t until_us = ef_clock_mono().us + GIVE_UP_US;
     for (int i = 0; i < 3; i++)
         take_reports(instances[i], until_us);
 }

@@ -266,7 +266,8 @@ static enum ef_produced produce(struct ef_publisher_user *user, const struct ef_
     if (err->class == EF_CLASS_BUSY)
         return EF_PRODUCED_FULL; /* reports of others will make room */
     if (err->class == EF_CLASS_FATAL) {
-        ef_producer_begin_reset(p, "fatal error");
+        bool fewer = err->code == RD_KAFKA_RESP_ERR__UNKNOWN_PARTITION;
+        ef_producer_begin_reset(p, fewer ? "fewer partitions" : "fatal error");
         return EF_PRODUCED_FULL;
     }
     return EF_PRODUCED_REFUSED;

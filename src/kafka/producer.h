@@ -54,6 +54,9 @@ struct ef_producer_view {
 struct ef_producer *ef_producer_new(const struct ef_producer_params *params, struct ef_error *err);
 /* Blocks for at most a second or two while librdkafka ends; only at the daemon's end. */
 void ef_producer_free(struct ef_producer *producer);
+/* A thread still ends a client that was replaced: whoever ends the process must not call exit(),
+ * which takes away what it uses (OpenSSL's tables). Any thread. */
+bool ef_producer_lingers(void);
 struct ef_publisher *ef_producer_publisher(struct ef_producer *producer);
 void ef_producer_view(const struct ef_producer *producer, struct ef_producer_view *ret);
 

@@ -28,7 +28,8 @@ struct ef_pmsg {                 /* a message under way */
 };
 
 struct ef_partition {
-    bool warm; /* the broker has acknowledged a message of this instance */
+    bool warm;        /* the broker has acknowledged a message of this instance, and not long ago */
+    int64_t acked_us; /* when it did last */
     int in_flight;
     struct ef_pmsg *held; /* in order */
 };
@@ -55,6 +56,7 @@ struct ef_topic {
     struct ef_pmsg *held; /* while the count is unknown or changes */
     int in_flight;        /* sent and not reported */
     int held_count;
+    int64_t alone_behind_us;   /* since when the one for messages that go alone knows fewer; 0 */
     int64_t asked_us;          /* when the brokers were asked last how many partitions there are */
     bool draining;             /* the count has changed: empty it first */
     int64_t progress_us;       /* last report, or when the first message went out */

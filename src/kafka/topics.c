@@ -3,10 +3,11 @@
  * Topics and partitions: which message may be sent now and which is held.
  *
  * A broker accepts any first sequence number from a producer it does not know (KAFKA-15591), so
- * until a partition's first ack exactly one message is in flight there. While the number of
- * partitions is unknown that is one for the whole topic. When the number changes, the topic is
- * emptied first. A message that must be alone goes by a producer of its own: a broker that refuses
- * it refuses no other, and its user has nothing under way that it could overtake.
+ * until a partition's first ack exactly one message is in flight there; and again after a while
+ * without any, for the topic may have been made again, or the broker may have forgotten. While the
+ * number of partitions is unknown that is one for the whole topic. When the number changes, the
+ * topic is emptied first. A message that must be alone goes by a producer of its own: a broker that
+ * refuses it refuses no other, and its user has nothing under way that it could overtake.
  */
 #define EF_LOG_ROOM "kafka"
 #include "kafka/producer_private.h"
@@ -19,6 +20,11 @@
 #include "kafka/errors.h"
 
 #define ASK_AGAIN_US (100 * EF_MS_US)
+/* Nobody deletes a topic and makes it again in less; brokers forget a producer after hours
+ * (producer.id.expiration.ms). */
+#define COOL_US (10 * EF_S_US)
+/* The two producers of a topic agree long before this on how many partitions it has. */
+#define BEHIND_US (3 * EF_S_US)
 
 struct ef_topic *ef_topic_get(struct ef_producer *p, struct ef_slice name)
 {
@@ -73,6 +79,7 @@ void ef_topic_new_instance(struct ef_producer *p, struct ef_topic *topic)
     topic->stuck = topic->draining = false;
     topic->in_flight = topic->alone_in_flight = 0;
     topic->alone_answers = false;
+    topic->alone_behind_us = 0;
     /* how many partitions there are is asked again: the first message will tell */
     free(topic->partitions);
     topic->partitions = NULL;
@@ -154,12 +161,23 @@ static void count_given(struct ef_producer *p, int *in_flight, int64_t *progress
         p->first_wait_us = now_us;
 }
 
+/* The topic was made again with fewer partitions. That is no message's fault: a new instance counts
+ * them, as for the first time. */
+static void count_anew(const struct ef_topic *topic, struct ef_error *err)
+{
+    err->class = EF_CLASS_FATAL;
+    ef_error_prefix(err, "topic %s has fewer partitions than the %d it had", topic->name,
+                    topic->count);
+}
+
 static bool transmit(struct ef_producer *p, struct ef_pmsg *m, struct ef_error *err)
 {
     struct ef_topic *topic = m->topic;
     if (!give(p->main.rk, topic->rkt, m, err)) {
         if (err->code == RD_KAFKA_RESP_ERR__UNKNOWN_PARTITION)
             ask_for_partitions(p, topic);
+        if (err->code == RD_KAFKA_RESP_ERR__UNKNOWN_PARTITION && m->partition < topic->count)
+            count_anew(topic, err);
         return false;
     }
     count_given(p, &topic->in_flight, &topic->progress_us);
@@ -167,6 +185,21 @@ static bool transmit(struct ef_producer *p, struct ef_pmsg *m, struct ef_error *
     if (topic->count > 0 && seen != topic->count)
         topic->draining = true;
     return true;
+}
+
+/* It knows an older state than the main one, which the answer of the brokers will change; or else a
+ * newer one, in which there are fewer. */
+static void alone_is_behind(struct ef_producer *p, const struct ef_pmsg *m, struct ef_error *err)
+{
+    struct ef_topic *topic = m->topic;
+    int64_t now_us = ef_loop_time(p->loop)->mono.us;
+    ask_for_partitions(p, topic);
+    if (m->partition >= topic->count)
+        return;
+    if (topic->alone_behind_us == 0)
+        topic->alone_behind_us = now_us;
+    else if (now_us - topic->alone_behind_us > BEHIND_US)
+        count_anew(topic, err);
 }
 
 static bool transmit_alone(struct ef_producer *p, struct ef_pmsg *m, struct ef_error *err)
@@ -180,9 +213,10 @@ static bool transmit_alone(struct ef_producer *p, struct ef_pmsg *m, struct ef_e
         m->partition = choose(topic, m);
     if (!give(p->alone.rk, topic->alone_rkt, m, err)) {
         if (err->code == RD_KAFKA_RESP_ERR__UNKNOWN_PARTITION)
-            ask_for_partitions(p, topic); /* it knows an older state than the main one */
+            alone_is_behind(p, m, err);
         return false;
     }
+    topic->alone_behind_us = 0;
     bool first = topic->alone_in_flight == 0;
     count_given(p, &topic->alone_in_flight, &topic->alone_progress_us);
     if (first && !topic->alone_answers)
@@ -195,12 +229,20 @@ static bool may_send(const struct ef_partition *part)
     return part->in_flight == 0 || part->warm;
 }
 
+/* Nothing is under way there: is the broker still known to go on with our numbers? */
+static void cool(const struct ef_producer *p, struct ef_partition *part)
+{
+    if (part->warm && ef_loop_time(p->loop)->mono.us - part->acked_us > COOL_US)
+        part->warm = false;
+}
+
 static bool send_to(struct ef_producer *p, struct ef_pmsg *m, struct ef_partition *part,
                     struct ef_error *err)
 {
     if (!transmit(p, m, err))
         return false;
-    part->in_flight++;
+    if (part->in_flight++ == 0)
+        cool(p, part);
     return true;
 }
 
@@ -328,14 +370,13 @@ static void adopt_count(struct ef_producer *p, struct ef_topic *topic, int count
         ef_warn("number of partitions changed: keys may go to other partitions than before",
                 EF_STR("topic", topic->name), EF_INT("from", topic->former_count),
                 EF_INT("to", count));
-    bool *warm = ef_xcalloc((size_t)count, sizeof(*warm));
-    for (int i = 0; i < count && i < topic->count; i++)
-        warm[i] = topic->partitions[i].warm;
-    free(topic->partitions);
+    struct ef_partition *former = topic->partitions;
     topic->partitions = ef_xcalloc((size_t)count, sizeof(*topic->partitions));
-    for (int i = 0; i < count; i++)
-        topic->partitions[i].warm = warm[i];
-    free(warm);
+    for (int i = 0; i < topic->count && topic->count < count; i++) { /* fewer: it was made again */
+        topic->partitions[i].warm = former[i].warm;
+        topic->partitions[i].acked_us = former[i].acked_us;
+    }
+    free(former);
     topic->count = count;
     topic->draining = false;
     if (topic->alone_rkt) /* the other one learns of it now, and not minutes later */
@@ -379,6 +420,8 @@ void ef_topic_reported(struct ef_producer *p, struct ef_pmsg *m, int32_t partiti
         struct ef_partition *part = &topic->partitions[m->partition];
         part->in_flight--;
         part->warm = part->warm || ok;
+        if (ok)
+            part->acked_us = topic->progress_us;
     }
     if (p->state != INSTANCE_UP || !ok)
         return;
@@ -387,6 +430,7 @@ void ef_topic_reported(struct ef_producer *p, struct ef_pmsg *m, int32_t partiti
         adopt_count(p, topic, seen);
         if (!knew && first >= 0 && first < topic->count) {
             topic->partitions[first].warm = true;
+            topic->partitions[first].acked_us = topic->progress_us;
             flush_partition(p, topic, &topic->partitions[first]);
         }
         return;
