@@ -17,6 +17,9 @@
 #define BELL_AFTER_US EF_S_US
 #define SLOW_AFTER_US (2 * EF_S_US)
 #define SLOW_POLL_US  EF_S_US
+/* A statement that was given up, or a former owner's, may still come and turn it: after so long it
+ * is made once more, and trusted only then. */
+#define BELL_LATE_US (60 * EF_S_US)
 /* A store that cannot ring is looked at less often after half a minute without rows. */
 #define QUIET_AFTER_US (30 * EF_S_US)
 #define QUIET_POLL_US  (EF_S_US / 5)
@@ -205,13 +208,14 @@ static int64_t longest_pause_us(const struct ef_relay *r, int64_t now)
     bool silent = !(ef_store_caps(r->store) & EF_STORE_WAKEUP);
     if (silent && now - r->last_row_us > QUIET_AFTER_US && poll_us < QUIET_POLL_US)
         return QUIET_POLL_US;
-    bool notify = r->bell_armed && ef_store_wakeup_works(r->store);
+    bool works = r->outbox->wake == EF_WAKE_NOTIFY && ef_store_wakeup_works(r->store);
+    bool notify = works && r->bell == EF_BELL_ARMED && r->bell_sure;
     if (notify && now - r->last_row_us > SLOW_AFTER_US && poll_us < SLOW_POLL_US)
         return SLOW_POLL_US;
     /* with a long interval the doorbell has to be trusted only once it was armed and a look came
      * after it */
-    if (r->outbox->wake == EF_WAKE_NOTIFY && now - r->last_row_us <= SLOW_AFTER_US &&
-        poll_us > SLOW_POLL_US)
+    bool trusted = now - r->last_row_us > SLOW_AFTER_US && (notify || !works);
+    if (r->outbox->wake == EF_WAKE_NOTIFY && !trusted && poll_us > SLOW_POLL_US)
         return SLOW_POLL_US;
     return poll_us;
 }
@@ -221,9 +225,15 @@ static void ring_or_not(struct ef_relay *r, int64_t now)
     if (r->outbox->wake != EF_WAKE_NOTIFY || !ef_store_wakeup_works(r->store))
         return;
     bool quiet = now - r->last_row_us > BELL_AFTER_US;
-    if (quiet == r->bell_armed)
+    enum ef_relay_bell wanted = quiet ? EF_BELL_ARMED : EF_BELL_DISARMED;
+    int64_t lost_ago_us = now - r->bell_lost_us;
+    bool sure = lost_ago_us > BELL_LATE_US;
+    if (r->bell == wanted && r->bell_sure == sure)
         return;
-    r->bell_armed = quiet;
+    if (r->bell == EF_BELL_UNKNOWN && lost_ago_us < SLOW_POLL_US)
+        return;
+    r->bell = wanted;
+    r->bell_sure = sure;
     ef_store_arm_wakeup(r->store, quiet);
 }
 
@@ -287,6 +297,22 @@ void ef_relay_wakeup(void *arg)
     r->last_row_us = ef_clock_mono().us; /* traffic: the bell is disarmed with the next read */
     ef_timer_stop(&r->fetch_timer);
     ef_relay_pump_soon(r);
+}
+
+void ef_relay_doubt_bell(struct ef_relay *r, int64_t now)
+{
+    r->bell = EF_BELL_UNKNOWN;
+    r->bell_sure = false;
+    r->bell_lost_us = now;
+}
+
+/* The database was away, or refuses it: polled meanwhile, and made again in a while. */
+void ef_relay_arming_lost(void *arg)
+{
+    struct ef_relay *r = arg;
+    ef_relay_doubt_bell(r, ef_clock_mono().us);
+    if (r->state == EF_RELAY_RUNNING && ef_timer_active(&r->fetch_timer))
+        ef_timer_start(&r->fetch_timer, SLOW_POLL_US);
 }
 
 /* --- producing --- */
@@ -445,7 +471,6 @@ void ef_relay_forget(struct ef_relay *r)
     ef_cursor_reset(&r->cursor);
     ef_destinations_clear(&r->destinations);
     ef_relay_commands_forget(r);
-    r->bell_armed = false;
     r->fate_failures = 0;
     r->fate_pause_until_us = 0;
     r->settled_below = 0;
@@ -471,15 +496,18 @@ void ef_relay_do_run(struct ef_relay *r)
     r->last_row_us = now;
     r->running_since_us = now;
     r->went_back_us = now;
-    r->full = r->bell_armed = false;
+    r->full = false;
+    ef_relay_doubt_bell(r, now);
     r->fetch_now = true;         /* the poll that was planned before a pause may be far away */
     ef_cursor_sweep(&r->cursor); /* somebody may have deleted rows that held others back */
     if (r->paused_mark || r->drained) {
         ef_relay_fire(r, EF_EVENT_PAUSE);
         return;
     }
-    if (r->outbox->wake == EF_WAKE_NOTIFY)
-        ef_store_arm_wakeup(r->store, false); /* a former owner may have left it armed */
+    if (r->outbox->wake == EF_WAKE_NOTIFY) { /* a former owner may have left it armed */
+        r->bell = EF_BELL_DISARMED;
+        ef_store_arm_wakeup(r->store, false);
+    }
     warm_topics(r);
     r->holds_known = false; /* an answer about former times may have come meanwhile */
     ef_relay_ask_holds(r);

@@ -106,6 +106,7 @@ static void on_up(void *arg, const char *server)
         r->reason[0] = '\0';
     ef_cursor_sweep(&r->cursor); /* nothing is taken for granted: read again, compare */
     r->fetch_now = true;
+    ef_relay_doubt_bell(r, ef_clock_mono().us);
     ef_relay_renew_now(r);
     ef_relay_ask_waiting(r);
     ef_relay_release_all(r);
@@ -212,6 +213,7 @@ const struct ef_store_user ef_relay_store_upcalls = {
     .up = on_up,
     .down = on_down,
     .wakeup = ef_relay_wakeup,
+    .arming_lost = ef_relay_arming_lost,
     .checked = on_checked,
     .acquired = ef_relay_acquired,
     .renewed = ef_relay_renewed,

@@ -32,6 +32,9 @@ struct ef_relay_metrics { /* handles, for the hot paths */
     struct ef_metric *wake_poll, *wake_notify, *wake_retry, *wake_full;
 };
 
+/* The doorbell, as far as the relay knows. */
+enum ef_relay_bell { EF_BELL_UNKNOWN, EF_BELL_DISARMED, EF_BELL_ARMED };
+
 struct operation; /* operate.c */
 
 struct topic_metrics; /* produced and delivered by topic, stats.c */
@@ -89,7 +92,9 @@ struct ef_relay {
     bool full; /* the publisher takes nothing now */
     bool outage;
     char outage_reason[256];
-    bool bell_armed;
+    enum ef_relay_bell bell; /* what it was made last */
+    bool bell_sure;          /* nothing that comes late can have turned it since */
+    int64_t bell_lost_us;    /* when something last could have been left on its way */
 
     /* fates */
     bool settling, deciding;
@@ -197,6 +202,8 @@ void ef_relay_forget(
 void ef_relay_rows(void *arg, struct ef_batch *batch, bool paused);
 void ef_relay_fetched(void *arg, const struct ef_fetched *fetched, const struct ef_error *err);
 void ef_relay_wakeup(void *arg);
+void ef_relay_arming_lost(void *arg);
+void ef_relay_doubt_bell(struct ef_relay *r, int64_t now);
 extern const struct ef_publisher_upcalls ef_relay_publisher_upcalls;
 
 /* fate.c */

@@ -215,6 +215,8 @@ static void memory_arm_wakeup(struct ef_store *store, bool armed)
     struct ef_memory_store *s = ef_memory_store_of(store);
     if (s->connected)
         ef_memory_arm(s->server->db, armed);
+    else
+        ef_store_did_lose_arming(store);
 }
 
 /* --- life --- */

@@ -142,13 +142,21 @@ static void got_nothing(void *arg, PGresult *res, const struct ef_error *err)
                  EF_ERR(err));
 }
 
+static void got_armed(void *arg, PGresult *res, const struct ef_error *err)
+{
+    struct ef_pg_store *s = arg;
+    got_nothing(arg, res, err);
+    if (err)
+        ef_store_did_lose_arming(&s->store);
+}
+
 void ef_pg_arm_wakeup(struct ef_store *store, bool armed)
 {
     struct ef_pg_store *s = ef_pg_store_of(store);
     if (!s->layout_known || !s->layout.bell[0])
         return;
-    struct ef_pg_request *req = ef_pg_request_new(
-        "ef_bell", "SELECT setval($1::text::regclass, $2::bigint)", got_nothing, s);
+    struct ef_pg_request *req =
+        ef_pg_request_new("ef_bell", "SELECT setval($1::text::regclass, $2::bigint)", got_armed, s);
     ef_pg_param_text(req, s->layout.bell);
     ef_pg_param_int(req, armed ? 2 : 1);
     ef_pg_conn_submit(&s->lease, req);

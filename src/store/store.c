@@ -327,6 +327,12 @@ void ef_store_did_wakeup(struct ef_store *store)
         store->user->wakeup(store->user_arg);
 }
 
+void ef_store_did_lose_arming(struct ef_store *store)
+{
+    if (!store->closing)
+        store->user->arming_lost(store->user_arg);
+}
+
 void ef_store_did_check(struct ef_store *store, const struct ef_store_info *info,
                         const struct ef_error *err)
 {

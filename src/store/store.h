@@ -176,6 +176,8 @@ struct ef_store_user {
     void (*up)(void *arg, const char *server);
     void (*down)(void *arg, const struct ef_error *err);
     void (*wakeup)(void *arg);
+    /* What arm_wakeup asked for last may not have happened. */
+    void (*arming_lost)(void *arg);
     /* completions; err is NULL on success */
     void (*checked)(void *arg, const struct ef_store_info *info, const struct ef_error *err);
     void (*acquired)(void *arg, const struct ef_lease *lease, const struct ef_error *err);
@@ -249,7 +251,7 @@ void ef_store_holds(struct ef_store *store);
  * some seconds. Only of a store with EF_STORE_EXAMINES, after check.
  */
 void ef_store_examine(struct ef_store *store, const struct ef_examine *examine);
-/* Doorbell on or off; no completion (its loss only costs latency). */
+/* Doorbell on or off; no completion, but arming_lost if it fails. */
 void ef_store_arm_wakeup(struct ef_store *store, bool armed);
 void ef_store_close(struct ef_store *store);
 void ef_store_free(struct ef_store *store);
@@ -339,6 +341,7 @@ void ef_standbys_add(struct ef_standbys *standbys, const char *instance, const c
 void ef_store_did_up(struct ef_store *store, const char *server);
 void ef_store_did_down(struct ef_store *store, const struct ef_error *err);
 void ef_store_did_wakeup(struct ef_store *store);
+void ef_store_did_lose_arming(struct ef_store *store);
 void ef_store_did_check(struct ef_store *store, const struct ef_store_info *info,
                         const struct ef_error *err);
 void ef_store_did_acquire(struct ef_store *store, const struct ef_lease *lease,

@@ -26,6 +26,7 @@ static const char *const names[SIM_VIOLATIONS] = {
     [SIM_STOP] = "stop",
     [SIM_STUCK] = "stuck",
     [SIM_ISOLATION] = "isolation",
+    [SIM_PROMPT] = "prompt",
 };
 
 /* What happened to a row, for ever: no crash takes it back. */
@@ -37,6 +38,7 @@ struct history {
     bool appeared, acked, dead_acked;
     bool dead;        /* status 4 is committed */
     bool dead_undone; /* by a failover: it may come again */
+    int asked_again;  /* by an operator, when this was the next row; 0: never */
     bool skipped;     /* by an operator */
     int failures;     /* reported that count as tries */
     int acked_by, acked_life;
@@ -103,6 +105,13 @@ static bool excused(const struct history *h)
     return !h->committed || h->lost || h->truncated;
 }
 
+/* It can never be delivered as it is. */
+static bool own_fault(const struct sim_row *row)
+{
+    return (row->kind != SIM_ROW_GOOD && row->kind != SIM_ROW_OLD) ||
+           row->partition >= SIM_PARTITIONS;
+}
+
 static bool ordered(const struct history *h)
 {
     return c.config.serialised && h->lane != SIM_LANES - 1;
@@ -144,10 +153,8 @@ void sim_check_marked(const struct sim_row *row, const struct ef_decision *d,
                       const struct sim_stmt *stmt)
 {
     struct history *h = &c.h[row->uid];
-    bool own_fault =
-        (row->kind != SIM_ROW_GOOD && row->kind != SIM_ROW_OLD) || row->partition >= SIM_PARTITIONS;
     check_fence(row, stmt);
-    if (d->attempts > h->failures + (own_fault ? 1 : 0))
+    if (d->attempts > h->failures + (own_fault(row) ? 1 : 0))
         sim_violated(SIM_ATTEMPTS, "m%06d: %d attempts are written, %d failures were reported",
                      row->uid, d->attempts, h->failures);
     if (d->kind != EF_DECIDE_DEAD)
@@ -157,7 +164,7 @@ void sim_check_marked(const struct sim_row *row, const struct ef_decision *d,
     if (c.config.dead_letters && !h->dead_acked)
         sim_violated(SIM_LOSS, "m%06d is dead, but its dead letter was never acknowledged",
                      row->uid);
-    if (!own_fault && h->failures < c.config.max_attempts)
+    if (!own_fault(row) && h->failures < c.config.max_attempts)
         sim_violated(SIM_LOSS, "m%06d is dead after %d failures", row->uid, h->failures);
 }
 
@@ -170,6 +177,7 @@ void sim_check_undone(const struct sim_row *now, const struct sim_row_state *the
     if (now->s.status == EF_STATUS_DEAD && then->status != EF_STATUS_DEAD) {
         h->dead = false;
         h->dead_undone = h->dead_undone || failover;
+        h->asked_again = 0; /* what came since may have gone while it was dead */
     }
     if (now->s.status != EF_STATUS_DEAD && then->there && then->status == EF_STATUS_DEAD)
         h->dead = h->dead_acked = true; /* that it was to be sent again is undone */
@@ -186,6 +194,7 @@ void sim_check_asked_again(const struct sim_row *row)
     struct history *h = &c.h[row->uid];
     h->dead = false; /* its dead letter stays: a late statement may say once more that it is dead */
     h->dead_undone = true; /* its successors may have gone */
+    h->asked_again = c.count;
 }
 
 void sim_check_skipped(const struct sim_row *row)
@@ -243,7 +252,8 @@ static bool faithful(const struct sim_row *row, const struct ef_message *msg, bo
     snprintf(key, sizeof(key), "k%d", row->key);
     const char *want = row->key >= 0 ? key : sim_aggregate_id(row);
     bool same_key = want ? ef_slice_eq(msg->key, ef_slice_of(want)) : msg->key.p == NULL;
-    if (dead_letter && header(msg, "dlq-payload-omitted").p) /* too large: told instead of sent */
+    bool large = row->kind == SIM_ROW_LARGE || row->kind == SIM_ROW_POISON; /* or for the broker */
+    if (dead_letter && large && header(msg, "dlq-payload-omitted").p) /* told instead of sent */
         return same_key && msg->value.p && msg->value.len == 0;
     if (row->kind == SIM_ROW_LARGE)
         return false;
@@ -270,6 +280,9 @@ int sim_check_message(const struct ef_message *msg, bool dead_letter)
         sim_violated(SIM_INVENTION, "m%06d was never committed", uid);
         return -1;
     }
+    if (dead_letter && !own_fault(row) && c.h[uid].failures < c.config.max_attempts)
+        sim_violated(SIM_INVENTION, "a dead letter of m%06d after %d failures", uid,
+                     c.h[uid].failures);
     return uid;
 }
 
@@ -302,13 +315,19 @@ static bool earlier(const struct history *a, const struct history *b)
     return a->generation != b->generation ? a->generation < b->generation : a->id < b->id;
 }
 
+/* One that was dead holds back what was inserted after an operator had it sent again. */
+static bool holds_back(const struct history *o, int uid)
+{
+    return !o->dead_undone || (o->asked_again && uid >= o->asked_again && !o->skipped);
+}
+
 static void check_order(int uid, struct history *h, int topic)
 {
     for (int i = 0; i < c.count; i++) {
         const struct history *o = &c.h[i];
         if (i == uid || o->lane != h->lane || excused(o))
             continue;
-        if (earlier(o, h) && !o->appeared && !o->dead && !o->dead_undone && !o->foreign)
+        if (earlier(o, h) && !o->appeared && !o->dead && !o->foreign && holds_back(o, uid))
             sim_violated(SIM_HOLD, "m%06d appears while m%06d before it is unfinished", uid, i);
         if (earlier(h, o) && o->appeared && o->topic == topic)
             sim_violated(h->dead ? SIM_DEAD_ORDER : SIM_ORDER, "m%06d appears after m%06d", uid, i);

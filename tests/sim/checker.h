@@ -18,6 +18,7 @@
  * stop         a clean stop leaves acknowledged rows unsettled, messages under way or its lease
  *              held
  * stuck        not everything is finished in time once there are no faults any more
+ * prompt       with nothing wrong and nothing else to do, a row waits longer than poll_interval
  * isolation    with nothing wrong but single topics and rows, others do not go on
  *
  * Thread: the only one. Life: sim_check_reset begins a schedule.
@@ -41,6 +42,7 @@ enum sim_violation {
     SIM_STOP,
     SIM_STUCK,
     SIM_ISOLATION,
+    SIM_PROMPT,
     SIM_VIOLATIONS,
 };
 

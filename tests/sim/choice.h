@@ -154,7 +154,14 @@ enum sim_labels { LABELS_NONE, LABELS_STATEMENT, LABELS_PARTITION, LABELS_FAULT 
     X(NEMESIS_WAIT, "fault.wait", WORLD, NONE)                                                     \
     X(THAW, "thaw", RELAY, NONE)                                                                   \
     X(WORLD_MYSQL, "world.mysql", WORLD, NONE)                                                     \
-    X(DB_BETWEEN, "db.between-statements", RELAY, STATEMENT)
+    X(DB_BETWEEN, "db.between-statements", RELAY, STATEMENT)                                       \
+    X(RELAY_POLL_LONG, "relay.long-poll-interval", RELAY, NONE)                                    \
+    X(PROMPT_ROWS, "rest.rows", WORLD, NONE)                                                       \
+    X(PROMPT_LANE, "rest.aggregate", WORLD, NONE)                                                  \
+    X(PROMPT_TOPIC, "rest.topic", WORLD, NONE)                                                     \
+    X(PROMPT_WAIT, "rest.wait", WORLD, NONE)                                                       \
+    X(PROMPT_PAUSED, "rest.paused", WORLD, NONE)                                                   \
+    X(PROMPT_PAUSE, "rest.pause", WORLD, NONE)
 
 enum sim_site {
 #define X(name, text, whose, labels) SITE_##name,

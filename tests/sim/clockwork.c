@@ -14,6 +14,9 @@
 /* The relay looks at its lease before every 32nd message (pump.c): so many may go too late. */
 enum { LATE_MESSAGES = 32 };
 
+/* Deferred calls of one turn: beyond it they defer each other for ever. */
+enum { DEFERRED_MAX = 100000 };
+
 enum kind { KIND_EVENT, KIND_TIMER };
 
 struct entry {
@@ -286,8 +289,10 @@ bool sim_loop_frozen(const struct ef_loop *loop)
     return w.now < loop->frozen_until_us;
 }
 
+/* One turn of the loop; the product's loop waits for nothing before it is over. */
 static void run_deferred(struct ef_loop *loop)
 {
+    int count = 0;
     while (loop->first && !loop->dead) {
         struct ef_deferred *d = loop->first;
         loop->first = d->next;
@@ -297,6 +302,8 @@ static void run_deferred(struct ef_loop *loop)
         d->queued = false;
         w.steps++;
         loop->late_messages = 0;
+        if (++count > DEFERRED_MAX)
+            abort();
         d->fn(d->arg);
     }
 }

@@ -26,7 +26,6 @@ static struct {
     uint64_t reports[EF_CLASS_COUNT], asides[EF_CLASS_COUNT];
     uint64_t notable[SIM_NOTABLES];
     uint64_t faults[FAULTS_MAX];
-    const char *fault_names[FAULTS_MAX];
 } c;
 
 void sim_cover_statement(const struct sim_stmt *stmt)
@@ -57,10 +56,9 @@ void sim_cover_notable(enum sim_notable what)
     c.notable[what]++;
 }
 
-void sim_cover_fault(int kind, const char *name)
+void sim_cover_fault(int kind)
 {
     c.faults[kind]++;
-    c.fault_names[kind] = name;
 }
 
 static int line(const char *what, const char *which, uint64_t count, bool only_missing)
@@ -149,8 +147,7 @@ int sim_cover_print(bool only_missing)
     int missing = edges(only_missing) + settling(only_missing) + classes(only_missing);
     for (int i = 0; i < SIM_NOTABLES; i++)
         missing += line("world", notables[i], c.notable[i], only_missing);
-    for (int i = 0; i < FAULTS_MAX; i++)
-        if (c.fault_names[i])
-            missing += line("fault", c.fault_names[i], c.faults[i], only_missing);
+    for (int i = 1; i < FAULTS_MAX && sim_fault_name(i); i++)
+        missing += line("fault", sim_fault_name(i), c.faults[i], only_missing);
     return missing;
 }

@@ -27,6 +27,6 @@ enum sim_notable {
     SIM_NOTABLES,
 };
 void sim_cover_notable(enum sim_notable what);
-void sim_cover_fault(int kind, const char *name);
+void sim_cover_fault(int kind);
 /* Prints everything; returns the number of things that were never reached. */
 int sim_cover_print(bool only_missing);

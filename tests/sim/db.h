@@ -30,7 +30,7 @@ enum {
 
 enum sim_row_kind {
     SIM_ROW_GOOD,
-    SIM_ROW_POISON,     /* the broker refuses it */
+    SIM_ROW_POISON,     /* the broker refuses it: too large */
     SIM_ROW_UNREADABLE, /* its headers cannot be read */
     SIM_ROW_LARGE,      /* above max_payload */
     SIM_ROW_OLD,        /* the topic refuses its timestamp */

@@ -2,10 +2,12 @@
 /* The simulation as a program: schedules from seeds, scenarios from files, stories for people. */
 #include <getopt.h>
 #include <inttypes.h>
+#include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <time.h>
+#include <unistd.h>
 
 #include "base/str.h"
 #include "sim/choice.h"
@@ -24,6 +26,45 @@ static struct {
 
 static uint64_t total_steps;
 static int failures;
+
+/* --- whose end comes abruptly --- */
+
+static volatile uint64_t seed_now;
+
+/* Only what a signal handler may use. */
+static void say_seed(void)
+{
+    char text[64] = "sim: in the schedule of seed ", digits[24];
+    size_t n = strlen(text), k = 0;
+    uint64_t seed = seed_now;
+    do
+        digits[k++] = (char)('0' + seed % 10);
+    while (seed /= 10);
+    while (k > 0)
+        text[n++] = digits[--k];
+    text[n++] = '\n';
+    ssize_t written = write(STDERR_FILENO, text, n);
+    (void)written;
+}
+
+static void on_end(int signum)
+{
+    say_seed();
+    signal(signum, SIG_DFL);
+    raise(signum);
+}
+
+/* The sanitizers end a process without a signal, after this. */
+void __sanitizer_set_death_callback(void (*fn)(void)) __attribute__((weak));
+
+static void watch_for_the_end(void)
+{
+    static const int ends[] = {SIGABRT, SIGSEGV, SIGBUS, SIGFPE, SIGILL, SIGINT, SIGTERM};
+    for (size_t i = 0; i < sizeof(ends) / sizeof(ends[0]); i++)
+        signal(ends[i], on_end);
+    if (__sanitizer_set_death_callback)
+        __sanitizer_set_death_callback(say_seed);
+}
 
 static double now_s(void)
 {
@@ -63,6 +104,7 @@ static void save(uint64_t seed, struct sim_choices *record, const struct sim_res
 static void run_seed(uint64_t seed, struct sim_result *r)
 {
     struct sim_choices record = {0};
+    seed_now = seed;
     sim_choices_seed(seed, options.save ? &record : NULL);
     sim_world_run(r);
     total_steps += r->steps;
@@ -117,7 +159,8 @@ static void run_twice(void)
             ef_buf_init(&story[k], 512 << 20);
             sim_tell_into(&story[k]);
             sim_telling = true;
-            sim_choices_seed(options.seed + (uint64_t)i, NULL);
+            seed_now = options.seed + (uint64_t)i;
+            sim_choices_seed(seed_now, NULL);
             sim_world_run(&r[k]);
             sim_telling = false;
             sim_tell_into(NULL);
@@ -143,6 +186,7 @@ static void run_scenario(const char *path)
         fprintf(stderr, "sim: %s\n", err.text);
         exit(2);
     }
+    seed_now = s.seed;
     sim_scenario_run(&s, &r);
     total_steps += r.steps;
     if (r.violation != SIM_VIOLATIONS) {
@@ -224,6 +268,7 @@ static void parse(int argc, char **argv)
 int main(int argc, char **argv)
 {
     parse(argc, argv);
+    watch_for_the_end();
     sim_telling = options.tell;
     for (int i = optind; i < argc; i++)
         run_scenario(argv[i]);

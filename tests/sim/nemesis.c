@@ -321,7 +321,7 @@ static void on_tick(void *arg)
     if (sim_choose(SITE_NEMESIS_OWNER, 0, 2) && owner >= 0) /* it has the most to lose */
         relay = owner;
     if (kind > 0) {
-        sim_cover_fault(kind, kinds[kind].name);
+        sim_cover_fault(kind);
         sim_mark((uint64_t)kind);
         kind_now = kind;
         kinds[kind].happen(relay);

@@ -314,6 +314,9 @@ static enum ef_produced produce_aside(struct ef_publisher_user *user, const stru
         return EF_PRODUCED_FULL;
     struct message *m = sim_message_new();
     m->opaque = opaque;
+    if (!ef_slice_eq(msg->topic, ef_slice_of("dead")))
+        sim_violated(SIM_INVENTION, "relay %d sends a dead letter to another topic", pub->relay);
+    sim_check_produced(pub->relay);
     m->uid = sim_check_message(msg, true);
     m->aside = true;
     m->topic = SIM_TOPICS;

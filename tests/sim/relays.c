@@ -82,6 +82,8 @@ static void draw_sizes(struct ef_config_outbox *o, int relay)
     if (o->batch_max_bytes > o->window_max_bytes)
         o->batch_max_bytes = o->window_max_bytes;
     o->poll_interval_ms = 50 << sim_choose(SITE_RELAY_POLL, relay, 6);
+    if (sim_choose_apart(SITE_RELAY_POLL_LONG, relay, 8) == 7)
+        o->poll_interval_ms = 60000;
     o->retry.max_attempts = 2 + (int)sim_choose(SITE_RELAY_ATTEMPTS, relay, 4);
 }
 
@@ -167,6 +169,8 @@ static void on_stopped(void *arg, struct ef_relay *relay)
     int i = (int)(p - processes);
     (void)relay;
     TELL("relay %d: has stopped", i);
+    if (!p->stopping)
+        sim_violated(SIM_STOP, "relay %d stopped, and nobody had asked it to", i);
     check_stop(p, i);
     p->ended = true;
     sim_event_start(&p->end, 0);
@@ -342,6 +346,13 @@ void sim_relay_reload(int i)
     sim_enter(p->loop);
     ef_relay_reload(p->relay, &p->config, p->reloaded ? &p->other : &p->outbox);
     sim_leave(p->loop);
+}
+
+int64_t sim_relay_poll_us(int i)
+{
+    const struct process *p = &processes[i];
+    const struct ef_config_outbox *outbox = p->reloaded ? &p->other : &p->outbox;
+    return outbox->wake == EF_WAKE_NOTIFY ? 0 : outbox->poll_interval_ms * EF_MS_US;
 }
 
 /* --- all of them --- */

@@ -291,6 +291,9 @@ void sim_complete(struct request *r, const struct ef_error *err)
         holds_known(s, q, err);
         break;
     case SIM_BELL:
+        if (err)
+            ef_store_did_lose_arming(store);
+        break;
     case SIM_STMT_KINDS:
         break;
     }

@@ -5,7 +5,7 @@
  *
  * First everything goes on at once for a while; then single topics and rows are all that is wrong,
  * and the others have to be finished (isolation); then nothing is wrong, everything has to be
- * finished, and the relays stop.
+ * finished, single rows that come after it go at once, and the relays stop.
  *
  * Thread: the only one. Life: sim_world_run, as often as wanted.
  */
@@ -61,10 +61,21 @@ void sim_relay_break(int relay, int conn, int64_t late_us, int64_t notice_us);
 void sim_relay_pause(int relay, bool pause);
 void sim_relay_drain(int relay);
 void sim_relay_reload(int relay);
+/* How long a row may wait for it to look, when it has nothing to do; 0: the doorbell tells it. */
+int64_t sim_relay_poll_us(int relay);
 void sim_relays_look(void); /* at what they say of themselves: is it within bounds? */
 const char *const *sim_topic_names(void);
 /* As its row says; NULL: none. */
 const char *sim_aggregate_id(const struct sim_row *row);
+
+/* world.c */
+/* Until `done` says so (NULL: never) or the time has come or something was violated; false: `done`
+ * has not. */
+bool sim_world_wait(int64_t until_us, bool (*done)(void));
+
+/* prompt.c */
+/* Nothing is wrong and everything is finished: some more rows, one by one. */
+void sim_promptness_look(void);
 
 /* writers.c */
 void sim_writers_begin(void);

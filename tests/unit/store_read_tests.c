@@ -430,6 +430,22 @@ START_TEST(the_bell_rings_when_it_is_armed)
 }
 END_TEST
 
+START_TEST(an_arming_that_is_lost_is_told)
+{
+    struct relay *r = start_owner();
+    if (!(ef_store_caps(r->store) & EF_STORE_WAKEUP))
+        return;
+    ef_store_arm_wakeup(r->store, true);
+    ef_store_renew(r->store, r->epoch, 60000);
+    completes(r, EF_VERB_RENEW);
+    ck_assert_int_eq(r->arming_lost, 0);
+    fixture->cut(world);
+    until(&r->down, 1);
+    ef_store_arm_wakeup(r->store, true);
+    until(&r->arming_lost, 1);
+}
+END_TEST
+
 void add_read_tests(Suite *suite)
 {
     TCase *tc = contract_case(suite, "read");
@@ -450,4 +466,5 @@ void add_read_tests(Suite *suite)
     tcase_add_test(tc, a_payload_that_is_too_large_is_not_loaded);
     tcase_add_test(tc, an_emptied_table_is_told_once);
     tcase_add_test(tc, the_bell_rings_when_it_is_armed);
+    tcase_add_test(tc, an_arming_that_is_lost_is_told);
 }

@@ -79,6 +79,12 @@ static void on_wakeup(void *arg)
     heard();
 }
 
+static void on_arming_lost(void *arg)
+{
+    ((struct relay *)arg)->arming_lost++;
+    heard();
+}
+
 static void on_closed(void *arg)
 {
     ((struct relay *)arg)->closed++;
@@ -254,6 +260,7 @@ static const struct ef_store_user user = {
     .up = on_up,
     .down = on_down,
     .wakeup = on_wakeup,
+    .arming_lost = on_arming_lost,
     .checked = on_checked,
     .acquired = on_acquired,
     .renewed = on_renewed,

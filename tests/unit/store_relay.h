@@ -11,7 +11,7 @@ struct relay {
     int64_t epoch; /* of the lease it was granted */
     char token[37];
     /* upcalls so far, and what the last one of each brought */
-    int up, down, wakeup, closed;
+    int up, down, wakeup, arming_lost, closed;
     int done[EF_VERB_COUNT];
     struct ef_error err[EF_VERB_COUNT]; /* class NONE: success */
     char server[128];
