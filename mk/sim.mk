@@ -5,10 +5,14 @@
 PROVE_SECONDS ?= 600
 PROVE_PRODUCER_SECONDS ?= 60
 PROVE_SEED ?= $(shell date +%s)
+# Seeds from 1 that run with the other tests, enough of them to reach everything that is counted;
+# sanitized builds take fewer.
+SIM_FLAGS ?= --count 5000 --covered
 
 sim_fuzz_source := tests/sim/fuzz_schedule.c
 sim_sources := $(filter-out $(sim_fuzz_source),$(wildcard tests/sim/*.c))
 sim_program := $(BUILD)/tests/sim/sim
+sim_found := $(BUILD)/tests/sim
 sim_scenarios := $(wildcard tests/sim/scenarios/*.scenario)
 
 # What is the product's here; the loop, the driver and the publisher are the simulation's.
@@ -50,15 +54,15 @@ ifdef EF_GATE_PASSED
 # What runs with the other tests: some seconds. The same seeds each time, and a few new ones, which
 # are printed.
 check-sim: $(sim_program) $(prodsim_program)
-	@$(sim_program) --quiet --twice 100 --count 600 $(sim_scenarios)
-	@$(sim_program) --quiet --seed $(PROVE_SEED) --count 200
+	@$(sim_program) --quiet --save $(sim_found) --twice 100 $(SIM_FLAGS) $(sim_scenarios)
+	@$(sim_program) --quiet --save $(sim_found) --seed $(PROVE_SEED) --count 200
 	@$(prodsim_program) --count 3000
 	@$(prodsim_program) --seed $(PROVE_SEED) --count 1000
 
 prove: $(sim_program) $(prodsim_program)
 	@$(sim_program) --twice 100 $(sim_scenarios)
 	@$(sim_program) --seed $(PROVE_SEED) --seconds $(PROVE_SECONDS) --coverage --covered \
-	    --pace 200000
+	    --pace 200000 --save $(sim_found)
 	@$(prodsim_program) --seed $(PROVE_SEED) --seconds $(PROVE_PRODUCER_SECONDS)
 
 prove-mutants: all $(sim_program) $(prodsim_program)

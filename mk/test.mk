@@ -97,13 +97,14 @@ check: all tests
 asan: export EF_TEST_TIMEOUT_SCALE ?= 4
 asan:
 	@$(MAKE) --no-print-directory BUILD=build-asan EF_SANITIZE=address,undefined all check-unit \
-	    check-sim check-memory
+	    check-sim check-memory SIM_FLAGS='--count 600'
 
 # ThreadSanitizer halts at the first race; tests/thread-sanitizer says what it does not look at.
 tsan: export EF_TEST_TIMEOUT_SCALE ?= 8
 tsan: export TSAN_OPTIONS ?= $(tsan_options)
 tsan:
-	@$(MAKE) --no-print-directory BUILD=build-tsan EF_SANITIZE=thread all check-unit check-sim
+	@$(MAKE) --no-print-directory BUILD=build-tsan EF_SANITIZE=thread all check-unit check-sim \
+	    SIM_FLAGS='--count 600'
 
 # The integration tests with a sanitized daemon.
 asan-integration: export EF_TEST_TIMEOUT_SCALE ?= 4

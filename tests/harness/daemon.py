@@ -153,7 +153,10 @@ class Daemon:
         return code
 
     def kill(self):
+        """As long as it runs: one that has ended by itself is not taken for killed."""
         self.process.kill()
+        assert self.process.child.returncode == -signal.SIGKILL, \
+            f"it had ended by itself: {self.process.child.returncode}"
 
     def pause(self):
         self.process.pause()

@@ -143,6 +143,9 @@ class MyPair(Pair):
         with former.session() as admin:
             admin.run("SHUTDOWN WAIT FOR ALL SLAVES")
         wait_for(lambda: not former.process.running, APPLY_S, "the primary has ended")
+        with self.standby.session() as admin:  # what was sent may still be on its way
+            wait_for(lambda: self._status(admin)["Slave_IO_Running"] != "Yes", APPLY_S,
+                     "the replica has noticed")
 
     def _promote(self, successor):
         """It applies what it has received, forgets that it was a replica, and takes writes."""

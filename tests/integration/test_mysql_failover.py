@@ -22,9 +22,11 @@ def pair(request):
     if request.param == "mysql":
         request.getfixturevalue("mysql80")  # skips where it cannot be had
     servers = MyPair(request.param)
-    servers.synchronous()
-    yield servers
-    servers.discard()
+    try:
+        servers.synchronous()
+        yield servers
+    finally:
+        servers.discard()
 
 
 def lease(database):
