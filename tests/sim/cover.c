@@ -140,6 +140,8 @@ static const char *const notables[SIM_NOTABLES] = {
     [SIM_ON_MYSQL] = "schedule on MySQL's rules",
     [SIM_LOOKED_AT_OPEN] = "open row in a gap looked at",
     [SIM_ORDERED_BY_TYPE] = "order by type and id",
+    [SIM_WAITS_FOR_RELEASE] = "row put to wait for a release",
+    [SIM_RESTED] = "rows come when all is at rest",
 };
 
 int sim_cover_print(bool only_missing)

@@ -20,9 +20,11 @@ enum sim_notable {
     SIM_ARCHIVED,         /* rows, instead of deleted or marked */
     SIM_RETRIED,          /* rows, by an operator's command */
     SIM_SKIPPED,
-    SIM_HELD,            /* topics */
-    SIM_ON_MYSQL,        /* schedules */
-    SIM_LOOKED_AT_OPEN,  /* gaps at READ UNCOMMITTED, with a row whose transaction was open */
+    SIM_HELD,           /* topics */
+    SIM_ON_MYSQL,       /* schedules */
+    SIM_LOOKED_AT_OPEN, /* gaps at READ UNCOMMITTED, with a row whose transaction was open */
+    SIM_WAITS_FOR_RELEASE,
+    SIM_RESTED,
     SIM_ORDERED_BY_TYPE, /* schedules with order_by: aggregate_type_and_id */
     SIM_NOTABLES,
 };

@@ -2,6 +2,7 @@
 /* Rows that come when nothing is wrong any more and the owner rests: are they taken at once? */
 #include "sim/choice.h"
 #include "sim/clockwork.h"
+#include "sim/cover.h"
 #include "sim/tell.h"
 #include "sim/world.h"
 
@@ -87,6 +88,7 @@ void sim_promptness_look(void)
     if (rows == 0)
         return;
     TELL("--- from here on everybody rests ---");
+    sim_cover_notable(SIM_RESTED);
     rest();
     while (rows-- > 0 && sim_check_result(NULL) == SIM_VIOLATIONS)
         one_row(choose(SITE_PROMPT_PAUSED, 2) != 0);

@@ -7,6 +7,7 @@
 
 #include "base/str.h"
 #include "sim/choice.h"
+#include "sim/cover.h"
 #include "sim/link_private.h"
 #include "sim/world.h"
 
@@ -410,9 +411,12 @@ static void submit_marks(struct sim_store *s, int64_t epoch, const struct ef_dec
         q->decisions = ef_xrealloc(q->decisions, (size_t)count * sizeof(*d));
     }
     memcpy(q->decisions, d, (size_t)count * sizeof(*d));
-    for (int i = 0; i < count; i++) /* the texts go when this returns */
-        q->decisions[i].error =
-            d[i].error && strstr(d[i].error, "is held by") ? SIM_FOR_A_RELEASE : NULL;
+    for (int i = 0; i < count; i++) { /* the texts go when this returns */
+        bool release = d[i].error && strstr(d[i].error, "is held by");
+        q->decisions[i].error = release ? SIM_FOR_A_RELEASE : NULL;
+        if (release) /* the relay's words are still these */
+            sim_cover_notable(SIM_WAITS_FOR_RELEASE);
+    }
     sim_submit(s, CONN_SETTLE, r);
 }
 
