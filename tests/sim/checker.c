@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: MIT
 #include "sim/checker.h"
 
+#include <inttypes.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -11,23 +12,6 @@
 #include "sim/publisher.h"
 #include "sim/tell.h"
 #include "sim/world.h"
-
-static const char *const names[SIM_VIOLATIONS] = {
-    [SIM_LOSS] = "loss",
-    [SIM_INVENTION] = "invention",
-    [SIM_ORDER] = "order",
-    [SIM_HOLD] = "hold",
-    [SIM_DEAD_ORDER] = "dead-order",
-    [SIM_OWNER] = "owner",
-    [SIM_FENCE] = "fence",
-    [SIM_REPEAT] = "repeat",
-    [SIM_ATTEMPTS] = "attempts",
-    [SIM_BOUNDED] = "bounded",
-    [SIM_STOP] = "stop",
-    [SIM_STUCK] = "stuck",
-    [SIM_ISOLATION] = "isolation",
-    [SIM_PROMPT] = "prompt",
-};
 
 /* What happened to a row, for ever: no crash takes it back. */
 struct history {
@@ -55,17 +39,14 @@ static struct {
     int life[SIM_RELAYS];
     enum sim_violation result;
     char text[256];
-    struct sim_check_totals totals;
+    struct totals {
+        uint64_t rows, appended, repeats, dead;
+    } totals;
 } c;
-
-const char *sim_violation_name(enum sim_violation violation)
-{
-    return names[violation];
-}
 
 void sim_check_reset(const struct sim_check_config *config)
 {
-    struct sim_check_totals totals = c.totals;
+    struct totals totals = c.totals;
     memset(&c, 0, sizeof(c));
     c.totals = totals;
     c.config = *config;
@@ -79,10 +60,9 @@ void sim_violated(enum sim_violation violation, const char *fmt, ...)
     va_start(ap, fmt);
     vsnprintf(text, sizeof(text), fmt, ap);
     va_end(ap);
-    TELL("*** %s: %s", names[violation], text);
+    TELL("*** %s: %s", sim_violation_name(violation), text);
     if (c.result != SIM_VIOLATIONS)
         return;
-    c.totals.violations++;
     c.result = violation;
     snprintf(c.text, sizeof(c.text), "%s", text);
 }
@@ -94,9 +74,12 @@ enum sim_violation sim_check_result(const char **ret_text)
     return c.result;
 }
 
-const struct sim_check_totals *sim_check_totals(void)
+void sim_say_totals(void)
 {
-    return &c.totals;
+    const struct totals *t = &c.totals;
+    printf("%" PRIu64 " rows committed, %" PRIu64 " messages appended, %" PRIu64
+           " of them repeats, %" PRIu64 " rows dead\n",
+           t->rows, t->appended, t->repeats, t->dead);
 }
 
 /* Out of everybody's account: it left, or was never there, through no relay's doing. */

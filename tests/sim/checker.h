@@ -27,26 +27,7 @@
 
 #include "outbox/message.h"
 #include "sim/db.h"
-
-enum sim_violation {
-    SIM_LOSS,
-    SIM_INVENTION,
-    SIM_ORDER,
-    SIM_HOLD,
-    SIM_DEAD_ORDER,
-    SIM_OWNER,
-    SIM_FENCE,
-    SIM_REPEAT,
-    SIM_ATTEMPTS,
-    SIM_BOUNDED,
-    SIM_STOP,
-    SIM_STUCK,
-    SIM_ISOLATION,
-    SIM_PROMPT,
-    SIM_VIOLATIONS,
-};
-
-const char *sim_violation_name(enum sim_violation violation);
+#include "sim/run.h"
 
 struct sim_check_config {
     bool dead_letters; /* configured */
@@ -101,7 +82,3 @@ int sim_check_unsettled(int relay);
 bool sim_check_finished(const struct sim_row *row);
 /* Every row again, from the whole history. */
 void sim_check_everything(void);
-struct sim_check_totals {
-    uint64_t rows, appended, repeats, dead, violations;
-};
-const struct sim_check_totals *sim_check_totals(void);

@@ -16,7 +16,7 @@ static const struct {
     enum sim_labels labels;
 } sites[SITE_COUNT] = {
 #define X(name, text, whose, labels) {text, WHOSE_##whose, LABELS_##labels},
-    SIM_SITES(X)
+    SIM_SITES(X) PRODSIM_SITES(X)
 #undef X
 };
 
@@ -25,6 +25,7 @@ static struct {
     bool replaying;
     struct sim_choices *record;
     uint32_t asked[SITE_COUNT][SIM_ACTORS];
+    bool any_asked[SITE_COUNT];
     /* replay: values in order of site, actor, number; where each pair stands */
     struct sim_choices sorted;
     int next[SITE_COUNT][SIM_ACTORS];
@@ -48,7 +49,10 @@ void sim_choices_done(struct sim_choices *choices)
 
 static void begin(uint64_t seed)
 {
-    memset(c.asked, 0, sizeof(c.asked));
+    for (int i = 0; i < SITE_COUNT; i++)
+        if (c.any_asked[i])
+            memset(c.asked[i], 0, sizeof(c.asked[i]));
+    memset(c.any_asked, 0, sizeof(c.any_asked));
     ef_rng_seed(&c.rng, seed);
     ef_rng_seed(&c.product, seed ^ UINT64_C(0x5bd1e9955bd1e995));
     ef_rng_seed(&c.apart, seed ^ UINT64_C(0x9e3779b97f4a7c15));
@@ -101,6 +105,12 @@ static int64_t replayed(enum sim_site site, int actor, uint32_t number)
     return x->value;
 }
 
+static uint32_t next_number(enum sim_site site, int actor)
+{
+    c.any_asked[site] = true;
+    return c.asked[site][actor]++;
+}
+
 static int64_t keep(enum sim_site site, int actor, uint32_t number, int64_t value)
 {
     if (value != 0 && c.record)
@@ -111,7 +121,7 @@ static int64_t keep(enum sim_site site, int actor, uint32_t number, int64_t valu
 
 static int64_t choose(struct ef_rng *rng, enum sim_site site, int actor, int64_t n)
 {
-    uint32_t number = c.asked[site][actor]++;
+    uint32_t number = next_number(site, actor);
     if (c.replaying) {
         int64_t value = replayed(site, actor, number);
         return value < n ? value : n - 1;
@@ -131,7 +141,7 @@ int64_t sim_choose_apart(enum sim_site site, int actor, int64_t n)
 
 int64_t sim_choose_of(enum sim_site site, int actor, const int64_t *of, int n, int64_t limit)
 {
-    uint32_t number = c.asked[site][actor]++;
+    uint32_t number = next_number(site, actor);
     if (c.replaying) {
         int64_t value = replayed(site, actor, number);
         return value < limit ? value : value % limit; /* a fuzzer's may be any number */
@@ -141,7 +151,7 @@ int64_t sim_choose_of(enum sim_site site, int actor, const int64_t *of, int n, i
 
 bool sim_happens(enum sim_site site, int actor, int permille)
 {
-    uint32_t number = c.asked[site][actor]++;
+    uint32_t number = next_number(site, actor);
     if (c.replaying)
         return replayed(site, actor, number) != 0;
     return permille > 0 &&
@@ -150,7 +160,7 @@ bool sim_happens(enum sim_site site, int actor, int permille)
 
 int64_t sim_delay(enum sim_site site, int actor, int64_t low, int64_t high)
 {
-    uint32_t number = c.asked[site][actor]++;
+    uint32_t number = next_number(site, actor);
     if (c.replaying) {
         int64_t more = replayed(site, actor, number);
         return more < high - low ? low + more : high;
@@ -176,7 +186,8 @@ void sim_random_bytes(void *out, unsigned size)
 /* --- as text --- */
 
 static const char *const whose_names[] = {
-    [WHOSE_WORLD] = "world", [WHOSE_RELAY] = "relay-", [WHOSE_WRITER] = "writer-"};
+    [WHOSE_WORLD] = "world",        [WHOSE_RELAY] = "relay-", [WHOSE_WRITER] = "writer-",
+    [WHOSE_PRODUCER] = "producer-", [WHOSE_USER] = "user-",   [WHOSE_AGGREGATE] = "aggregate-"};
 
 /* NULL: there is no such label. */
 static const char *label_name(enum sim_labels labels, int label)

@@ -19,7 +19,16 @@
 #include <stdbool.h>
 #include <stdint.h>
 
-enum sim_whose { WHOSE_WORLD, WHOSE_RELAY, WHOSE_WRITER };
+#include "prodsim/sites.h"
+
+enum sim_whose {
+    WHOSE_WORLD,
+    WHOSE_RELAY,
+    WHOSE_WRITER,
+    WHOSE_PRODUCER,
+    WHOSE_USER,
+    WHOSE_AGGREGATE,
+};
 enum sim_labels { LABELS_NONE, LABELS_STATEMENT, LABELS_PARTITION, LABELS_FAULT };
 
 /* site, its name in scenario files, for whom, which labels */
@@ -163,9 +172,12 @@ enum sim_labels { LABELS_NONE, LABELS_STATEMENT, LABELS_PARTITION, LABELS_FAULT 
     X(PROMPT_PAUSED, "rest.paused", WORLD, NONE)                                                   \
     X(PROMPT_PAUSE, "rest.pause", WORLD, NONE)
 
+/* The producer's (prodsim/sites.h) come last, beside some of the above. */
 enum sim_site {
 #define X(name, text, whose, labels) SITE_##name,
-    SIM_SITES(X)
+    SIM_SITES(X) SITES_OF_RELAYS,
+    SITE_BEFORE_PRODUCERS = SITES_OF_RELAYS - 1,
+    PRODSIM_SITES(X)
 #undef X
         SITE_COUNT
 };

@@ -6,6 +6,7 @@
 
 #include "relay/machine.h"
 #include "sim/names.h"
+#include "sim/run.h"
 #include "sim/seams.h"
 
 enum { FAULTS_MAX = 32 };
@@ -61,13 +62,6 @@ void sim_cover_fault(int kind)
     c.faults[kind]++;
 }
 
-static int line(const char *what, const char *which, uint64_t count, bool only_missing)
-{
-    if (count == 0 || !only_missing)
-        printf("  %-28s %-34s %12" PRIu64 "\n", what, which, count);
-    return count == 0;
-}
-
 static int edges(bool only_missing)
 {
     char text[64];
@@ -76,7 +70,7 @@ static int edges(bool only_missing)
         const struct ef_relay_edge *e = &ef_relay_edges[i];
         snprintf(text, sizeof(text), "%s, %s", ef_relay_state_name(e->from),
                  ef_relay_event_name(e->event));
-        missing += line("edge", text, sim_edge_taken(i), only_missing);
+        missing += sim_cover_line("edge", text, sim_edge_taken(i), only_missing);
     }
     return missing;
 }
@@ -88,15 +82,15 @@ static int settling(bool only_missing)
     int missing = 0;
     for (size_t i = 0; i < sizeof(changing) / sizeof(changing[0]); i++) {
         enum sim_stmt_kind k = changing[i];
-        missing += line(kinds[k], "changes rows", c.changed[k], only_missing);
-        missing += line(kinds[k], "finds nothing to change", c.nothing[k], only_missing);
-        missing += line(kinds[k], "is fenced", c.fenced[k], only_missing);
-        missing += line(kinds[k], "answer lost (uncertain)", c.answers[k][EF_CLASS_UNCERTAIN],
-                        only_missing);
-        missing += line(kinds[k], "refused for a while (transient)",
-                        c.answers[k][EF_CLASS_TRANSIENT], only_missing);
-        missing +=
-            line(kinds[k], "database away (outage)", c.answers[k][EF_CLASS_OUTAGE], only_missing);
+        missing += sim_cover_line(kinds[k], "changes rows", c.changed[k], only_missing);
+        missing += sim_cover_line(kinds[k], "finds nothing to change", c.nothing[k], only_missing);
+        missing += sim_cover_line(kinds[k], "is fenced", c.fenced[k], only_missing);
+        missing += sim_cover_line(kinds[k], "answer lost (uncertain)",
+                                  c.answers[k][EF_CLASS_UNCERTAIN], only_missing);
+        missing += sim_cover_line(kinds[k], "refused for a while (transient)",
+                                  c.answers[k][EF_CLASS_TRANSIENT], only_missing);
+        missing += sim_cover_line(kinds[k], "database away (outage)", c.answers[k][EF_CLASS_OUTAGE],
+                                  only_missing);
     }
     return missing;
 }
@@ -110,11 +104,11 @@ static int classes(bool only_missing)
                                           EF_CLASS_DESTINATION, EF_CLASS_FATAL};
     int missing = 0;
     for (size_t i = 0; i < sizeof(reported) / sizeof(reported[0]); i++)
-        missing += line("message reported", ef_class_name(reported[i]), c.reports[reported[i]],
-                        only_missing);
+        missing += sim_cover_line("message reported", ef_class_name(reported[i]),
+                                  c.reports[reported[i]], only_missing);
     for (size_t i = 0; i < sizeof(aside) / sizeof(aside[0]); i++)
-        missing +=
-            line("dead letter reported", ef_class_name(aside[i]), c.asides[aside[i]], only_missing);
+        missing += sim_cover_line("dead letter reported", ef_class_name(aside[i]),
+                                  c.asides[aside[i]], only_missing);
     for (int class = EF_CLASS_NONE; class < EF_CLASS_COUNT; class ++) {
         uint64_t count = 0;
         if (class == EF_CLASS_BUSY || class == EF_CLASS_RECORD || class == EF_CLASS_DESTINATION ||
@@ -122,8 +116,8 @@ static int classes(bool only_missing)
             continue; /* not of a statement in this driver */
         for (int k = 0; k < SIM_STMT_KINDS; k++)
             count += c.answers[k][class];
-        missing +=
-            line("database answers", ef_class_name((enum ef_class) class), count, only_missing);
+        missing += sim_cover_line("database answers", ef_class_name((enum ef_class) class), count,
+                                  only_missing);
     }
     return missing;
 }
@@ -148,8 +142,8 @@ int sim_cover_print(bool only_missing)
 {
     int missing = edges(only_missing) + settling(only_missing) + classes(only_missing);
     for (int i = 0; i < SIM_NOTABLES; i++)
-        missing += line("world", notables[i], c.notable[i], only_missing);
+        missing += sim_cover_line("world", notables[i], c.notable[i], only_missing);
     for (int i = 1; i < FAULTS_MAX && sim_fault_name(i); i++)
-        missing += line("fault", sim_fault_name(i), c.faults[i], only_missing);
+        missing += sim_cover_line("fault", sim_fault_name(i), c.faults[i], only_missing);
     return missing;
 }

@@ -30,5 +30,3 @@ enum sim_notable {
 };
 void sim_cover_notable(enum sim_notable what);
 void sim_cover_fault(int kind);
-/* Prints everything; returns the number of things that were never reached. */
-int sim_cover_print(bool only_missing);

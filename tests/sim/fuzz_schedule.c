@@ -11,7 +11,7 @@
 #include <string.h>
 
 #include "sim/choice.h"
-#include "sim/world.h"
+#include "sim/run.h"
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 
@@ -19,7 +19,7 @@ enum { CHOICE_BYTES = 8, CHOICES_MAX = 400 };
 
 static struct sim_choice choice_at(const uint8_t *b)
 {
-    return (struct sim_choice){.site = (uint8_t)(b[0] % SITE_COUNT),
+    return (struct sim_choice){.site = (uint8_t)(b[0] % SITES_OF_RELAYS),
                                .actor = (uint8_t)(b[1] % SIM_ACTORS),
                                .number = (uint32_t)b[2] | (uint32_t)b[3] << 8,
                                .value = (int64_t)((uint32_t)b[4] | (uint32_t)b[5] << 8 |

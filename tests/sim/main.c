@@ -11,10 +11,9 @@
 
 #include "base/str.h"
 #include "sim/choice.h"
-#include "sim/cover.h"
+#include "sim/run.h"
 #include "sim/shrink.h"
 #include "sim/tell.h"
-#include "sim/world.h"
 
 static struct {
     uint64_t seed;
@@ -136,7 +135,6 @@ static void run_many(void)
         }
     }
     double took = now_s() - began, pace = (double)total_steps / ((double)clock() / CLOCKS_PER_SEC);
-    const struct sim_check_totals *t = sim_check_totals();
     printf("%" PRId64 " schedules from seed %" PRIu64 ", %" PRIu64 " steps in %.1f s (%.0f steps/s)"
            ", %d with a violation\n",
            ran, options.seed, total_steps, took, (double)total_steps / took, failures);
@@ -144,9 +142,7 @@ static void run_many(void)
         printf("only %.0f steps a second of processor time\n", pace);
         failures++;
     }
-    printf("%" PRIu64 " rows committed, %" PRIu64 " messages appended, %" PRIu64
-           " of them repeats, %" PRIu64 " rows dead\n",
-           t->rows, t->appended, t->repeats, t->dead);
+    sim_say_totals();
 }
 
 /* The same seed twice has to give the same story, byte for byte. */

@@ -12,8 +12,9 @@
  */
 #pragma once
 
+#include "base/error.h"
 #include "sim/choice.h"
-#include "sim/world.h"
+#include "sim/run.h"
 
 struct sim_scenario {
     uint64_t seed;

@@ -7,21 +7,12 @@
  * and the others have to be finished (isolation); then nothing is wrong, everything has to be
  * finished, single rows that come after it go at once, and the relays stop.
  *
- * Thread: the only one. Life: sim_world_run, as often as wanted.
+ * Thread: the only one. Life: sim_world_run (run.h), as often as wanted.
  */
 #pragma once
 
 #include "sim/checker.h"
 #include "sim/db.h"
-
-struct sim_result {
-    enum sim_violation violation; /* SIM_VIOLATIONS: none */
-    char text[256];
-    uint64_t steps, fingerprint;
-};
-
-/* Choices have been set up (choice.h). */
-void sim_world_run(struct sim_result *ret);
 
 /* --- shared by world.c, relays.c, writers.c, nemesis.c --- */
 
