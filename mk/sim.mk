@@ -26,16 +26,18 @@ $(sim_program): $(sim_sources:%.c=$(BUILD)/%.o) $(sim_product:%.c=$(BUILD)/%.o)
 	$(Q)$(link) $(sim_wraps:%=-Wl,--wrap=%) -o $@ $(filter %.o,$^) $(EF_LIBS)
 
 # The producer's simulation (tests/prodsim): the publisher with a client library and brokers that
-# are told what to do.
+# are told what to do. The program, its choices, scenarios and clock are tests/sim's.
 prodsim_sources := $(wildcard tests/prodsim/*.c)
 prodsim_program := $(BUILD)/tests/prodsim/prodsim
+prodsim_found := $(BUILD)/tests/prodsim
+prodsim_scenarios := $(wildcard tests/prodsim/scenarios/*.scenario)
 prodsim_product := $(wildcard src/base/*.c) \
     $(foreach name,producer instance topics suspects errors,src/kafka/$(name).c)
 prodsim_wraps := eventfd read write close pthread_create pthread_detach ef_io_start ef_io_stop \
     ef_log_wanted ef_log_write
 $(prodsim_program): | $(thread_object)
 $(prodsim_program): $(prodsim_sources:%.c=$(BUILD)/%.o) $(prodsim_product:%.c=$(BUILD)/%.o) \
-    $(patsubst %,$(BUILD)/tests/sim/%.o,clockwork tell)
+    $(patsubst %,$(BUILD)/tests/sim/%.o,main run choice shrink clockwork tell)
 	@echo '  LD   $@'
 	$(Q)$(link) $(prodsim_wraps:%=-Wl,--wrap=%) -o $@ $(filter %.o,$^) $(EF_LIBS)
 
@@ -56,14 +58,16 @@ ifdef EF_GATE_PASSED
 check-sim: $(sim_program) $(prodsim_program)
 	@$(sim_program) --quiet --save $(sim_found) --twice 100 $(SIM_FLAGS) $(sim_scenarios)
 	@$(sim_program) --quiet --save $(sim_found) --seed $(PROVE_SEED) --count 200
-	@$(prodsim_program) --count 3000
-	@$(prodsim_program) --seed $(PROVE_SEED) --count 1000
+	@$(prodsim_program) --quiet --save $(prodsim_found) --twice 100 --count 3000 $(prodsim_scenarios)
+	@$(prodsim_program) --quiet --save $(prodsim_found) --seed $(PROVE_SEED) --count 1000
 
 prove: $(sim_program) $(prodsim_program)
 	@$(sim_program) --twice 100 $(sim_scenarios)
 	@$(sim_program) --seed $(PROVE_SEED) --seconds $(PROVE_SECONDS) --coverage --covered \
 	    --pace 200000 --save $(sim_found)
-	@$(prodsim_program) --seed $(PROVE_SEED) --seconds $(PROVE_PRODUCER_SECONDS)
+	@$(prodsim_program) --twice 100 $(prodsim_scenarios)
+	@$(prodsim_program) --seed $(PROVE_SEED) --seconds $(PROVE_PRODUCER_SECONDS) --coverage \
+	    --covered --pace 500000 --save $(prodsim_found)
 
 prove-mutants: all $(sim_program) $(prodsim_program)
 	@scripts/prove-mutants

@@ -4,11 +4,17 @@
 #include <string.h>
 #include <utlist.h>
 
+#include "prodsim/cover.h"
 #include "prodsim/prodsim.h"
 
 enum { RETRY_US = 100000, GHOST_MAX_US = 5000000 };
 
 static struct request *ghosts;
+
+static int about_request(const struct request *r)
+{
+    return about(r->kind, r->topic, r->partition);
+}
 
 static struct lane *lane_of(struct request *r)
 {
@@ -31,6 +37,14 @@ static bool is_poison(const struct request *r)
     return false;
 }
 
+static bool lacks_a_key(const struct request *r)
+{
+    for (int i = 0; i < r->count; i++)
+        if (r->items[i]->aim->keyless)
+            return true;
+    return false;
+}
+
 /* What it says at once, without looking at sequence numbers. */
 static rd_kafka_resp_err_t refusal(const struct request *r)
 {
@@ -40,27 +54,37 @@ static rd_kafka_resp_err_t refusal(const struct request *r)
         return RD_KAFKA_RESP_ERR_TOPIC_AUTHORIZATION_FAILED;
     if (r->topic != DEAD_LETTERS && is_poison(r))
         return RD_KAFKA_RESP_ERR_MSG_SIZE_TOO_LARGE;
+    if (faults.wants_keys[r->topic] && lacks_a_key(r))
+        return RD_KAFKA_RESP_ERR_INVALID_RECORD;
     return RD_KAFKA_RESP_ERR_NO_ERROR;
 }
 
 /* False: it is to be sent again, with the same numbers. */
 static bool arrive(struct request *r)
 {
-    if (faults.outage || faults.silent[r->topic] || happens(faults.retriable_permille))
+    if (faults.outage || faults.silent[r->topic] ||
+        happens(SITE_REQUEST_RETRIABLE, about_request(r), faults.retriable_permille))
         return false;
     r->err = refusal(r);
     if (r->err)
         return true;
     enum appended how =
         cluster_append(r->producer, r->topic, r->partition, r->sequence, r->items, r->count);
-    if (how ==
-        OUT_OF_SEQUENCE) /* one before it has yet to come; or never will, then it is purged */
+    if (how == OUT_OF_SEQUENCE) { /* one before it has yet to come; or never will: it is purged */
+        cover(COVER_OUT_OF_SEQUENCE);
         return false;
+    }
+    if (how == APPENDED_BEFORE)
+        cover(COVER_APPENDED_BEFORE);
     if (how == FORMER_TOPIC) {
+        cover(COVER_FORMER_TOPIC);
         r->err = RD_KAFKA_RESP_ERR_UNKNOWN_TOPIC_OR_PART;
         return true;
     }
-    return !happens(faults.lost_answer_permille); /* else it is sent again, and was there before */
+    if (!happens(SITE_REQUEST_LOST, about_request(r), faults.lost_answer_permille))
+        return true;
+    cover(COVER_ANSWER_LOST);
+    return false; /* it is sent again, and was there before */
 }
 
 /* --- of a living instance --- */
@@ -105,26 +129,29 @@ static void on_request(void *arg)
         return;
     }
     r->arrived = true;
-    sim_event_start(&r->event, delay_between(50, faults.back_max_us));
+    sim_event_start(&r->event,
+                    sim_delay(SITE_REQUEST_BACK, about_request(r), 50, faults.back_max_us));
 }
 
 static struct request *next_request(struct rd_kafka_topic_s *rkt, int partition)
 {
     struct lane *lane = &rkt->lanes[partition];
     struct request *r = ef_xcalloc(1, sizeof(*r));
-    int max = 1 + (int)pick(BATCH_MAX);
+    int max = 1;
     r->rk = rkt->rk;
+    r->kind = rkt->rk->kind;
     r->rkt = rkt;
     r->producer = rkt->rk->producer;
     r->topic = rkt->topic;
     r->partition = partition;
     r->sequence = lane->sequence;
-    if (rkt->rk->producer < 0) /* the one for messages that go alone: one in a request */
-        max = 1;
+    if (r->kind == MAIN) /* the others: one in a request */
+        max += (int)sim_choose(SITE_REQUEST_BATCH, about_request(r), BATCH_MAX);
     while (lane->queue && r->count < max) {
         struct message *m = lane->queue;
         DL_DELETE(lane->queue, m);
         DL_APPEND(r->messages, m);
+        check_sent(m);
         r->items[r->count++] = m->item;
     }
     lane->sequence += r->count;
@@ -136,7 +163,8 @@ void requests_send(struct rd_kafka_topic_s *rkt, int partition)
     struct lane *lane = &rkt->lanes[partition];
     while (lane->queue && !rkt->rk->fatal && lane->sent_count < IN_FLIGHT_MAX) {
         struct request *r = next_request(rkt, partition);
-        int64_t at = sim_now_us() + delay_between(50, faults.forth_max_us);
+        int64_t at =
+            sim_now_us() + sim_delay(SITE_REQUEST_FORTH, about_request(r), 50, faults.forth_max_us);
         DL_APPEND(lane->sent, r);
         lane->sent_count++;
         if (at < lane->last_arrival_us && r->producer >= 0) /* one connection */
@@ -156,7 +184,9 @@ static void on_ghost(void *arg)
         sim_event_start(&r->event, RETRY_US);
         return;
     }
-    if (!happens(faults.lost_ghost_permille) && !refusal(r)) {
+    bool arrives = sim_happens(SITE_REQUEST_LATE, about_request(r), faults.ghost_permille);
+    cover(arrives ? COVER_LATE_ARRIVES : COVER_LATE_LOST);
+    if (arrives && !refusal(r)) {
         TELL("a late request arrives:");
         cluster_append(r->producer, r->topic, r->partition, r->sequence, r->items, r->count);
     }
@@ -166,7 +196,7 @@ static void on_ghost(void *arg)
 
 static void become_ghost(struct request *r, int64_t *at)
 {
-    *at += delay_between(10, GHOST_MAX_US);
+    *at += sim_delay(SITE_REQUEST_LATE_BY, about_request(r), 10, GHOST_MAX_US);
     r->rk = NULL;
     r->rkt = NULL;
     DL_APPEND(ghosts, r);
@@ -182,7 +212,9 @@ static void purge_sent(struct rd_kafka_topic_s *rkt, int partition)
         struct request *r = lane->sent;
         DL_DELETE(lane->sent, r);
         sim_event_stop(&r->event);
-        bool answered = r->arrived && happens(500); /* its answer came just before */
+        bool answered = r->arrived && sim_happens(SITE_REQUEST_ANSWERED, about_request(r), 500);
+        if (answered) /* just before */
+            cover(COVER_ANSWERED_IN_PURGE);
         rd_kafka_resp_err_t err = answered ? r->err : RD_KAFKA_RESP_ERR__PURGE_INFLIGHT;
         library_report_all(rkt->rk, &r->messages, err, partition);
         if (r->arrived)
@@ -208,11 +240,11 @@ void requests_purge(struct rd_kafka_topic_s *rkt, int flags)
 void requests_forget(struct rd_kafka_topic_s *rkt)
 {
     if (rkt->unassigned)
-        violated("an instance was destroyed with messages that wait for a topic");
+        violated(SIM_REPORT, "an instance was destroyed with messages that wait for a topic");
     for (int i = 0; i < PARTITIONS_MAX; i++) {
         struct lane *lane = &rkt->lanes[i];
         if (lane->queue || lane->sent)
-            violated("an instance was destroyed with messages under way");
+            violated(SIM_REPORT, "an instance was destroyed with messages under way");
     }
 }
 

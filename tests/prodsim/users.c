@@ -6,13 +6,14 @@
  */
 #include <string.h>
 
+#include "prodsim/cover.h"
 #include "prodsim/prodsim.h"
 
-enum { USERS = 2, BACKPRESSURE_US = 100000, SHARE = 8 };
+enum { BACKPRESSURE_US = 100000, SHARE = 8 };
 
 struct aggregate {
-    int topic, partition, user;
-    char key[8];
+    struct aim aim;
+    int user;
     struct item *items[MESSAGES_MAX];
     int count, first; /* those before first are done */
     int flying, alone_flying;
@@ -34,8 +35,10 @@ static struct {
     struct item items[MESSAGES_MAX];
     struct sim_event write;
     int count, wanted;
-    int appended, repeats;
 } u;
+
+/* Of messages under way; anything else otherwise. */
+static char values[MESSAGES_MAX][VALUE_MAX];
 
 static void pump_soon(struct person *p)
 {
@@ -48,29 +51,6 @@ static int index_of(const struct person *p)
     return (int)(p - u.persons);
 }
 
-/* --- the check --- */
-
-void users_appended(struct item *item, int topic)
-{
-    const struct aggregate *a = &u.aggregates[item->aggregate];
-    if (topic == DEAD_LETTERS) {
-        item->letter_appended = true;
-        return;
-    }
-    if (item->appended) {
-        u.repeats++;
-        return;
-    }
-    item->appended = true;
-    u.appended++;
-    for (int i = a->first; i < item->number; i++)
-        if (!a->items[i]->appended && a->items[i]->state != ITEM_DEAD)
-            violated("m%d of aggregate %d was appended before m%d", item->uid, item->aggregate,
-                     a->items[i]->uid);
-    if (item->state == ITEM_ASIDE || item->state == ITEM_DEAD)
-        violated("m%d was appended after it was reported as refused for good", item->uid);
-}
-
 /* --- what becomes of a message --- */
 
 static void forget_done(struct aggregate *a)
@@ -79,8 +59,14 @@ static void forget_done(struct aggregate *a)
         a->first++;
 }
 
-static void put_off(struct aggregate *a, int64_t us)
+static int actor_of(const struct aggregate *a)
 {
+    return sim_for((int)(a - u.aggregates), 0);
+}
+
+static void put_off(struct aggregate *a, int64_t low_us, int64_t high_us)
+{
+    int64_t us = sim_delay(SITE_AGGREGATE_PUT_OFF, actor_of(a), low_us, high_us);
     if (!sim_event_active(&a->again))
         sim_event_start(&a->again, us);
 }
@@ -95,32 +81,36 @@ static void failed(struct aggregate *a, struct item *item, const struct ef_error
             item->suspect = true;
             break;
         }
-        if (!item->poison && !item->huge)
-            violated("m%d is blamed: %s", item->uid, err->text);
+        if (!item->poison && !item->huge &&
+            !(item->aim->keyless && faults.wants_keys[item->aim->topic]))
+            violated(SIM_BLAME, "m%d is blamed: %s", item->uid, err->text);
         item->state = ITEM_ASIDE;
         break;
     case EF_CLASS_DESTINATION:
-        put_off(a, delay_between(100000, 5000000));
+        put_off(a, 100000, 5000000);
         break;
     case EF_CLASS_TRANSIENT:
-        put_off(a, delay_between(10000, 1000000));
+        put_off(a, 10000, 1000000);
         break;
     case EF_CLASS_FATAL:
         break;
     default:
-        violated("m%d came back as %s: %s", item->uid, ef_class_name(err->class), err->text);
+        violated(SIM_REPORT, "m%d came back as %s: %s", item->uid, ef_class_name(err->class),
+                 err->text);
     }
 }
 
 static void letter_landed(struct aggregate *a, struct item *item, const struct ef_error *err)
 {
-    a->letter_flies = false;
+    if (!a->letter_flies)
+        violated(SIM_REPORT, "the dead letter of m%d was reported twice", item->uid);
+    a->letter_flies = item->under_way = false;
     if (err) {
-        put_off(a, delay_between(10000, 1000000));
+        put_off(a, 10000, 1000000);
         return;
     }
     if (!item->letter_appended)
-        violated("the dead letter of m%d was acknowledged and is nowhere", item->uid);
+        violated(SIM_LOSS, "the dead letter of m%d was acknowledged and is nowhere", item->uid);
     item->state = ITEM_DEAD;
     forget_done(a);
 }
@@ -128,7 +118,9 @@ static void letter_landed(struct aggregate *a, struct item *item, const struct e
 static void landed(struct aggregate *a, struct item *item)
 {
     if (item->state != ITEM_FLIES)
-        violated("m%d was reported twice, or was never taken", item->uid);
+        violated(SIM_REPORT, "m%d was reported twice, or was never taken", item->uid);
+    memset(values[item->uid], '-', VALUE_SMALL); /* nobody may look there any more */
+    item->under_way = false;
     a->flying--;
     if (item->suspect)
         a->alone_flying--;
@@ -140,6 +132,7 @@ static void on_delivery(void *arg, void *opaque, const struct ef_error *err)
     struct item *item = opaque;
     struct aggregate *a = &u.aggregates[item->aggregate];
     TELL("user %d: m%d %s", index_of(p), item->uid, err ? ef_class_name(err->class) : "is there");
+    cover_delivery(item->state == ITEM_ASIDE, err ? err->class : EF_CLASS_NONE);
     p->full = false;
     pump_soon(p);
     if (item->state == ITEM_ASIDE) {
@@ -152,7 +145,7 @@ static void on_delivery(void *arg, void *opaque, const struct ef_error *err)
     } else {
         item->state = ITEM_DONE;
         if (!item->appended)
-            violated("m%d was acknowledged and is nowhere", item->uid);
+            violated(SIM_LOSS, "m%d was acknowledged and is nowhere", item->uid);
         forget_done(a);
     }
 }
@@ -160,6 +153,7 @@ static void on_delivery(void *arg, void *opaque, const struct ef_error *err)
 static void on_room(void *arg)
 {
     struct person *p = arg;
+    cover(COVER_ROOM);
     p->full = false;
     pump_soon(p);
 }
@@ -167,6 +161,7 @@ static void on_room(void *arg)
 static void on_outage(void *arg, const struct ef_error *err)
 {
     struct person *p = arg;
+    cover(err ? COVER_OUTAGE_TOLD : COVER_OUTAGE_OVER);
     p->outage = err != NULL;
     pump_soon(p);
 }
@@ -195,62 +190,82 @@ static struct item *next_of(const struct aggregate *a)
     return NULL;
 }
 
-/* Whether another of the aggregate may be tried now. */
+/* Its value is gone when this returns. Whether another of the aggregate may be tried now. */
 static bool send_letter(struct person *p, struct aggregate *a, struct item *item,
-                        const struct ef_message *msg)
+                        struct ef_message *msg)
 {
     struct ef_error err;
-    switch (ef_publisher_produce_aside(p->user, msg, item, &err)) {
+    char value[VALUE_MAX];
+    msg->topic = ef_slice_of("t3");
+    if (msg->value.p)
+        msg->value = (struct ef_slice){value, item_value(item, value)};
+    enum ef_produced answer = ef_publisher_produce_aside(p->user, msg, item, &err);
+    memset(value, '-', sizeof(value));
+    cover_produced(true, answer);
+    switch (answer) {
     case EF_PRODUCED_QUEUED:
         TELL("user %d: sends the dead letter of m%d", index_of(p), item->uid);
         a->letter_flies = true;
-        break;
+        return false;
     case EF_PRODUCED_FULL:
     case EF_PRODUCED_REFUSED:
-        put_off(a, delay_between(10000, 1000000));
+        put_off(a, 10000, 1000000);
         break;
     case EF_PRODUCED_ALONE:
-        violated("a dead letter is to go alone");
+        violated(SIM_REPORT, "a dead letter is to go alone");
     }
+    item->under_way = false;
     return false;
+}
+
+static void make_message(struct item *item, struct ef_message *msg)
+{
+    static const char *const topics[TOPICS] = {"t0", "t1", "t2", "t3"};
+    const struct aim *aim = item->aim;
+    char *value = values[item->uid];
+    msg->topic = ef_slice_of(topics[aim->topic]);
+    msg->key = aim->keyless ? (struct ef_slice){NULL, 0} : ef_slice_of(aim->key);
+    msg->value = item->tombstone ? (struct ef_slice){NULL, 0}
+                                 : (struct ef_slice){value, item_value(item, value)};
+    msg->timestamp_ms = item->uid + 1;
+    msg->partition = aim->partition;
+    msg->header_count = item_headers(item, item->state == ITEM_ASIDE, msg->headers);
 }
 
 static bool produce(struct person *p, struct aggregate *a, struct item *item)
 {
-    static char bytes[400];
+    struct ef_message msg; /* as large as its headers: filled, not cleared */
     struct ef_error err;
-    char topic[8];
-    snprintf(topic, sizeof(topic), "t%d", item->state == ITEM_ASIDE ? DEAD_LETTERS : a->topic);
-    struct ef_message msg = {.topic = ef_slice_of(topic),
-                             .key = ef_slice_of(a->key),
-                             .value = {bytes, item->poison || item->huge ? 300 : 20},
-                             .timestamp_ms = 1,
-                             .partition = a->partition};
+    make_message(item, &msg);
+    item->under_way = true;
     if (item->state == ITEM_ASIDE)
         return send_letter(p, a, item, &msg);
-    switch (ef_publisher_produce(p->user, &msg, item, item->suspect, &err)) {
-    case EF_PRODUCED_QUEUED:
+    enum ef_produced answer = ef_publisher_produce(p->user, &msg, item, item->suspect, &err);
+    cover_produced(false, answer);
+    if (answer == EF_PRODUCED_QUEUED) {
         TELL("user %d: hands over m%d (a%d #%d)%s", index_of(p), item->uid, item->aggregate,
              item->number, item->suspect ? " alone" : "");
         item->state = ITEM_FLIES;
         a->flying++;
         a->alone_flying += item->suspect;
         return true;
+    }
+    item->under_way = false;
+    switch (answer) {
     case EF_PRODUCED_FULL:
         p->full = true;
         sim_event_start(&p->full_timer, BACKPRESSURE_US);
         return false;
     case EF_PRODUCED_ALONE:
         if (item->suspect)
-            violated("m%d goes alone, and is to go alone", item->uid);
+            violated(SIM_REPORT, "m%d goes alone, and is to go alone", item->uid);
         item->suspect = true;
         return true;
-    case EF_PRODUCED_REFUSED:
+    default:
         failed(a, item, &err, true);
         pump_soon(p);
         return false;
     }
-    return false;
 }
 
 static int flying_of(const struct person *p)
@@ -265,7 +280,7 @@ static int flying_of(const struct person *p)
 static void on_pump(void *arg)
 {
     struct person *p = arg;
-    int first = (int)pick(AGGREGATES);
+    int first = (int)sim_choose(SITE_USER_FIRST, index_of(p), AGGREGATES);
     for (int i = 0; i < AGGREGATES && p->user && !p->full; i++) {
         struct aggregate *a = &u.aggregates[(first + i) % AGGREGATES];
         struct item *item;
@@ -307,7 +322,7 @@ static void on_release(void *opaque)
     struct aggregate *a = &u.aggregates[item->aggregate];
     struct person *p = &u.persons[a->user];
     if (item->state == ITEM_ASIDE) {
-        a->letter_flies = false;
+        a->letter_flies = item->under_way = false;
     } else {
         landed(a, item);
         item->state = ITEM_WAITS;
@@ -316,9 +331,9 @@ static void on_release(void *opaque)
         sim_event_start(&p->come, 0);
 }
 
-void users_replace(void)
+void users_replace(int user_index)
 {
-    struct person *p = &u.persons[pick(USERS)];
+    struct person *p = &u.persons[user_index];
     if (!p->user)
         return;
     TELL("user %d leaves", index_of(p));
@@ -327,7 +342,22 @@ void users_replace(void)
     p->leaving = flying_of(p);
     if (p->leaving == 0)
         sim_event_start(&p->come, 1000);
+    else
+        cover(COVER_LEFT_UNDER_WAY);
     u.publisher->ops->leave(user, on_release);
+}
+
+static void add_item(struct aggregate *a)
+{
+    struct item *item = &u.items[u.count];
+    *item = (struct item){.uid = u.count++,
+                          .aggregate = (int)(a - u.aggregates),
+                          .number = a->count,
+                          .aim = &a->aim,
+                          .poison = happens(SITE_MESSAGE_POISON, 0, 15),
+                          .huge = happens(SITE_MESSAGE_HUGE, 0, 5)};
+    item->tombstone = !item->poison && !item->huge && sim_happens(SITE_MESSAGE_EMPTY, 0, 20);
+    a->items[a->count++] = item;
 }
 
 static void on_write(void *arg)
@@ -335,18 +365,25 @@ static void on_write(void *arg)
     (void)arg;
     if (u.count == u.wanted)
         return;
-    struct aggregate *a = &u.aggregates[pick(AGGREGATES)];
-    for (int n = 1 + (int)pick(4); n > 0 && u.count < u.wanted; n--) {
-        struct item *item = &u.items[u.count];
-        *item = (struct item){.uid = u.count++,
-                              .aggregate = (int)(a - u.aggregates),
-                              .number = a->count,
-                              .poison = happens(15),
-                              .huge = happens(5)};
-        a->items[a->count++] = item;
-    }
+    struct aggregate *a = &u.aggregates[sim_choose(SITE_WRITE_AGGREGATE, 0, AGGREGATES)];
+    int more = (int)sim_choose(SITE_WRITE_COUNT, 0, 4);
+    for (int n = 0; n <= more && u.count < u.wanted; n++)
+        add_item(a);
     pump_soon(&u.persons[a->user]);
-    sim_event_start(&u.write, delay_between(10, 300000));
+    sim_event_start(&u.write, sim_delay(SITE_WRITE_WAIT, 0, 10, 300000));
+}
+
+static void draw_aim(struct aim *aim, int actor)
+{
+    aim->topic = (int)sim_choose(SITE_AGGREGATE_TOPIC, actor, DEAD_LETTERS);
+    aim->partition = -1;
+    if (happens(SITE_AGGREGATE_PLACED, actor, 300))
+        aim->partition = (int)sim_choose(SITE_AGGREGATE_PARTITION, actor, PARTITIONS_MAX);
+    aim->keyless = happens(SITE_AGGREGATE_KEYLESS, actor, 100);
+    snprintf(aim->key, sizeof(aim->key), "k%d", (int)sim_choose(SITE_AGGREGATE_KEY, actor, 1000));
+    for (int n = 1; n <= PARTITIONS_MAX; n++)
+        aim->by_key[n] =
+            rd_kafka_msg_partitioner_murmur2(NULL, aim->key, strlen(aim->key), n, NULL, NULL);
 }
 
 void users_begin(struct ef_loop *loop, struct ef_publisher *publisher, int messages)
@@ -356,9 +393,8 @@ void users_begin(struct ef_loop *loop, struct ef_publisher *publisher, int messa
     u.wanted = messages;
     for (int i = 0; i < AGGREGATES; i++) {
         struct aggregate *a = &u.aggregates[i];
-        *a = (struct aggregate){.topic = (int)pick(DEAD_LETTERS), .user = (int)pick(USERS)};
-        a->partition = happens(300) ? (int)pick(PARTITIONS_MAX) : -1;
-        snprintf(a->key, sizeof(a->key), "k%d", (int)pick(1000));
+        *a = (struct aggregate){.user = (int)sim_choose(SITE_AGGREGATE_USER, actor_of(a), USERS)};
+        draw_aim(&a->aim, actor_of(a));
         sim_event_init(&a->again, loop, on_again, a);
     }
     for (int i = 0; i < USERS; i++) {
@@ -397,7 +433,8 @@ void users_end(void)
     sim_event_stop(&u.write);
     for (int i = 0; i < USERS; i++)
         if (flying_of(&u.persons[i]) > 0)
-            violated("%d messages of user %d were never reported", flying_of(&u.persons[i]), i);
+            violated(SIM_REPORT, "%d messages of user %d were never reported",
+                     flying_of(&u.persons[i]), i);
 }
 
 bool users_finished(void)
@@ -406,14 +443,4 @@ bool users_finished(void)
         if (u.aggregates[i].first < u.aggregates[i].count)
             return false;
     return u.count == u.wanted;
-}
-
-int users_appended_total(void)
-{
-    return u.appended;
-}
-
-int users_repeats(void)
-{
-    return u.repeats;
 }

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: MIT
 /* The simulation as a program: schedules from seeds, scenarios from files, stories for people. */
+#include <errno.h>
 #include <getopt.h>
 #include <inttypes.h>
 #include <signal.h>
@@ -196,8 +197,8 @@ static void run_scenario(const char *path)
 
 static void usage(FILE *f)
 {
-    fputs("sim [OPTIONS] [SCENARIO...]\n"
-          "  --seed N       first seed (1)\n"
+    fprintf(f, "%s [OPTIONS] [SCENARIO...]\n", program_invocation_short_name);
+    fputs("  --seed N       first seed (1)\n"
           "  --count N      so many schedules\n"
           "  --seconds S    for so long\n"
           "  --twice N      tell so many schedules twice and compare\n"
