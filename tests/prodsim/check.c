@@ -3,8 +3,9 @@
  * What reaches the library and the brokers: is each message what its user handed over, does it go
  * where it was meant to, and do those of an aggregate appear in their order?
  *
- * Order is a partition's: what its reader sees. When a topic has got more partitions a key's
- * messages go on in another one, and who reads both can tell nothing of the order between them.
+ * Order is a partition's: what its reader sees. But a topic is emptied before its new number of
+ * partitions counts: a key's messages go on in another partition once all of the former one's are
+ * there.
  */
 #include <string.h>
 
@@ -126,25 +127,38 @@ void check_partition(const struct item *item, unsigned counts, int partition)
 
 /* --- as it reaches its partition --- */
 
+static void first_appearance(const struct item *item, int topic, int partition)
+{
+    int last = c.last[item->aggregate][partition];
+    const struct item *earlier = users_unfinished_before(item);
+    if (item->state == ITEM_ASIDE || item->state == ITEM_DEAD)
+        violated(SIM_DEAD_ORDER, "m%d was appended after it was reported as refused for good",
+                 item->uid);
+    if (item->aim->keyless) /* spread over the partitions */
+        return;
+    if (last > item->number + 1)
+        violated(SIM_ORDER, "m%d appears in t%d/%d, where aggregate %d's #%d is and not its #%d",
+                 item->uid, topic, partition, item->aggregate, last - 1, item->number);
+    if (earlier)
+        violated(SIM_HOLD, "m%d appears while m%d before it is unfinished", item->uid,
+                 earlier->uid);
+}
+
 void check_appended(struct item *item, int topic, int partition)
 {
     if (topic == DEAD_LETTERS) {
         item->letter_appended = true;
         return;
     }
-    int *last = &c.last[item->aggregate][partition];
     if (item->appended) {
         c.repeats++;
         cover(COVER_REPEATED);
-    } else if (*last > item->number + 1 && !item->aim->keyless) {
-        violated(SIM_ORDER, "m%d appears in t%d/%d, where aggregate %d's #%d is and not its #%d",
-                 item->uid, topic, partition, item->aggregate, *last - 1, item->number);
-    } else if (item->state == ITEM_ASIDE || item->state == ITEM_DEAD) {
-        violated(SIM_DEAD_ORDER, "m%d was appended after it was reported as refused for good",
-                 item->uid);
+    } else {
+        c.appended++;
+        first_appearance(item, topic, partition);
     }
-    c.appended += !item->appended;
     item->appended = true;
+    int *last = &c.last[item->aggregate][partition];
     if (*last <= item->number)
         *last = item->number + 1;
 }

@@ -12,6 +12,7 @@
  * loss         what was acknowledged is nowhere
  * invention    a message that is not what was handed over, or goes where it was not meant to
  * order        messages of an aggregate appear in a partition in another order than theirs
+ * hold         one appears while one before it is neither there nor given up
  * dead-order   one is appended after it was reported as refused for good
  * report       one is reported twice, or never, or as nothing may be reported
  * blame        one is reported as its own fault, which it is not
@@ -137,6 +138,8 @@ void users_leave(void);       /* all, for ever */
 void users_end(void);         /* the producer is gone */
 void users_replace(int user); /* it leaves, and another comes in its place */
 bool users_finished(void);
+/* Neither there nor given up; NULL: none is. */
+const struct item *users_unfinished_before(const struct item *item);
 
 /* --- library.c --- */
 void library_reset(struct ef_loop *loop);

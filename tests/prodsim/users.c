@@ -437,6 +437,15 @@ void users_end(void)
                      flying_of(&u.persons[i]), i);
 }
 
+const struct item *users_unfinished_before(const struct item *item)
+{
+    const struct aggregate *a = &u.aggregates[item->aggregate];
+    for (int i = a->first; i < item->number; i++)
+        if (!a->items[i]->appended && a->items[i]->state != ITEM_DEAD)
+            return a->items[i];
+    return NULL;
+}
+
 bool users_finished(void)
 {
     for (int i = 0; i < AGGREGATES; i++)
