@@ -144,6 +144,8 @@ static void on_delivery(void *arg, void *opaque, const struct ef_error *err)
         failed(a, item, err, item->suspect);
     } else {
         item->state = ITEM_DONE;
+        if (p->outage)
+            violated(SIM_REPORT, "m%d was acknowledged in an outage", item->uid);
         if (!item->appended)
             violated(SIM_LOSS, "m%d was acknowledged and is nowhere", item->uid);
         forget_done(a);
