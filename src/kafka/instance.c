@@ -271,7 +271,8 @@ void ef_producer_continue_reset(struct ef_producer *p)
 void ef_producer_replace_aside(struct ef_producer *p)
 {
     struct ef_error err;
-    if (!p->aside_failed)
+    int64_t now_us = ef_clock_mono().us;
+    if (!p->aside_failed || now_us < p->aside_again_us)
         return;
     if (p->aside.rk && p->aside_in_flight > 0) {
         rd_kafka_purge(p->aside.rk, RD_KAFKA_PURGE_F_QUEUE | RD_KAFKA_PURGE_F_INFLIGHT |
@@ -279,10 +280,13 @@ void ef_producer_replace_aside(struct ef_producer *p)
         return;
     }
     ef_instance_stop(&p->aside, false);
-    if (ef_instance_start(p, &p->aside, &err))
+    if (ef_instance_start(p, &p->aside, &err)) {
         p->aside_failed = p->aside_answers = false;
-    else
-        ef_err("could not replace the producer of dead letters; trying again", EF_ERR(&err));
+        return;
+    }
+    /* a tick comes every 50 ms while the main one is being replaced: too often for this */
+    p->aside_again_us = now_us + EF_S_US;
+    ef_err("could not replace the producer of dead letters; trying again", EF_ERR(&err));
 }
 
 /* --- events --- */

@@ -111,6 +111,7 @@ struct ef_producer {
     bool aside_failed;  /* to be replaced once its messages are reported */
     bool aside_answers; /* a report of the present instance has come */
     struct ef_timer tick, retry_new, warm;
+    int64_t aside_again_us; /* none could be made: not before this (monotonic) */
     int64_t warm_delay_us;
     uint64_t seq;
     int64_t in_flight, aside_in_flight, held; /* with librdkafka; held back */

@@ -37,6 +37,7 @@
     X(MADE_MAIN, "producers made", "main")                                                         \
     X(MADE_ALONE, "producers made", "for what goes alone")                                         \
     X(MADE_ASIDE, "producers made", "for dead letters")                                            \
+    X(NOT_MADE, "producers made", "not, for a while")                                              \
     X(REPEATED, "message", "appended again")                                                       \
     X(LEFT_UNDER_WAY, "user", "leaves messages under way")                                         \
     X(ROOM, "user", "is told of room")

@@ -4,6 +4,7 @@
  * the real one: its answers come as events through a descriptor that is none, its metadata late,
  * its threads are events of the simulated world.
  */
+#include <inttypes.h>
 #include <stdlib.h>
 #include <string.h>
 #include <utlist.h>
@@ -13,7 +14,7 @@
 #include "prodsim/cover.h"
 #include "prodsim/prodsim.h"
 
-enum { EVENT_MAX = 16 };
+enum { EVENT_MAX = 16, TRY_AGAIN_US = 900000 };
 
 struct rd_kafka_conf_s {
     int kind;
@@ -37,6 +38,7 @@ static struct {
     struct ef_loop *loop;
     rd_kafka_t *instances;
     int producers, queue_limit;
+    int64_t not_made_us[PRODUCER_KINDS]; /* when it was tried last; 0: never */
 } l;
 
 /* --- instances --- */
@@ -93,9 +95,25 @@ void rd_kafka_conf_destroy(rd_kafka_conf_t *conf)
     free(conf);
 }
 
+/* Its users wait before they try again what is to go alone; the others are tried by timers. */
+static void not_made(int kind)
+{
+    cover(COVER_NOT_MADE);
+    int64_t now_us = sim_now_us(), last_us = l.not_made_us[kind];
+    if (kind != ALONE && last_us && now_us - last_us < TRY_AGAIN_US)
+        violated(SIM_BOUNDED, "producer %d is tried again after %" PRId64 " us", kind,
+                 now_us - last_us);
+    l.not_made_us[kind] = now_us;
+}
+
 rd_kafka_t *rd_kafka_new(rd_kafka_type_t type, rd_kafka_conf_t *conf, char *text, size_t size)
 {
     (void)type;
+    if (faults.no_new_producer) {
+        snprintf(text, size, "a file that it needs has gone");
+        not_made(conf->kind);
+        return NULL;
+    }
     if (l.producers == PRODUCERS_MAX) {
         snprintf(text, size, "too many");
         violated(SIM_STUCK, "more than %d producers were made", PRODUCERS_MAX);

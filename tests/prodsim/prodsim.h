@@ -16,6 +16,7 @@
  * dead-order   one is appended after it was reported as refused for good
  * report       one is reported twice, or never, or as nothing may be reported
  * blame        one is reported as its own fault, which it is not
+ * bounded      what cannot be made is tried again and again without a pause
  * stuck        something is not delivered although nothing is wrong
  *
  * The program with its options, choices, scenarios and how they are made short is tests/sim's.
@@ -71,11 +72,12 @@ enum misfortune {
     LETTERS_FENCED,
     STANDS_STILL,
     USER_LEAVES,
+    NO_NEW_PRODUCER,
     MISFORTUNES,
 };
 
 struct faults { /* at this moment */
-    bool outage;
+    bool outage, no_new_producer;
     bool refuses[TOPICS];    /* the topic takes nothing from us */
     bool silent[TOPICS];     /* nor does it answer */
     bool hidden[TOPICS];     /* nobody says how many partitions it has */

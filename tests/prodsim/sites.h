@@ -22,6 +22,7 @@
     X(RELIEF_WAIT, "relief.wait", WORLD, NONE)                                                     \
     X(RELIEF_TOPIC, "relief.topic", WORLD, NONE)                                                   \
     X(RELIEF_OUTAGE, "relief.outage-goes-on", WORLD, NONE)                                         \
+    X(RELIEF_PRODUCER, "relief.no-producer-goes-on", WORLD, NONE)                                  \
     X(AGGREGATE_TOPIC, "aggregate.topic", AGGREGATE, NONE)                                         \
     X(AGGREGATE_USER, "aggregate.user", AGGREGATE, NONE)                                           \
     X(AGGREGATE_PLACED, "aggregate.has-a-partition", AGGREGATE, NONE)                              \

@@ -65,6 +65,7 @@ static const char *const misfortunes[] = {
     [LETTERS_FENCED] = "letters-fenced",
     [STANDS_STILL] = "stands-still",
     [USER_LEAVES] = "user-leaves",
+    [NO_NEW_PRODUCER] = "no-new-producer",
 };
 
 const char *sim_fault_name(int kind)
@@ -122,6 +123,10 @@ static void misfortune(enum misfortune kind)
         sim_loop_freeze(w.loop, sim_now_us() + sim_delay(SITE_NEMESIS_LASTS, actor,
                                                          MISFORTUNE_MIN_US, MISFORTUNE_MAX_US));
         break;
+    case NO_NEW_PRODUCER:
+        TELL("no producer can be made");
+        faults.no_new_producer = sim_errors_expected = true;
+        break;
     case USER_LEAVES:
         users_replace((int)sim_choose(SITE_NEMESIS_WHICH, actor, USERS));
         break;
@@ -132,9 +137,9 @@ static void misfortune(enum misfortune kind)
 
 static void on_misfortune(void *arg)
 {
-    static const int64_t kinds[] = {TOPIC_REFUSES, TOPIC_SILENT, TOPIC_HIDDEN, TOPIC_DELETED,
-                                    TOPIC_GROWS,   OUTAGE,       FENCED,       LETTERS_FENCED,
-                                    STANDS_STILL,  USER_LEAVES};
+    static const int64_t kinds[] = {TOPIC_REFUSES, TOPIC_SILENT, TOPIC_HIDDEN,   TOPIC_DELETED,
+                                    TOPIC_GROWS,   OUTAGE,       FENCED,         LETTERS_FENCED,
+                                    STANDS_STILL,  USER_LEAVES,  NO_NEW_PRODUCER};
     (void)arg;
     enum misfortune kind = (enum misfortune)sim_choose_of(
         SITE_NEMESIS, 0, kinds, sizeof(kinds) / sizeof(kinds[0]), MISFORTUNES);
@@ -155,6 +160,8 @@ static void on_relief(void *arg)
     (void)arg;
     int topic = (int)sim_choose(SITE_RELIEF_TOPIC, 0, TOPICS);
     faults.outage = faults.outage && happens(SITE_RELIEF_OUTAGE, 0, 500);
+    faults.no_new_producer = faults.no_new_producer && happens(SITE_RELIEF_PRODUCER, 0, 500);
+    sim_errors_expected = faults.no_new_producer;
     faults.refuses[topic] = faults.silent[topic] = faults.hidden[topic] = false;
     if (cluster_partitions(topic) == 0)
         cluster_grow(topic, 1 + (int)sim_choose(SITE_TOPIC_COUNT, 0, 3));
@@ -167,7 +174,7 @@ static void mend(void)
     w.mended = true;
     sim_event_stop(&w.misfortune);
     sim_event_stop(&w.relief);
-    faults.outage = false;
+    faults.outage = faults.no_new_producer = sim_errors_expected = false;
     faults.forth_max_us = faults.back_max_us = 20000;
     faults.metadata_max_us = 50000;
     for (int t = 0; t < TOPICS; t++) {
@@ -199,6 +206,7 @@ static void begin(void)
     struct ef_error err;
     memset(&w, 0, sizeof(w));
     w.violation = SIM_VIOLATIONS;
+    sim_errors_expected = false;
     sim_clock_reset();
     w.loop = sim_loop_new(0, 0, 0);
     requests_reset();

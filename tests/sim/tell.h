@@ -7,6 +7,8 @@
 #include "base/error.h"
 
 extern bool sim_telling;
+/* What the product logs as an error is none of ours: it is only told. */
+extern bool sim_errors_expected;
 
 /* Simulated milliseconds stand in front. */
 void sim_tell(const char *fmt, ...) EF_PRINTF(1, 2);
