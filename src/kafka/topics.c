@@ -188,7 +188,7 @@ static bool transmit(struct ef_producer *p, struct ef_pmsg *m, struct ef_error *
 }
 
 /* It knows an older state than the main one, which the answer of the brokers will change; or else a
- * newer one, in which there are fewer. */
+ * newer one, in which there are fewer. Neither is the message's fault: its topic waits. */
 static void alone_is_behind(struct ef_producer *p, const struct ef_pmsg *m, struct ef_error *err)
 {
     struct ef_topic *topic = m->topic;
@@ -196,6 +196,7 @@ static void alone_is_behind(struct ef_producer *p, const struct ef_pmsg *m, stru
     ask_for_partitions(p, topic);
     if (m->partition >= topic->count)
         return;
+    err->class = EF_CLASS_DESTINATION;
     if (topic->alone_behind_us == 0)
         topic->alone_behind_us = now_us;
     else if (now_us - topic->alone_behind_us > BEHIND_US)

@@ -18,7 +18,7 @@ enum { EVENT_MAX = 16, TRY_AGAIN_US = 900000 };
 
 struct rd_kafka_conf_s {
     int kind;
-    int64_t queue_messages;
+    int64_t queue_messages, queue_bytes;
 };
 
 struct rd_kafka_queue_s {
@@ -38,6 +38,7 @@ static struct {
     struct ef_loop *loop;
     rd_kafka_t *instances;
     int producers, queue_limit;
+    int64_t queue_bytes_limit;
     int64_t not_made_us[PRODUCER_KINDS]; /* when it was tried last; 0: never */
 } l;
 
@@ -69,9 +70,10 @@ void library_reset(struct ef_loop *loop)
     l.loop = loop;
 }
 
-void library_queue_limit(int messages)
+void library_queue_limit(int messages, int64_t bytes)
 {
     l.queue_limit = messages;
+    l.queue_bytes_limit = bytes;
 }
 
 bool ef_kafka_conf_new(const struct ef_kafka_params *params, struct rd_kafka_conf_s **ret,
@@ -81,6 +83,7 @@ bool ef_kafka_conf_new(const struct ef_kafka_params *params, struct rd_kafka_con
     *ret = ef_xcalloc(1, sizeof(**ret));
     (*ret)->kind = params->aside ? ASIDE : params->alone ? ALONE : MAIN;
     (*ret)->queue_messages = l.queue_limit;
+    (*ret)->queue_bytes = l.queue_bytes_limit;
     return true;
 }
 
@@ -124,6 +127,7 @@ rd_kafka_t *rd_kafka_new(rd_kafka_type_t type, rd_kafka_conf_t *conf, char *text
     rk->producer = rk->kind == MAIN ? l.producers++ : -1;
     cover((enum covered)(COVER_MADE_MAIN + rk->kind));
     rk->queue_limit = (int)conf->queue_messages;
+    rk->queue_bytes_limit = conf->queue_bytes;
     rk->last = &rk->first;
     rk->fd = -1;
     for (int t = 0; t < TOPICS; t++) {
@@ -320,7 +324,7 @@ void rd_kafka_event_destroy(rd_kafka_event_t *event)
     while (event->given) {
         struct message *m = event->given;
         DL_DELETE(event->given, m);
-        event->rk->queued--; /* until now it counts */
+        messages_count(event->rk, m, -1); /* until now it counts */
         messages_free(m);
     }
     free(event);

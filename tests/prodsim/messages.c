@@ -44,9 +44,12 @@ void rd_kafka_topic_conf_set_opaque(rd_kafka_topic_conf_t *conf, void *opaque)
 
 static void ask_metadata(rd_kafka_t *rk)
 {
-    if (!sim_event_active(&rk->metadata))
-        sim_event_start(&rk->metadata,
-                        sim_delay(SITE_LIBRARY_METADATA, rk->kind, 200, faults.metadata_max_us));
+    if (rk->asked) /* the answer is on its way */
+        return;
+    rk->asked = true;
+    sim_event_stop(&rk->metadata); /* which would have been asked for some time */
+    sim_event_start(&rk->metadata,
+                    sim_delay(SITE_LIBRARY_METADATA, rk->kind, 200, faults.metadata_max_us));
 }
 
 rd_kafka_topic_t *rd_kafka_topic_new(rd_kafka_t *rk, const char *name, rd_kafka_topic_conf_t *conf)
@@ -125,6 +128,7 @@ static void learn(struct rd_kafka_topic_s *rkt, int count)
 void messages_on_metadata(void *arg)
 {
     rd_kafka_t *rk = arg;
+    rk->asked = false;
     if (!faults.outage)
         for (int t = 0; t < TOPICS; t++)
             if (rk->topics[t].wanted && !faults.hidden[t])
@@ -182,6 +186,19 @@ static struct message *message_of(rd_kafka_t *rk, va_list ap, rd_kafka_topic_t *
     return m;
 }
 
+void messages_count(rd_kafka_t *rk, const struct message *m, int by)
+{
+    rk->queued += by;
+    rk->queued_bytes += by * (int64_t)m->rkm.len;
+}
+
+static bool is_full(const rd_kafka_t *rk, const struct message *m)
+{
+    return (rk->queue_limit > 0 && rk->queued >= rk->queue_limit) ||
+           (rk->queue_bytes_limit > 0 &&
+            rk->queued_bytes + (int64_t)m->rkm.len > rk->queue_bytes_limit);
+}
+
 static rd_kafka_resp_err_t take(struct rd_kafka_topic_s *rkt, struct message *m)
 {
     rd_kafka_t *rk = rkt->rk;
@@ -189,17 +206,18 @@ static rd_kafka_resp_err_t take(struct rd_kafka_topic_s *rkt, struct message *m)
         return RD_KAFKA_RESP_ERR__FATAL;
     if (m->item->huge && rkt->topic != DEAD_LETTERS)
         return RD_KAFKA_RESP_ERR_MSG_SIZE_TOO_LARGE;
-    if (rk->queue_limit > 0 && rk->queued >= rk->queue_limit)
+    if (is_full(rk, m))
         return RD_KAFKA_RESP_ERR__QUEUE_FULL;
     if (rkt->missing_since_us && sim_now_us() - rkt->missing_since_us > PROPAGATION_US)
         return RD_KAFKA_RESP_ERR__UNKNOWN_TOPIC;
     if (rkt->known > 0) {
-        rk->queued++;
+        messages_count(rk, m, 1);
         rd_kafka_resp_err_t err = assign(rkt, m);
-        rk->queued -= err != RD_KAFKA_RESP_ERR_NO_ERROR;
+        if (err != RD_KAFKA_RESP_ERR_NO_ERROR)
+            messages_count(rk, m, -1);
         return err;
     }
-    rk->queued++;
+    messages_count(rk, m, 1);
     DL_APPEND(rkt->unassigned, m);
     ask_metadata(rk);
     return RD_KAFKA_RESP_ERR_NO_ERROR;

@@ -103,6 +103,7 @@ struct item {
     bool huge;      /* and for the library, too */
     bool tombstone; /* without a value */
     bool suspect;   /* goes alone */
+    int tries;      /* that were counted */
     bool appended;
     bool letter_appended;
     bool under_way;    /* handed over, and not reported */
@@ -145,7 +146,7 @@ const struct item *users_unfinished_before(const struct item *item);
 
 /* --- library.c --- */
 void library_reset(struct ef_loop *loop);
-void library_queue_limit(int messages);
+void library_queue_limit(int messages, int64_t bytes); /* 0: none */
 /* A fatal error, out of nowhere: of the main producer, or of that of dead letters. */
 void library_break(bool aside);
 void library_tell_outage(void);
@@ -209,12 +210,14 @@ struct rd_kafka_s {
     int kind;     /* MAIN, ... */
     int producer; /* -1: it counts nothing */
     int queue_limit, queued;
+    int64_t queue_bytes_limit, queued_bytes;
     bool fatal, destroyed;
     struct rd_kafka_topic_s topics[TOPICS];
     struct rd_kafka_op_s *first, **last;
     int fd; /* the product's; -1: none */
     bool told;
     struct sim_event wake, metadata;
+    bool asked; /* for metadata, beside what comes by itself */
 };
 
 void requests_send(struct rd_kafka_topic_s *rkt, int partition);
@@ -223,6 +226,7 @@ void requests_purge(struct rd_kafka_topic_s *rkt, int flags);
 void requests_forget(struct rd_kafka_topic_s *rkt); /* the instance is destroyed */
 void requests_reset(void);
 void messages_on_metadata(void *instance);
+void messages_count(rd_kafka_t *rk, const struct message *m, int by); /* in its queue */
 void messages_free(struct message *m);
 /* What goes alone goes where the main producer would send it, which may know more. */
 unsigned library_main_counts(int topic);

@@ -47,4 +47,5 @@
     X(REQUEST_LOST, "request.answer-lost", PRODUCER, PARTITION)                                    \
     X(REQUEST_ANSWERED, "request.answered-in-a-purge", PRODUCER, PARTITION)                        \
     X(REQUEST_LATE, "request.late", PRODUCER, PARTITION)                                           \
-    X(REQUEST_LATE_BY, "request.late-by", PRODUCER, PARTITION)
+    X(REQUEST_LATE_BY, "request.late-by", PRODUCER, PARTITION)                                     \
+    X(PROD_QUEUE_BYTES, "library.queue-bytes", WORLD, NONE)

@@ -10,6 +10,8 @@
 #include "prodsim/prodsim.h"
 
 enum { BACKPRESSURE_US = 100000, SHARE = 8 };
+/* After so many a relay by its defaults gives a row up. */
+enum { TRIES = 5 };
 
 struct aggregate {
     struct aim aim;
@@ -89,7 +91,9 @@ static void failed(struct aggregate *a, struct item *item, const struct ef_error
     case EF_CLASS_DESTINATION:
         put_off(a, 100000, 5000000);
         break;
-    case EF_CLASS_TRANSIENT:
+    case EF_CLASS_TRANSIENT: /* a try, of which rows have few */
+        if (item->aim->partition < 0 && ++item->tries >= TRIES)
+            violated(SIM_BLAME, "m%d dies after %d tries: %s", item->uid, item->tries, err->text);
         put_off(a, 10000, 1000000);
         break;
     case EF_CLASS_FATAL:

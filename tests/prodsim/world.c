@@ -215,8 +215,11 @@ static void begin(void)
     check_reset();
     cluster_reset();
     draw_faults();
-    library_queue_limit(
-        happens(SITE_PROD_QUEUE, 0, 300) ? 1 + (int)sim_choose(SITE_PROD_QUEUE_LIMIT, 0, 20) : 0);
+    int queue =
+        happens(SITE_PROD_QUEUE, 0, 300) ? 1 + (int)sim_choose(SITE_PROD_QUEUE_LIMIT, 0, 20) : 0;
+    int64_t bytes = sim_choose_apart(SITE_PROD_QUEUE_BYTES, 0, 8 * VALUE_MAX);
+    bool limited = bytes > 0 && bytes < 5 * VALUE_MAX;
+    library_queue_limit(queue, limited ? VALUE_MAX + bytes : 0);
     w.metrics = ef_metrics_new();
     w.producer = ef_producer_new(&(struct ef_producer_params){.loop = w.loop,
                                                               .metrics = w.metrics,
