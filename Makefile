@@ -19,7 +19,7 @@ GATED_GOALS := check check-unit check-memory check-sim check-integration check-c
 GATE_check := build unit test demo lint
 GATE_check-unit := build unit
 GATE_check-memory := build
-GATE_check-sim := build
+GATE_check-sim := build unit
 GATE_check-integration := build test
 GATE_check-chaos := build test
 GATE_check-packaging := build test lint
@@ -67,7 +67,7 @@ help:
 #: check - runs all tests: unit, simulation, packaging, integration with the demo, and chaos
 #: check-unit - runs the unit tests and the fuzz corpora; needs no servers
 #: check-memory - lets allocations fail one by one, at start, in configurations and HTTP requests
-#: check-sim - runs the simulation's scenarios and a few hundred schedules of fixed seeds
+#: check-sim - runs the simulation's scenarios, some hundred schedules, its database's contract
 #: check-integration - runs the tests against real PostgreSQL and Kafka servers
 #: check-chaos - runs each nemesis alone on real servers, and three short chaos runs
 #: check-packaging - installs into a scratch directory and checks files, modes and units

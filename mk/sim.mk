@@ -10,7 +10,8 @@ PROVE_SEED ?= $(shell date +%s)
 SIM_FLAGS ?= --count 5000 --covered
 
 sim_fuzz_source := tests/sim/fuzz_schedule.c
-sim_sources := $(filter-out $(sim_fuzz_source),$(wildcard tests/sim/*.c))
+sim_contract_source := tests/sim/contract.c
+sim_sources := $(filter-out $(sim_fuzz_source) $(sim_contract_source),$(wildcard tests/sim/*.c))
 sim_program := $(BUILD)/tests/sim/sim
 sim_found := $(BUILD)/tests/sim
 sim_scenarios := $(wildcard tests/sim/scenarios/*.scenario)
@@ -24,6 +25,15 @@ $(sim_program): | $(thread_object)
 $(sim_program): $(sim_sources:%.c=$(BUILD)/%.o) $(sim_product:%.c=$(BUILD)/%.o)
 	@echo '  LD   $@'
 	$(Q)$(link) $(sim_wraps:%=-Wl,--wrap=%) -o $@ $(filter %.o,$^) $(EF_LIBS)
+
+# The simulated database by itself, held to the contract of all stores.
+sim_contract := $(BUILD)/tests/sim/contract
+$(sim_contract): $(sim_contract_source:%.c=$(BUILD)/%.o) \
+    $(patsubst %,$(BUILD)/tests/sim/%.o,db statements statements_mysql lease orders link store answers \
+    clockwork choice tell) $(BUILD)/tests/libsupport.a $(lib)
+	@echo '  LD   $@'
+	$(Q)$(link) -Wl,--wrap=ef_log_wanted -Wl,--wrap=ef_log_write -o $@ $(filter %.o,$^) \
+	    $(filter %.a,$^) $(CHECK_LIBS) $(EF_LIBS)
 
 # The producer's simulation (tests/prodsim): the publisher with a client library and brokers that
 # are told what to do. The program, its choices, scenarios and clock are tests/sim's.
@@ -55,7 +65,9 @@ run-fuzz: $(sim_fuzzer)
 ifdef EF_GATE_PASSED
 # What runs with the other tests: some seconds. The same seeds each time, and a few new ones, which
 # are printed.
-check-sim: $(sim_program) $(prodsim_program)
+check-sim: $(sim_program) $(prodsim_program) $(sim_contract)
+	@$(sim_contract)
+	@$(sim_contract) --seed 1
 	@$(sim_program) --quiet --save $(sim_found) --twice 100 $(SIM_FLAGS) $(sim_scenarios)
 	@$(sim_program) --quiet --save $(sim_found) --seed $(PROVE_SEED) --count 200
 	@$(prodsim_program) --quiet --save $(prodsim_found) --twice 100 --count 3000 $(prodsim_scenarios)

@@ -12,9 +12,9 @@
 enum { FAULTS_MAX = 32 };
 
 static const char *const kinds[SIM_STMT_KINDS] = {
-    "check", "acquire",        "renew",         "release",   "fetch", "settle",
-    "mark",  "settle-durably", "release-topic", "waiting",   "lag",   "maintain",
-    "pause", "bell",           "next-command",  "carry-out", "holds"};
+    "check",          "acquire",       "renew",   "release", "fetch",    "settle", "mark",
+    "settle-durably", "release-topic", "waiting", "lag",     "maintain", "pause",  "bell",
+    "next-command",   "carry-out",     "holds",   "operate", "examine"};
 
 const char *sim_statement_name(int kind)
 {

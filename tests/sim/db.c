@@ -11,16 +11,45 @@
 
 struct sim_db db;
 
+enum { TEXTS_CHUNK_BYTES = 16384 };
+
+static void fill_in(struct sim_db_config *config)
+{
+    if (!config->rows_max)
+        config->rows_max = SIM_ROWS_MAX;
+    if (!config->lanes_max)
+        config->lanes_max = SIM_LANES;
+    if (!config->due_max)
+        config->due_max = SIM_DUE_MAX;
+}
+
+/* What the former schedule had is used again. */
+static void make_room(const struct sim_db *old)
+{
+    db.rows = old->rows;
+    db.index = old->index;
+    db.texts = old->texts;
+    if (old->config.rows_max != db.config.rows_max) {
+        size_t count = (size_t)db.config.rows_max;
+        db.rows = ef_xrealloc(db.rows, count * sizeof(*db.rows));
+        db.index = ef_xrealloc(db.index, count * sizeof(*db.index));
+    }
+    if (db.texts.chunk_bytes)
+        ef_arena_reset(&db.texts);
+    else
+        ef_arena_init(&db.texts, TEXTS_CHUNK_BYTES);
+}
+
 void sim_db_reset(const struct sim_db_config *config)
 {
-    struct undo *log = db.log;
-    int size = db.log_size;
-    void (*bell)(void) = db.bell;
+    struct sim_db old = db;
     memset(&db, 0, sizeof(db));
-    db.log = log;
-    db.log_size = size;
-    db.bell = bell;
+    db.log = old.log;
+    db.log_size = old.log_size;
+    db.bell = old.bell;
     db.config = *config;
+    fill_in(&db.config);
+    make_room(&old);
     db.lease.owner = -1;
     db.lease.server = 1; /* recorded when the table was migrated */
     db.timeline = 1;
@@ -33,6 +62,11 @@ int64_t sim_db_now_us(void)
     int64_t now = sim_now_us();
     return INT64_C(1795000000) * EF_S_US + now + db.config.skew_us +
            now * db.config.drift_ppm / 1000000;
+}
+
+const char *sim_db_text(const char *text)
+{
+    return text ? ef_arena_copy(&db.texts, text, strlen(text)) : NULL;
 }
 
 int sim_db_timeline(void)
@@ -202,7 +236,7 @@ void sim_db_touch(int tx)
 int sim_db_insert(int tx, int64_t id, const struct sim_row *row)
 {
     sim_db_touch(tx);
-    if (db.tx[tx].ended || db.row_count == SIM_ROWS_MAX)
+    if (db.tx[tx].ended || db.row_count == db.config.rows_max)
         return -1;
     int uid = db.row_count++;
     struct sim_row *copy = &db.rows[uid];
@@ -284,44 +318,6 @@ void sim_db_retry(int uid)
     db.rows[uid].s.attempts = 0;
     db.rows[uid].s.next_retry_us = sim_db_now_us();
     sim_db_log_commit(true);
-}
-
-static int write_down(const struct sim_command *command)
-{
-    int max = command->order == SIM_LET_TOPIC_GO ? COMMANDS_MAX : COMMANDS_MAX / 4;
-    if (db.command_count >= max) /* what is held can always be let go */
-        return -1;
-    db.commands[db.command_count++] = *command;
-    return db.command_count;
-}
-
-int sim_db_request(int uid, enum sim_order order)
-{
-    return write_down(&(struct sim_command){.order = order, .id = db.rows[uid].id});
-}
-
-int sim_db_request_for_topic(int topic, enum sim_order order)
-{
-    return write_down(&(struct sim_command){.order = order, .topic = topic});
-}
-
-bool sim_db_holds(int topic)
-{
-    return db.held[topic];
-}
-
-bool sim_db_release_waits(int topic)
-{
-    for (int i = 0; i < db.command_count; i++)
-        if (!db.commands[i].done && db.commands[i].order == SIM_LET_TOPIC_GO &&
-            db.commands[i].topic == topic)
-            return true;
-    return false;
-}
-
-const struct sim_command *sim_db_command(int number)
-{
-    return &db.commands[number - 1];
 }
 
 void sim_db_delete(int uid)
@@ -409,6 +405,11 @@ void sim_db_flush_some(void)
 void sim_db_revoke(int revoked)
 {
     db.revoked = revoked;
+}
+
+void sim_db_stall(bool stalled)
+{
+    db.stalled = stalled;
 }
 
 void sim_db_mend(void)

@@ -21,7 +21,7 @@
 
 enum {
     SIM_ROWS_MAX = 1024, /* of a schedule, ever */
-    SIM_LANES = 8,       /* aggregates; the last is NULL: rows without order */
+    SIM_LANES = 8,       /* aggregates of a schedule; the last is NULL: rows without order */
     SIM_TYPES = 2,       /* of aggregates */
     SIM_TOPICS = 3,
     SIM_RELAYS = 5,
@@ -42,7 +42,8 @@ struct sim_row_state { /* what statements change, and a crash may take back */
     bool archived;
     int8_t status;
     int16_t attempts;
-    int64_t next_retry_us, claimed_us; /* database's clock; 0: NULL */
+    int64_t next_retry_us, claimed_us, processed_us; /* database's clock; 0: NULL */
+    const char *last_error;                          /* one of sim_db_text's; or NULL */
 };
 
 struct sim_row {
@@ -61,6 +62,7 @@ struct sim_row {
 struct sim_lease {
     int64_t epoch;
     int owner;       /* relay's number; -1: NULL */
+    char label[24];  /* its name */
     uint32_t serial; /* which grant of all this is: the checker's epoch, never given twice */
     int server;      /* timeline; 0: NULL */
     char token[40];
@@ -85,17 +87,24 @@ enum sim_stmt_kind {
     SIM_NEXT_COMMAND,
     SIM_CARRY_OUT,
     SIM_HOLDS,
+    SIM_OPERATE,
+    SIM_EXAMINE,
     SIM_STMT_KINDS,
 };
 
 enum sim_order { SIM_RETRY_ROW, SIM_SKIP_ROW, SIM_HOLD_TOPIC, SIM_LET_TOPIC_GO };
 
-struct sim_command { /* an operator's, as the command table holds it */
-    enum sim_order order;
-    int64_t id; /* of the row */
-    int topic;
+struct sim_command { /* an operator's, as the command table holds it; texts are sim_db_text's */
+    const char *verb, *args, *actor, *result;
     bool done;
 };
+
+struct sim_hold { /* texts are sim_db_text's */
+    bool topic;   /* else an aggregate */
+    const char *name, *actor, *reason;
+    int64_t at_us;
+};
+enum { SIM_HOLDS_MAX = 16 };
 
 struct sim_seen { /* a row as a snapshot showed it */
     int uid;
@@ -104,9 +113,6 @@ struct sim_seen { /* a row as a snapshot showed it */
     bool held_back; /* only that it is there */
 };
 
-/* A decision's text: it is an operator's hold that the row waits for. */
-#define SIM_FOR_A_RELEASE "for a release"
-
 struct sim_stmt {
     enum sim_stmt_kind kind;
     int relay;
@@ -114,18 +120,21 @@ struct sim_stmt {
     uint32_t serial; /* of the grant its relay believes in */
     int64_t ttl_ms;
     char token[40], old_token[40]; /* old "": none */
+    char label[24];
     struct ef_fetch fetch;
     struct ef_run *gaps;           /* kept between uses */
     struct ef_settle_run *runs;    /* kept between uses */
-    struct ef_decision *decisions; /* kept between uses; errors are SIM_FOR_A_RELEASE or NULL */
+    struct ef_decision *decisions; /* kept between uses; errors are sim_db_text's */
     int gaps_size, runs_size, decisions_size;
     int count, limit;
-    int topic; /* -1: every one */
+    int topic; /* -1: every one, SIM_TOPICS: none that there is */
     bool flag;
-    bool late;     /* its relay has given it up */
-    bool look;     /* MySQL: what may still come in the gaps is looked at before the read */
-    int command;   /* its number, from 1; 0: there is none */
-    unsigned held; /* the answer to what is held: bit n for topic n */
+    bool late;   /* its relay has given it up */
+    bool look;   /* MySQL: what may still come in the gaps is looked at before the read */
+    int command; /* its number, from 1; 0: there is none */
+    struct ef_command order;               /* owned; to be carried out */
+    const char *verb, *args, *actor, *why; /* of a request, a pause mark; sim_db_text's */
+    enum ef_operate_kind asked;
     /* the answer */
     struct ef_error err; /* class NONE: done */
     bool fenced;
@@ -139,6 +148,10 @@ struct sim_stmt {
     unsigned filenode;
     uint64_t looked, counted; /* what the look found, and the read of the same ids */
     struct ef_waiting waiting;
+    struct ef_lag lag;
+    struct sim_hold holds[SIM_HOLDS_MAX];
+    int hold_count;
+    char *json; /* owned; to an operator */
     /* while it runs */
     bool began, share_lock;
     uint32_t snapshot;
@@ -148,12 +161,17 @@ struct sim_db_config {
     bool mysql;
     enum ef_on_delivered on_delivered;
     int64_t claim_timeout_ms, max_payload_bytes;
+    int64_t retention_ms; /* of marked rows; 0: for ever. The archive is never emptied */
     int64_t skew_us;
     int drift_ppm;
     int locked_permille; /* statements that wait for a row lock */
+    /* 0: what a schedule needs (SIM_ROWS_MAX, SIM_LANES, SIM_DUE_MAX) */
+    int rows_max, lanes_max, due_max;
 };
 
 void sim_db_reset(const struct sim_db_config *config);
+/* A copy that stays until the schedule ends; of NULL it is NULL. */
+const char *sim_db_text(const char *text);
 int64_t sim_db_now_us(void);
 int sim_db_timeline(void);
 const struct sim_lease *sim_db_lease(void);
@@ -176,11 +194,14 @@ void sim_db_foreign(int uid, enum ef_status status, int64_t claimed_us);
 /* An operator has a dead row sent again, or deletes it. */
 void sim_db_retry(int uid);
 void sim_db_delete(int uid);
-/* An operator writes a command about this row into the command table; -1: it is full. */
+/* An operator writes a command into the command table; its number, or -1: it is full. */
+int sim_db_command_new(const char *verb, const char *args, const char *actor);
+/* One about this row. */
 int sim_db_request(int uid, enum sim_order order);
-/* The same about a topic. */
+/* One about a topic. */
 int sim_db_request_for_topic(int topic, enum sim_order order);
 bool sim_db_holds(int topic);
+int sim_db_topic(struct ef_slice name); /* SIM_TOPICS: there is none of this name */
 /* To let it go was asked for, and not done yet. */
 bool sim_db_release_waits(int topic);
 const struct sim_command *sim_db_command(int number);
@@ -197,6 +218,8 @@ void sim_db_replicate(int64_t fraction_permille); /* the replica catches up by t
 void sim_db_flush_some(void);
 /* Relays' rights are taken away: 0 none, 1 on the table, 2 on the lease too, 3 on the archive. */
 void sim_db_revoke(int revoked);
+/* Somebody holds the table: statements hang, or go on. */
+void sim_db_stall(bool stalled);
 void sim_db_mend(void); /* nobody waits for row locks any more */
 
 /* --- statements --- */

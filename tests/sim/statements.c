@@ -9,8 +9,9 @@
 #include "sim/cover.h"
 #include "sim/db_private.h"
 #include "sim/tell.h"
+#include "sim/world.h"
 
-enum { LOCKED_MIN_US = 1000, LOCKED_MAX_US = 20000000, LAG_MAX = 100001 };
+enum { LOCKED_MIN_US = 1000, LOCKED_MAX_US = 20000000, STALLED_US = 1000000 };
 
 void sim_stmt_free(struct sim_stmt *stmt)
 {
@@ -18,106 +19,8 @@ void sim_stmt_free(struct sim_stmt *stmt)
     free(stmt->runs);
     free(stmt->decisions);
     free(stmt->seen);
-}
-
-bool sim_db_lease_matches(const struct sim_stmt *q)
-{
-    return db.lease.epoch == q->epoch && db.lease.server == db.timeline;
-}
-
-/* --- the lease --- */
-
-static int64_t ms_until(int64_t at_us, int64_t now_us)
-{
-    int64_t us = at_us - now_us;
-    return us > 0 ? (us + EF_MS_US - 1) / EF_MS_US : 0;
-}
-
-static void grant(struct sim_stmt *q, int64_t now)
-{
-    struct sim_lease *lease = &db.lease;
-    lease->epoch++;
-    lease->owner = q->relay;
-    lease->serial = ++db.grants;
-    lease->server = db.timeline;
-    lease->expires_us = now + q->ttl_ms * EF_MS_US;
-    memcpy(lease->token, q->token, sizeof(lease->token));
-    q->rows = 1;
-    TELL("database: relay %d is granted the lease, epoch %lld", q->relay, (long long)lease->epoch);
-    sim_check_granted(q->relay, lease->serial);
-}
-
-static void acquire(struct sim_stmt *q)
-{
-    struct sim_lease *lease = &db.lease;
-    int64_t now = sim_db_now_us(), ttl_us = q->ttl_ms * EF_MS_US;
-    q->renewal.commands = 0;
-    q->lease = *lease;
-    q->rows = 0;
-    q->limit = 100; /* ms to wait: somebody holds the row's lock */
-    db.next_xid++;
-    if (db.share_locks > 0 && !db.config.mysql)
-        return;
-    sim_db_save_lease();
-    if (lease->server != 0 && lease->server != db.timeline) {
-        lease->server = db.timeline;
-        lease->server_seen_us = now;
-        lease->owner = -1;
-        lease->token[0] = '\0';
-        lease->expires_us = 0;
-        q->flag = true; /* silence */
-        q->limit = (int)q->ttl_ms;
-        TELL("database: relay %d records the new server", q->relay);
-    } else if (lease->server_seen_us && lease->server_seen_us + ttl_us > now) {
-        q->flag = true;
-        q->limit = (int)ms_until(lease->server_seen_us + ttl_us, now);
-    } else if (lease->expires_us > now &&
-               !(q->old_token[0] && strcmp(lease->token, q->old_token) == 0)) {
-        q->limit = (int)ms_until(lease->expires_us, now);
-    } else if (db.share_locks == 0) { /* MySQL: the fence is a row of its own */
-        grant(q, now);
-        q->lease = *lease;
-    }
-    sim_db_log_commit(true);
-}
-
-int sim_db_open_commands(void)
-{
-    int count = 0;
-    for (int i = 0; i < db.command_count; i++)
-        count += !db.commands[i].done;
-    return count;
-}
-
-static void renew(struct sim_stmt *q)
-{
-    q->xid = db.next_xid++;
-    q->fenced = !sim_db_lease_matches(q) || !db.lease.token[0];
-    q->renewal = (struct ef_renewal){.paused = db.paused, .commands = sim_db_open_commands()};
-    if (q->fenced)
-        return;
-    sim_db_save_lease();
-    db.lease.expires_us = sim_db_now_us() + q->ttl_ms * EF_MS_US;
-    sim_db_log_commit(true);
-}
-
-static void release(struct sim_stmt *q)
-{
-    if (!sim_db_lease_matches(q))
-        return;
-    db.next_xid++;
-    sim_db_save_lease();
-    db.lease.expires_us = sim_db_now_us();
-    db.lease.token[0] = '\0';
-    sim_db_log_commit(true);
-    TELL("database: relay %d's lease is released", q->relay);
-}
-
-static void pause_mark(struct sim_stmt *q)
-{
-    sim_db_save_lease();
-    db.paused = q->flag;
-    sim_db_log_commit(true);
+    free(stmt->json);
+    ef_command_done(&stmt->order);
 }
 
 /* --- reading --- */
@@ -182,11 +85,23 @@ static enum show shown(const struct sim_row *row, struct before before, int64_t 
     return row->s.status == EF_STATUS_FAILED ? SHOW_THAT_IT_IS_THERE : SHOW_NOTHING;
 }
 
+static struct before *nothing_before(void)
+{
+    static struct before *lanes;
+    static int size;
+    if (size < db.config.lanes_max) {
+        size = db.config.lanes_max;
+        lanes = ef_xrealloc(lanes, (size_t)size * sizeof(*lanes));
+    }
+    memset(lanes, 0, (size_t)db.config.lanes_max * sizeof(*lanes));
+    return lanes;
+}
+
 /* Both parts in one pass over the snapshot; gap runs ascend as ids do. */
 static void read_rows(struct sim_stmt *q, int64_t now)
 {
     const struct ef_fetch *f = &q->fetch;
-    struct before before[SIM_LANES] = {0};
+    struct before *before = nothing_before();
     int run = 0, gap_rows = 0, rows = 0;
     for (int i = 0; i < db.index_count; i++) {
         const struct sim_row *row = &db.rows[db.index[i]];
@@ -262,13 +177,14 @@ static void end_write(struct sim_stmt *q)
     sim_cover_statement(q);
 }
 
-static void settle_row(struct sim_stmt *q, struct sim_row *row)
+void sim_db_settle_row(struct sim_stmt *q, struct sim_row *row)
 {
     sim_check_settled(row, q);
     sim_db_save_row(row->uid);
     TELL("database: id %lld (m%06d) is settled", (long long)row->id, row->uid);
     if (db.config.on_delivered == EF_ON_DELIVERED_MARK) {
         row->s.status = EF_STATUS_DONE;
+        row->s.processed_us = sim_db_now_us();
     } else {
         row->s.archived = db.config.on_delivered == EF_ON_DELIVERED_ARCHIVE;
         if (row->s.archived)
@@ -279,6 +195,12 @@ static void settle_row(struct sim_stmt *q, struct sim_row *row)
     q->rows++;
 }
 
+/* A mark that is repeated changes nothing; a DELETE asks for no status. */
+static bool may_leave(const struct sim_row *row)
+{
+    return db.config.on_delivered != EF_ON_DELIVERED_MARK || row->s.status != EF_STATUS_DONE;
+}
+
 static void settle_run(struct sim_stmt *q, const struct ef_settle_run *run)
 {
     for (int i = sim_db_lower_bound(run->first); i < db.index_count;) {
@@ -286,9 +208,9 @@ static void settle_run(struct sim_stmt *q, const struct ef_settle_run *run)
         if (row->id > run->last)
             return;
         bool hit = sim_db_visible(row, q->snapshot) && row->created_us >= run->created_min_us &&
-                   row->created_us <= run->created_max_us && row->s.status != EF_STATUS_DONE;
+                   row->created_us <= run->created_max_us && may_leave(row);
         if (hit)
-            settle_row(q, row);
+            sim_db_settle_row(q, row);
         if (!hit || row->in_index)
             i++;
     }
@@ -303,6 +225,12 @@ static void settle(struct sim_stmt *q, bool durable)
     for (int k = 0; k < q->count; k++)
         settle_run(q, &q->runs[k]);
     sim_db_log_commit(durable || db.config.mysql); /* which has one kind of commit */
+}
+
+/* Its text says so (relay/pump.c). */
+static bool waits_for_release(const struct ef_decision *d)
+{
+    return d->error && strstr(d->error, "is held by");
 }
 
 static void mark_row(struct sim_stmt *q, const struct ef_decision *d)
@@ -321,7 +249,10 @@ static void mark_row(struct sim_stmt *q, const struct ef_decision *d)
         return;
     sim_check_marked(row, d, q);
     /* it waits for a release, and there has been one (a late decision apart) */
-    if (retry && d->error && !db.held[row->topic] && !q->late)
+    bool release = retry && waits_for_release(d);
+    if (release) /* the relay's words are still these */
+        sim_cover_notable(SIM_WAITS_FOR_RELEASE);
+    if (release && !sim_db_holds(row->topic) && !q->late)
         sim_violated(SIM_HOLD, "m%06d is put to wait for a release, but its topic is not held",
                      row->uid);
     sim_db_save_row(row->uid);
@@ -329,6 +260,8 @@ static void mark_row(struct sim_stmt *q, const struct ef_decision *d)
     row->s.attempts = (int16_t)d->attempts;
     row->s.next_retry_us = retry ? sim_db_now_us() + d->delay_ms * EF_MS_US : 0;
     row->s.claimed_us = 0;
+    row->s.processed_us = retry ? 0 : sim_db_now_us();
+    row->s.last_error = d->error;
     q->rows++;
     TELL("database: id %lld (m%06d) %s, attempts %d", (long long)row->id, row->uid,
          retry ? "waits (status 3)" : "is dead (status 4)", d->attempts);
@@ -346,14 +279,19 @@ static void mark(struct sim_stmt *q)
     sim_db_log_commit(true);
 }
 
-/* Waiting rows of this topic (-1: of every one), the first `limit` by id, 0 for all. */
-static void make_due(struct sim_stmt *q, int topic, int limit)
+static bool concerns(const struct sim_row *row, int topic, const char *aggregate)
+{
+    return (topic < 0 || row->topic == topic) &&
+           (!aggregate || ef_slice_eq(ef_slice_of(aggregate), ef_slice_of(sim_aggregate_id(row))));
+}
+
+void sim_db_make_due(struct sim_stmt *q, int topic, const char *aggregate, int limit)
 {
     int64_t now = sim_db_now_us();
     for (int i = 0; i < db.index_count && (limit == 0 || q->rows < limit); i++) {
         struct sim_row *row = &db.rows[db.index[i]];
         if (!row->s.there || row->s.status != EF_STATUS_FAILED || row->s.next_retry_us <= now ||
-            (topic >= 0 && row->topic != topic))
+            !concerns(row, topic, aggregate))
             continue;
         sim_db_save_row(row->uid);
         row->s.next_retry_us = now;
@@ -367,88 +305,8 @@ static void release_topic(struct sim_stmt *q)
     if (q->fenced)
         return;
     db.next_xid++;
-    make_due(q, q->topic, q->limit);
+    sim_db_make_due(q, q->topic, NULL, q->limit);
     sim_db_log_commit(true);
-}
-
-/* --- operators' commands --- */
-
-static void next_command(struct sim_stmt *q)
-{
-    q->command = 0;
-    for (int i = 0; i < db.command_count && q->command == 0; i++)
-        if (!db.commands[i].done)
-            q->command = i + 1;
-}
-
-static void skip_row(struct sim_stmt *q, struct sim_row *row)
-{
-    sim_check_skipped(row);
-    settle_row(q, row);
-}
-
-static void retry_row(struct sim_stmt *q, struct sim_row *row)
-{
-    bool dead = row->s.status == EF_STATUS_DEAD;
-    if (dead)
-        sim_check_asked_again(row);
-    sim_db_save_row(row->uid);
-    if (dead)
-        row->s.attempts = 0;
-    row->s.status = EF_STATUS_FAILED;
-    row->s.next_retry_us = sim_db_now_us();
-    q->rows++;
-    TELL("database: id %lld (m%06d) is to be tried again", (long long)row->id, row->uid);
-}
-
-static void order_of_row(struct sim_stmt *q, const struct sim_command *command)
-{
-    int i = sim_db_lower_bound(command->id);
-    struct sim_row *row = i < db.index_count ? &db.rows[db.index[i]] : NULL;
-    bool there = row && row->id == command->id && sim_db_visible(row, q->snapshot) &&
-                 (row->s.status == EF_STATUS_FAILED || row->s.status == EF_STATUS_DEAD);
-    if (!there)
-        return;
-    bool skip = command->order == SIM_SKIP_ROW;
-    sim_cover_notable(skip ? SIM_SKIPPED : SIM_RETRIED);
-    if (skip)
-        skip_row(q, row);
-    else
-        retry_row(q, row);
-}
-
-static void carry_out(struct sim_stmt *q)
-{
-    struct sim_command *command = &db.commands[q->command - 1];
-    q->rows = 0;
-    if (q->fenced || command->done)
-        return;
-    db.next_xid++;
-    command->done = true;
-    switch (command->order) {
-    case SIM_RETRY_ROW:
-    case SIM_SKIP_ROW:
-        order_of_row(q, command);
-        break;
-    case SIM_HOLD_TOPIC:
-        TELL("database: topic %d is held", command->topic);
-        sim_cover_notable(SIM_HELD);
-        db.held[command->topic] = true;
-        break;
-    case SIM_LET_TOPIC_GO:
-        TELL("database: topic %d is released", command->topic);
-        db.held[command->topic] = false;
-        make_due(q, command->topic, 0);
-        break;
-    }
-    sim_db_log_commit(true);
-}
-
-static void holds(struct sim_stmt *q)
-{
-    q->held = 0;
-    for (int i = 0; i < SIM_TOPICS; i++)
-        q->held |= db.held[i] ? 1u << i : 0;
 }
 
 /* --- looking around --- */
@@ -465,7 +323,7 @@ static void waiting(struct sim_stmt *q)
             q->waiting.waiting_rows++;
             if (row->s.next_retry_us < earliest)
                 earliest = row->s.next_retry_us;
-            if (due(row, now) && q->waiting.due_count == SIM_DUE_MAX)
+            if (due(row, now) && q->waiting.due_count == db.config.due_max)
                 q->waiting.due_more = true;
             else if (due(row, now))
                 q->waiting.due[q->waiting.due_count++] = row->id;
@@ -474,7 +332,37 @@ static void waiting(struct sim_stmt *q)
         }
     }
     if (q->waiting.waiting_rows > 0)
-        q->waiting.next_retry_ms = ms_until(earliest, now);
+        q->waiting.next_retry_ms = sim_db_ms_until(earliest, now);
+}
+
+static bool archives(void)
+{
+    return db.config.on_delivered == EF_ON_DELIVERED_ARCHIVE;
+}
+
+static void lag(struct sim_stmt *q)
+{
+    struct before *seen = nothing_before();
+    int64_t now = sim_db_now_us(), oldest = now;
+    struct ef_lag *lag = &q->lag;
+    *lag = (struct ef_lag){.archive_partitions = archives() ? 1 : -1}; /* all of it is one */
+    for (int i = 0; i < db.index_count; i++) {
+        const struct sim_row *row = &db.rows[db.index[i]];
+        if (!row->s.there || row->s.status == EF_STATUS_DONE)
+            continue;
+        if (row->s.status == EF_STATUS_DEAD) {
+            lag->dead_rows++;
+            continue;
+        }
+        lag->backlog_rows++;
+        oldest = row->created_us < oldest ? row->created_us : oldest;
+        lag->waiting_rows += row->s.status == EF_STATUS_FAILED;
+        if (!blocks(row) || row->lane == SIM_LANES - 1 || seen[row->lane].waiting)
+            continue;
+        seen[row->lane].waiting = true;
+        lag->blocked_aggregates++;
+    }
+    lag->oldest_unfinished_age_s = (double)(now - oldest) / EF_S_US;
 }
 
 /* --- all --- */
@@ -489,13 +377,13 @@ static void perform(struct sim_stmt *q)
 {
     switch (q->kind) {
     case SIM_ACQUIRE:
-        acquire(q);
+        sim_db_acquire(q);
         break;
     case SIM_RENEW:
-        renew(q);
+        sim_db_renew(q);
         break;
     case SIM_RELEASE:
-        release(q);
+        sim_db_release(q);
         break;
     case SIM_FETCH:
         fetch(q);
@@ -516,23 +404,31 @@ static void perform(struct sim_stmt *q)
         waiting(q);
         break;
     case SIM_PAUSE:
-        pause_mark(q);
+        sim_db_pause_mark(q);
         break;
     case SIM_BELL:
         db.armed = q->flag;
         break;
     case SIM_NEXT_COMMAND:
-        next_command(q);
+        sim_db_next_command(q);
         break;
     case SIM_CARRY_OUT:
-        carry_out(q);
+        sim_db_carry_out(q);
         break;
     case SIM_HOLDS:
-        holds(q);
+        sim_db_tell_holds(q);
+        break;
+    case SIM_OPERATE:
+        sim_db_operate(q);
+        break;
+    case SIM_LAG:
+        lag(q);
+        break;
+    case SIM_MAINTAIN:
+        sim_db_maintain(q);
         break;
     case SIM_CHECK:
-    case SIM_LAG:
-    case SIM_MAINTAIN:
+    case SIM_EXAMINE:
     case SIM_STMT_KINDS:
         break;
     }
@@ -543,7 +439,7 @@ int64_t sim_db_execute(struct sim_stmt *q)
     int64_t wait_us;
     bool of_table = q->kind == SIM_CHECK || q->kind == SIM_FETCH || q->kind == SIM_WAITING ||
                     changes_rows(q->kind);
-    bool of_archive = db.config.on_delivered == EF_ON_DELIVERED_ARCHIVE && db.revoked == 3 &&
+    bool of_archive = archives() && db.revoked == 3 &&
                       (q->kind == SIM_CHECK || q->kind == SIM_SETTLE ||
                        q->kind == SIM_SETTLE_DURABLY || q->kind == SIM_MAINTAIN);
     if (!q->began && (of_archive || db.revoked == 2 || (db.revoked == 1 && of_table))) {
@@ -551,6 +447,8 @@ int64_t sim_db_execute(struct sim_stmt *q)
         ef_error_code(&q->err, 0, "42501");
         return 0;
     }
+    if (db.stalled)
+        return STALLED_US;
     if (db.config.mysql && (wait_us = sim_my_part(q, changes_rows(q->kind))) > 0)
         return wait_us;
     if (changes_rows(q->kind) && !begin_write(q, &wait_us))

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: MIT
-/* The verbs of store/store.h as statements of the simulated database, and their answers. */
+/* The verbs of store/store.h as statements of the simulated database (answers.c: what comes back).
+ */
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -7,7 +8,6 @@
 
 #include "base/str.h"
 #include "sim/choice.h"
-#include "sim/cover.h"
 #include "sim/link_private.h"
 #include "sim/world.h"
 
@@ -16,288 +16,6 @@
 void sim_server_name(char *out, size_t size, int timeline)
 {
     snprintf(out, size, "7000000000000000001/%08X", (unsigned)timeline);
-}
-
-static const char *const types[SIM_TYPES] = {"order", "bill"};
-static const char *const key_names[] = {"k0", "k1"};
-/* A number above what fits is no JSON: such headers are refused as a whole. */
-static const char unreadable[] = "{\"x\": ";
-
-static struct ef_slice text(const char *s)
-{
-    return (struct ef_slice){s, s ? strlen(s) : 0};
-}
-
-/* --- reading --- */
-
-static struct ef_slice payload_of(struct ef_arena *arena, const struct sim_row *row)
-{
-    size_t len = (size_t)row->size_bytes, name = strlen(row->payload);
-    char *p = ef_arena_alloc(arena, len);
-    memcpy(p, row->payload, len < name ? len : name);
-    if (len > name)
-        memset(p + name, '.', len - name);
-    return (struct ef_slice){p, len};
-}
-
-static void fill(const struct sim_store *s, struct ef_batch *batch, const struct sim_seen *seen)
-{
-    const struct sim_row *row = sim_db_row(seen->uid);
-    struct ef_row *out = &batch->rows[batch->count++];
-    *out = (struct ef_row){.id = row->id,
-                           .created_at_us = row->created_us,
-                           .message_id = text(row->message_id),
-                           .aggregate_type = text(types[row->type]),
-                           .aggregate_id = text(sim_aggregate_id(row)),
-                           .topic = text(s->topics[row->topic]),
-                           .key = text(row->key < 0 ? NULL : key_names[row->key]),
-                           .partition = row->partition,
-                           .status = seen->status,
-                           .attempts = seen->attempts,
-                           .payload_kind = EF_PAYLOAD_TEXT,
-                           .held_back = seen->held_back};
-    if (seen->held_back)
-        return;
-    if (row->kind == SIM_ROW_LARGE)
-        out->payload_bytes = INT64_C(1) << 30;
-    else
-        out->payload = payload_of(&batch->arena, row);
-    if (row->kind == SIM_ROW_UNREADABLE)
-        out->headers = text(unreadable);
-}
-
-void sim_fetch_begins(struct sim_store *s, const struct sim_stmt *q)
-{
-    if (s->fetch.began || q->err.class != EF_CLASS_NONE)
-        return;
-    s->fetch.began = true;
-    if (sim_world.mysql) {
-        if (q->look && q->looked == q->counted)
-            s->clean_read = s->reads;
-        return;
-    }
-    if (s->filenode != 0 && s->filenode != q->filenode)
-        s->fetch.rewritten = s->fetch.discard = true;
-    s->filenode = q->filenode;
-}
-
-bool sim_fetch_chunk(struct sim_store *s, const struct sim_stmt *q)
-{
-    int left = q->seen_count - s->fetch.given;
-    int want = 1 + (int)sim_choose(SITE_LINK_CHUNK, s->relay, left < 16 ? left : 16);
-    if (want > left)
-        want = left;
-    if (sim_choose(SITE_LINK_CHUNKED, s->relay, 4) == 0)
-        want = left;
-    struct ef_batch *batch = ef_batch_new(want);
-    bool paused = false;
-    batch->foreign = q->fetched.foreign;
-    while (batch->count < want && !paused) {
-        const struct sim_seen *seen = &q->seen[s->fetch.given++];
-        fill(s, batch, seen);
-        s->fetch.bytes_since_pause += sim_db_row(seen->uid)->size_bytes;
-        paused = s->fetch.bytes_since_pause >= s->fetch.max_bytes;
-    }
-    if (paused)
-        s->fetch.bytes_since_pause = 0;
-    ef_store_did_rows(&s->store, batch, paused);
-    return paused && !s->fetch.discard;
-}
-
-/* --- answers --- */
-
-static void fetched(struct sim_store *s, const struct sim_stmt *q, const struct ef_error *err)
-{
-    struct ef_error own;
-    struct ef_fetched f = {0};
-    s->fetch.active = false;
-    if (err) {
-        own = *err;
-        if (own.class == EF_CLASS_UNCERTAIN)
-            own.class = EF_CLASS_OUTAGE;
-        err = &own;
-    } else if (q->fenced) {
-        ef_error_set(&own, EF_CLASS_FENCED, "the lease is not ours any more");
-        err = &own;
-    } else if (s->fetch.rewritten) {
-        ef_error_set(&own, EF_CLASS_BUSY, "the table was emptied");
-        ef_error_code(&own, 0, EF_STORE_REWRITTEN);
-        err = &own;
-    } else if (s->fetch.discard) {
-        ef_error_set(&own, EF_CLASS_BUSY, "read given up");
-        err = &own;
-    } else {
-        f = q->fetched;
-        f.rows = q->seen_count;
-        f.xmax = s->xid_ceiling;
-        f.xmax_at_us = s->xid_ceiling_us;
-        if (sim_world.mysql) {
-            f.xmin = s->clean_read;
-            f.xmax = s->reads + 1;
-            f.xmax_at_us = 0;
-        }
-    }
-    ef_store_did_fetch(&s->store, err ? NULL : &f, err);
-}
-
-static void acquired(struct sim_store *s, const struct sim_stmt *q, const struct ef_error *err)
-{
-    struct ef_lease lease = {.outcome = q && q->flag ? EF_LEASE_QUIET : EF_LEASE_HELD};
-    if (err) {
-        ef_store_did_acquire(&s->store, NULL, err);
-        return;
-    }
-    lease.wait_ms = q->limit;
-    if (q->rows) {
-        lease.outcome = EF_LEASE_GRANTED;
-        lease.epoch = q->lease.epoch;
-        s->serial = q->lease.serial;
-    } else if (q->lease.owner >= 0) {
-        snprintf(lease.owner, sizeof(lease.owner), "relay-%d", q->lease.owner);
-    }
-    ef_store_did_acquire(&s->store, &lease, NULL);
-}
-
-static void renewed(struct sim_store *s, const struct sim_stmt *q, const struct ef_error *err)
-{
-    struct ef_error own;
-    if (!err && q->fenced) {
-        ef_error_set(&own, EF_CLASS_FENCED, "the lease is not ours any more");
-        err = &own;
-    }
-    if (!err) {
-        s->xid_ceiling = q->xid;
-        s->xid_ceiling_us = s->renew_sent_us;
-    }
-    ef_store_did_renew(&s->store, err ? NULL : &q->renewal, err);
-}
-
-static void part_decided(struct sim_store *s, const struct sim_stmt *q, const struct ef_error *err)
-{
-    if (err && !s->decide_failed) {
-        s->decide_failed = true;
-        s->decide_error = *err;
-    }
-    if (!err)
-        s->decide_rows += q->rows;
-    if (--s->decide_pending == 0)
-        ef_store_did_decide(&s->store, s->decide_rows, s->decide_failed ? &s->decide_error : NULL);
-}
-
-static void next_command_known(struct sim_store *s, const struct sim_stmt *q,
-                               const struct ef_error *err)
-{
-    const struct sim_command *command = err || !q->command ? NULL : sim_db_command(q->command);
-    char args[64];
-    if (!command) {
-        ef_store_did_next_command(&s->store, NULL, err);
-        return;
-    }
-    static const char *const verbs[] = {[SIM_RETRY_ROW] = "retry",
-                                        [SIM_SKIP_ROW] = "skip",
-                                        [SIM_HOLD_TOPIC] = "hold",
-                                        [SIM_LET_TOPIC_GO] = "release"};
-    if (command->order == SIM_HOLD_TOPIC || command->order == SIM_LET_TOPIC_GO)
-        snprintf(args, sizeof(args), "{\"topic\":\"%s\"}", s->topics[command->topic]);
-    else
-        snprintf(args, sizeof(args), "{\"ids\":[%lld]}", (long long)command->id);
-    ef_store_did_next_command(
-        &s->store,
-        &(struct ef_command_row){
-            .number = q->command, .verb = verbs[command->order], .args = args, .actor = "operator"},
-        NULL);
-}
-
-static void holds_known(struct sim_store *s, const struct sim_stmt *q, const struct ef_error *err)
-{
-    struct ef_hold held[SIM_TOPICS];
-    int count = 0;
-    for (int i = 0; i < SIM_TOPICS && !err; i++)
-        if (q->held >> i & 1)
-            held[count++] = (struct ef_hold){
-                .topic = true, .name = text(s->topics[i]), .actor = "operator", .reason = ""};
-    ef_store_did_holds(&s->store, held, count, err);
-}
-
-static void carried_out(struct sim_store *s, const struct sim_stmt *q, const struct ef_error *err)
-{
-    struct ef_error own;
-    if (!err && q->fenced) {
-        ef_error_set(&own, EF_CLASS_FENCED, "the lease is not ours any more");
-        err = &own;
-    }
-    ef_store_did_carry_out(&s->store, err ? 0 : q->rows, err);
-}
-
-static void checked(struct sim_store *s, const struct ef_error *err)
-{
-    struct ef_store_info info = {
-        .version = "simulated", .has_last_error = true, .has_partition = true};
-    sim_server_name(info.server, sizeof(info.server), s->conns[CONN_READ].server);
-    ef_store_did_check(&s->store, err ? NULL : &info, err);
-}
-
-void sim_complete(struct request *r, const struct ef_error *err)
-{
-    struct sim_store *s = r->store;
-    struct ef_store *store = &s->store;
-    const struct sim_stmt *q = r->trip ? &r->trip->stmt : NULL;
-    struct ef_lag lag = {.archive_partitions = -1};
-    int64_t rows = err ? 0 : q->rows;
-    switch (r->kind) {
-    case SIM_CHECK:
-        checked(s, err);
-        break;
-    case SIM_ACQUIRE:
-        acquired(s, q, err);
-        break;
-    case SIM_RENEW:
-        renewed(s, q, err);
-        break;
-    case SIM_RELEASE:
-        ef_store_did_release(store, err);
-        break;
-    case SIM_FETCH:
-        fetched(s, q, err);
-        break;
-    case SIM_SETTLE:
-        ef_store_did_settle(store, rows, err);
-        break;
-    case SIM_MARK:
-    case SIM_SETTLE_DURABLY:
-        part_decided(s, q, err);
-        break;
-    case SIM_RELEASE_TOPIC:
-        ef_store_did_release_topic(store, rows, err);
-        break;
-    case SIM_WAITING:
-        ef_store_did_waiting(store, err ? NULL : &q->waiting, err);
-        break;
-    case SIM_LAG:
-        ef_store_did_lag(store, err ? NULL : &lag, err);
-        break;
-    case SIM_MAINTAIN:
-        ef_store_did_maintain(store, 0, err);
-        break;
-    case SIM_PAUSE:
-        ef_store_did_pause(store, err);
-        break;
-    case SIM_NEXT_COMMAND:
-        next_command_known(s, q, err);
-        break;
-    case SIM_CARRY_OUT:
-        carried_out(s, q, err);
-        break;
-    case SIM_HOLDS:
-        holds_known(s, q, err);
-        break;
-    case SIM_BELL:
-        if (err)
-            ef_store_did_lose_arming(store);
-        break;
-    case SIM_STMT_KINDS:
-        break;
-    }
 }
 
 /* --- verbs --- */
@@ -324,6 +42,7 @@ static void acquire(struct ef_store *store, const struct ef_acquire *a)
     struct request *r = sim_request_new(s, SIM_ACQUIRE);
     struct sim_stmt *q = &r->trip->stmt;
     q->ttl_ms = a->ttl_ms;
+    snprintf(q->label, sizeof(q->label), "%s", a->owner);
     snprintf(q->token, sizeof(q->token), "%s", a->token);
     snprintf(q->old_token, sizeof(q->old_token), "%s", a->old_token ? a->old_token : "");
     sim_submit(s, CONN_LEASE, r);
@@ -411,12 +130,8 @@ static void submit_marks(struct sim_store *s, int64_t epoch, const struct ef_dec
         q->decisions = ef_xrealloc(q->decisions, (size_t)count * sizeof(*d));
     }
     memcpy(q->decisions, d, (size_t)count * sizeof(*d));
-    for (int i = 0; i < count; i++) { /* the texts go when this returns */
-        bool release = d[i].error && strstr(d[i].error, "is held by");
-        q->decisions[i].error = release ? SIM_FOR_A_RELEASE : NULL;
-        if (release) /* the relay's words are still these */
-            sim_cover_notable(SIM_WAITS_FOR_RELEASE);
-    }
+    for (int i = 0; i < count; i++) /* the texts go when this returns */
+        q->decisions[i].error = sim_db_text(d[i].error);
     sim_submit(s, CONN_SETTLE, r);
 }
 
@@ -460,10 +175,7 @@ static void release_topic(struct ef_store *store, int64_t epoch, struct ef_slice
     struct sim_stmt *q = &r->trip->stmt;
     q->epoch = epoch;
     q->limit = limit;
-    q->topic = -1;
-    for (int i = 0; topic.p && i < SIM_TOPICS; i++)
-        if (ef_slice_eq(topic, text(s->topics[i])))
-            q->topic = i;
+    q->topic = topic.p ? sim_db_topic(topic) : -1;
     sim_submit(s, CONN_SETTLE, r);
 }
 
@@ -479,26 +191,33 @@ static void lag(struct ef_store *store)
 
 static void maintain(struct ef_store *store, int64_t epoch)
 {
-    (void)epoch;
-    simple(store, CONN_SETTLE, SIM_MAINTAIN);
+    struct sim_store *s = sim_store_of(store);
+    struct request *r = sim_request_new(s, SIM_MAINTAIN);
+    r->trip->stmt.epoch = epoch;
+    sim_submit(s, CONN_SETTLE, r);
 }
 
 static void pause_verb(struct ef_store *store, bool pause, const char *actor, const char *reason)
 {
     struct sim_store *s = sim_store_of(store);
     struct request *r = sim_request_new(s, SIM_PAUSE);
-    (void)actor;
-    (void)reason;
     r->trip->stmt.flag = pause;
+    r->trip->stmt.actor = sim_db_text(actor);
+    r->trip->stmt.why = sim_db_text(reason);
     sim_submit(s, CONN_LEASE, r);
 }
 
-/* Operators write their commands into the simulated table themselves. */
 static void operate(struct ef_store *store, const struct ef_operate *question)
 {
-    (void)store;
-    (void)question;
-    abort();
+    struct sim_store *s = sim_store_of(store);
+    struct request *r = sim_request_new(s, SIM_OPERATE);
+    struct sim_stmt *q = &r->trip->stmt;
+    q->asked = question->kind;
+    q->command = (int)question->command;
+    q->verb = sim_db_text(question->verb);
+    q->args = sim_db_text(question->args);
+    q->actor = sim_db_text(question->actor);
+    sim_submit(s, CONN_LEASE, r);
 }
 
 static void next_command(struct ef_store *store)
@@ -511,13 +230,20 @@ static void carry_out(struct ef_store *store, int64_t epoch, const struct ef_com
     struct sim_store *s = sim_store_of(store);
     struct request *r = sim_request_new(s, SIM_CARRY_OUT);
     r->trip->stmt.epoch = epoch;
-    r->trip->stmt.command = (int)command->number;
+    ef_command_done(&r->trip->stmt.order);
+    ef_command_copy(command, &r->trip->stmt.order);
     sim_submit(s, CONN_SETTLE, r);
 }
 
 static void holds(struct ef_store *store)
 {
     simple(store, CONN_SETTLE, SIM_HOLDS);
+}
+
+static void examine(struct ef_store *store, const struct ef_examine *question)
+{
+    (void)question;
+    simple(store, CONN_SETTLE, SIM_EXAMINE);
 }
 
 static void arm_wakeup(struct ef_store *store, bool armed)
@@ -598,6 +324,7 @@ static const struct ef_store_ops ops = {
     .next_command = next_command,
     .carry_out = carry_out,
     .holds = holds,
+    .examine = examine,
     .arm_wakeup = arm_wakeup,
     .close = close_store,
     .free = free_store,

@@ -258,8 +258,13 @@ START_TEST(retry_takes_dead_and_waiting_rows)
 {
     struct relay *r = start_owner();
     add_rows(4);
-    fixture->set_status(world, 1, EF_STATUS_DEAD, 0);
-    fixture->set_status(world, 2, EF_STATUS_FAILED, 3600 * 1000);
+    fetch(r, 0);
+    struct ef_decision d[] = {
+        {.id = 1, .created_us = created_of(r, 1), .kind = EF_DECIDE_DEAD, .attempts = 5},
+        {.id = 2, .created_us = created_of(r, 2), .kind = EF_DECIDE_RETRY, .attempts = 2}};
+    d[1].delay_ms = 3600 * 1000;
+    ck_assert_int_eq(decide(r, d, 2), 2);
+    ck_assert(look(1).has_processed);
     fixture->set_status(world, 3, EF_STATUS_DONE, 0);
     int64_t number = command(r, "retry", "{\"ids\":[1,2,3,4,99]}");
     ck_assert_int_eq(r->rows[EF_VERB_CARRY_OUT], 2);
@@ -269,6 +274,7 @@ START_TEST(retry_takes_dead_and_waiting_rows)
     ck_assert(!look(1).has_processed);
     ck_assert_int_le(look(1).retry_in_ms, 0);
     ck_assert_int_eq(look(2).status, EF_STATUS_FAILED);
+    ck_assert_int_eq(look(2).attempts, 2); /* only what was dead begins to count again */
     ck_assert_int_le(look(2).retry_in_ms, 0);
     ck_assert_int_eq(look(3).status, EF_STATUS_DONE);
     ck_assert_int_eq(look(4).status, EF_STATUS_PENDING);
@@ -335,12 +341,14 @@ START_TEST(a_refused_command_says_why)
 {
     struct relay *r = start_owner();
     add("a");
+    fixture->set_status(world, 1, EF_STATUS_DEAD, 0);
     int64_t number = request(r, "retry", "{\"ids\":[1]}");
     next(r);
     ef_command_refuse(&r->command, "it's \"forbidden\"");
     ef_store_carry_out(r->store, r->epoch, &r->command);
     completes(r, EF_VERB_CARRY_OUT);
     result_is(r, number, "{\"error\":\"it's \\\"forbidden\\\"\"}");
+    ck_assert_int_eq(look(1).status, EF_STATUS_DEAD);
     next(r);
     ck_assert(!r->has_command);
 }

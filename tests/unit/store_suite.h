@@ -27,9 +27,14 @@ struct store_row { /* a committed row as it stands in the table */
     char last_error[256];
 };
 
+struct store_gap { /* a test that asks for what a fixture's store does not have */
+    const char *test, *why;
+};
+
 /* Every function takes what open() returned. */
 struct store_fixture {
     const char *name;
+    const struct store_gap *gaps; /* ends with a NULL name; NULL: it has everything */
     /* An empty table whose ids begin at 1, a lease that nobody holds, no pause mark, an empty
      * archive. */
     void *(*open)(const struct store_setup *setup);
@@ -64,5 +69,6 @@ struct store_fixture {
     void (*mend)(void *f);
 };
 
-/* Every test of the contract, on this fixture. */
+/* Every test of the contract, on this fixture; a gap that no test is named after ends the
+ * program. */
 Suite *store_suite(const struct store_fixture *fixture);
