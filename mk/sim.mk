@@ -61,6 +61,16 @@ $(sim_fuzzer): $(sim_fuzz_source:%.c=$(BUILD)/%.o) $(sim_product:%.c=$(BUILD)/%.
 fuzzers += $(sim_fuzzer)
 run-fuzz: $(sim_fuzzer)
 
+# Its corpus is replayed with the others (make check-unit).
+sim_replay := $(BUILD)/tests/sim/fuzz_schedule
+$(sim_replay): | $(thread_object)
+$(sim_replay): $(sim_fuzz_source:%.c=$(BUILD)/%.o) $(BUILD)/tests/fuzz/driver.o \
+    $(sim_product:%.c=$(BUILD)/%.o) $(filter-out %/main.o,$(sim_sources:%.c=$(BUILD)/%.o))
+	@echo '  LD   $@'
+	$(Q)$(link) $(sim_wraps:%=-Wl,--wrap=%) -o $@ $(filter %.o,$^) $(EF_LIBS)
+fuzz_replays += $(sim_replay)
+tests: $(sim_replay)
+
 .PHONY: prove prove-mutants check-sim
 ifdef EF_GATE_PASSED
 # What runs with the other tests: some seconds. The same seeds each time, and a few new ones, which
