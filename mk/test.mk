@@ -152,7 +152,14 @@ fuzzers := $(fuzz_sources:tests/fuzz/%.c=$(BUILD)/fuzzers/%)
 $(fuzzers): $(BUILD)/fuzzers/%: $(BUILD)/tests/fuzz/%.o $(ctl_lib) $(lib)
 	@echo '  LD   $@'
 	@mkdir -p $(@D)
-	$(Q)$(link) -fsanitize=fuzzer -o $@ $^ $(EF_LIBS)
+	$(Q)$(link) -fsanitize=fuzzer -o $@ $(filter %.o,$^) $(filter %.a,$^) $(EF_LIBS)
+
+# What a database answers: the driver as it is, over connections that are not there.
+pg_answer_wraps := PQgetvalue $(addprefix ef_pg_conn_,submit ready start stop pause continue)
+$(BUILD)/tests/fuzz/fuzz_pg_answer $(BUILD)/fuzzers/fuzz_pg_answer: $(BUILD)/tests/fuzz/verbs.o
+$(BUILD)/tests/fuzz/fuzz_pg_answer $(BUILD)/fuzzers/fuzz_pg_answer: private \
+    EXTRA_LDFLAGS += $(pg_answer_wraps:%=-Wl,--wrap=%)
+
 .PHONY: run-fuzz
 run-fuzz: $(fuzzers)
 	@scripts/run-fuzz $(FUZZ_SECONDS) $(fuzzers)

@@ -195,7 +195,9 @@ static void take_answer(void *arg, char **values)
 {
     struct look *look = arg;
     look->found++;
-    look->question->take(&look->judged, values, &look->doctor->report);
+    if (!ef_pg_judge_row(look->question, &look->judged, values, &look->doctor->report))
+        ef_report_add(&look->doctor->report, look->question->id, EF_LEVEL_FAIL,
+                      "the answer lacks what was asked for");
 }
 
 /* What a running relay asks, too. */

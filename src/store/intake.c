@@ -78,6 +78,10 @@ static const struct ef_error *refusal(const struct ef_intake *r, const struct ef
             own->class = EF_CLASS_OUTAGE;
     } else if (r->fenced) {
         ef_error_set(own, EF_CLASS_FENCED, "the lease is not ours any more");
+    } else if (r->misshapen) { /* the check that follows looks at the table's columns again */
+        ef_error_set(own, EF_CLASS_CONFIG,
+                     "the rows read have other columns than the statement: the table was altered, "
+                     "or something between the relay and the server changes answers");
     } else if (r->out_of_order || (!r->header_seen && !r->discard)) {
         ef_error_set(own, EF_CLASS_FATAL,
                      "rows did not come in the order of their ids; nothing was taken");

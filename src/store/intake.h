@@ -15,6 +15,7 @@ struct ef_intake {
     /* the driver's to set */
     bool discard;                        /* rows that still come are not wanted */
     bool header_seen, fenced, rewritten; /* what the header said */
+    bool misshapen;                      /* columns came that were not asked for */
     bool paused;
     struct ef_fetched result;
     /* private */

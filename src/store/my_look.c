@@ -237,7 +237,7 @@ static void got_transactions(void *arg, const struct ef_my_answer *a, const stru
     struct ef_report report = s->examined;
     s->examined = (struct ef_report){0};
     ef_report_subject(&report, "database %s", s->database->name);
-    for (int row = 0; !err && row < a->rows; row++)
+    for (int row = 0; !err && a->cols >= 3 && row < a->rows; row++)
         ef_my_judge_transaction(&a->values[row * a->cols], &report);
     /* an account without PROCESS is not told, which nothing is wrong with */
     if (err && err->class == EF_CLASS_CONFIG)

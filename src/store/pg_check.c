@@ -111,7 +111,7 @@ static void got_table(void *arg, PGresult *res, const struct ef_error *err)
     struct ef_error own;
     if (err)
         ef_pg_check_failed(s, err);
-    else if (!table_ok(s, res, &own))
+    else if (!ef_pg_answer_fits(res, 0, 10, &own) || !table_ok(s, res, &own))
         ef_pg_check_failed(s, &own);
     else
         ask_columns(s);
@@ -258,14 +258,15 @@ static bool columns_ok(struct ef_pg_store *s, const PGresult *res, struct ef_err
             "order_column: seq",
             l->column[EF_COL_ID], l->table, id_type, l->table);
     const char *id = ef_layout_name(s->outbox, EF_COL_ID),
-               *cache = id ? value_of(res, id, 2) : NULL;
-    if (cache && cache[0])
+               *cache = id ? value_of(res, id, 2) : NULL,
+               *name_end = cache ? strstr(cache, " CACHE ") : NULL;
+    if (name_end)
         ef_store_info_warn(
             &s->info,
             "the sequence of column %s (%s) gives ids to sessions in advance: rows of one "
             "aggregate that sessions insert in turn can be relayed out of their order; run "
             "ALTER SEQUENCE %.*s CACHE 1",
-            l->column[EF_COL_ID], cache, (int)(strstr(cache, " CACHE ") - cache), cache);
+            l->column[EF_COL_ID], cache, (int)(name_end - cache), cache);
     const char *message_id = l->has[EF_COL_MESSAGE_ID] ? known_type(s, res, EF_COL_MESSAGE_ID) : "";
     l->message_id_is_uuid = strcmp(message_id, "uuid") == 0;
     s->info.has_last_error = l->has[EF_COL_LAST_ERROR];
@@ -285,7 +286,7 @@ static void got_columns(void *arg, PGresult *res, const struct ef_error *err)
     struct ef_error own;
     if (err)
         ef_pg_check_failed(s, err);
-    else if (!columns_ok(s, res, &own))
+    else if (!ef_pg_answer_fits(res, 0, 3, &own) || !columns_ok(s, res, &own))
         ef_pg_check_failed(s, &own);
     else
         ef_pg_objects_check(s);

@@ -50,7 +50,7 @@ static struct ef_pg_judged judged(const struct ef_pg_store *s)
     return (struct ef_pg_judged){.old_ms = s->examine.old_ms, .table = s->layout.table};
 }
 
-static void take_rows(struct ef_pg_store *s, const PGresult *res)
+static bool take_rows(struct ef_pg_store *s, const PGresult *res)
 {
     const struct ef_pg_question *question = &ef_pg_questions[s->examine.question];
     struct ef_pg_judged about = judged(s);
@@ -61,8 +61,10 @@ static void take_rows(struct ef_pg_store *s, const PGresult *res)
     for (int row = 0; row < PQntuples(res); row++) {
         for (int col = 0; col < columns; col++)
             values[col] = PQgetisnull(res, row, col) ? NULL : PQgetvalue(res, row, col);
-        question->take(&about, values, &s->examine.report);
+        if (!ef_pg_judge_row(question, &about, values, &s->examine.report))
+            return false;
     }
+    return true;
 }
 
 static void got_answer(void *arg, PGresult *res, const struct ef_error *err)
@@ -72,7 +74,13 @@ static void got_answer(void *arg, PGresult *res, const struct ef_error *err)
         end(s, err);
         return;
     }
-    take_rows(s, res);
+    if (!take_rows(s, res)) {
+        struct ef_error own;
+        ef_error_set(&own, EF_CLASS_CONFIG, "the answer about %s lacks what was asked for",
+                     ef_pg_questions[s->examine.question].id);
+        end(s, &own);
+        return;
+    }
     s->examine.question++;
     ask(s);
 }

@@ -33,7 +33,33 @@ enum { /* result columns, as pg_sql.c's put_row writes them */
        C_PARTITION,
        C_STATUS,
        C_ATTEMPTS,
+       C_COUNT,
 };
+
+/* Those of a fixed size in binary form; the statement says their types. */
+static const struct fixed {
+    int column, bytes;
+    bool null; /* may be */
+} fixed[] = {{C_ID, 8, false},       {C_CREATED, 8, true}, {C_PAYLOAD_BYTES, 8, true},
+             {C_PARTITION, 4, true}, {C_STATUS, 2, false}, {C_ATTEMPTS, 4, true}};
+
+enum { UUID_BYTES = 16 };
+
+/* --- what a row has to look like --- */
+
+/* Whoever sent it: nothing is read beyond what came. */
+static bool row_fits(const struct ef_pg_layout *l, const PGresult *res)
+{
+    for (size_t i = 0; i < sizeof(fixed) / sizeof(fixed[0]); i++) {
+        int col = fixed[i].column;
+        if (PQgetisnull(res, 0, col) ? !fixed[i].null : PQgetlength(res, 0, col) != fixed[i].bytes)
+            return false;
+    }
+    return !l->message_id_is_uuid || PQgetisnull(res, 0, C_MESSAGE_ID) ||
+           PQgetlength(res, 0, C_MESSAGE_ID) == UUID_BYTES;
+}
+
+/* --- values --- */
 
 static int64_t int8_at(const PGresult *res, int col)
 {
@@ -84,7 +110,7 @@ static struct ef_slice uuid_at(struct ef_arena *arena, const PGresult *res, int 
         return (struct ef_slice){NULL, 0};
     const unsigned char *b = (const unsigned char *)PQgetvalue(res, 0, col);
     char *out = ef_arena_alloc(arena, 37), *p = out;
-    for (int i = 0; i < 16; i++) {
+    for (int i = 0; i < UUID_BYTES; i++) {
         if (i == 4 || i == 6 || i == 8 || i == 10)
             *p++ = '-';
         *p++ = hex[b[i] >> 4];
@@ -139,8 +165,12 @@ static void take_header(struct ef_pg_store *s, const PGresult *res)
     f->header_seen = true;
     f->result.max_id = INT64_MIN;
     uint64_t filenode = 0;
-    sscanf(PQgetvalue(res, 0, C_META), "%d %" SCNu64 " %" SCNu64 " %d %" SCNd64, &ours,
-           &f->result.xmin, &filenode, &foreign, &f->result.max_id);
+    if (PQnfields(res) != C_COUNT ||
+        sscanf(PQgetvalue(res, 0, C_META), "%d %" SCNu64 " %" SCNu64 " %d %" SCNd64, &ours,
+               &f->result.xmin, &filenode, &foreign, &f->result.max_id) < 4) {
+        f->misshapen = f->discard = true;
+        return;
+    }
     f->result.foreign = foreign;
     if (s->filenode != 0 && filenode != s->filenode)
         f->rewritten = f->discard = true;
@@ -163,6 +193,10 @@ static void on_row(void *arg, const PGresult *res)
         return;
     if (!s->intake.header_seen) {
         take_header(s, res);
+        return;
+    }
+    if (!row_fits(&s->layout, res)) {
+        s->intake.misshapen = s->intake.discard = true;
         return;
     }
     struct ef_row *row = ef_intake_row(&s->intake, int8_at(res, C_ID), &arena);

@@ -3,6 +3,7 @@
 
 #include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
 
 enum {
     OLD_XIDS = 100000,     /* where a role may not see since when: seconds on a busy server */
@@ -126,9 +127,9 @@ static void take_vacuum(const struct ef_pg_judged *judged, char *const *values,
                         struct ef_report *report)
 {
     const char *table = values[6];
-    const char *off = values[0][1] == 'f'   ? "autovacuum"
-                      : values[1][1] == 'f' ? "track_counts"
-                                            : NULL;
+    const char *off = strcmp(values[0], "off") == 0   ? "autovacuum"
+                      : strcmp(values[1], "off") == 0 ? "track_counts"
+                                                      : NULL;
     long long late = strtoll(values[3], NULL, 10);
     long long dead = strtoll(values[4], NULL, 10), live = strtoll(values[5], NULL, 10);
     (void)judged;
@@ -164,11 +165,22 @@ static void take_vacuum(const struct ef_pg_judged *judged, char *const *values,
 
 const struct ef_pg_question ef_pg_questions[EF_PG_QUESTION_COUNT] = {
     [EF_PG_ASK_TRANSACTIONS] = {"db.transactions", "no transaction has been open for long", false,
-                                transactions_sql, take_transaction},
+                                transactions_sql, 1 << 0, take_transaction},
     [EF_PG_ASK_XMIN] = {"pg.xmin", "no prepared transaction, slot or standby holds dead rows back",
-                        false, xmin_sql, take_xmin},
-    [EF_PG_ASK_VACUUM] = {"pg.autovacuum", NULL, true, vacuum_sql, take_vacuum},
+                        false, xmin_sql, 1 << 0, take_xmin},
+    [EF_PG_ASK_VACUUM] = {"pg.autovacuum", NULL, true, vacuum_sql,
+                          1 << 0 | 1 << 1 | 1 << 3 | 1 << 4 | 1 << 5, take_vacuum},
 };
+
+bool ef_pg_judge_row(const struct ef_pg_question *question, const struct ef_pg_judged *judged,
+                     char *const *values, struct ef_report *report)
+{
+    for (int i = 0; i < EF_PG_JUDGE_COLUMNS; i++)
+        if ((question->given & 1U << i) && !values[i])
+            return false;
+    question->take(judged, values, report);
+    return true;
+}
 
 /* --- notifications --- */
 

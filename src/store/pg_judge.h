@@ -24,12 +24,17 @@ struct ef_pg_question {
     bool of_table;    /* else of the server: its subject is the database */
     /* The caller's. Runs with search_path = pg_catalog. */
     char *(*sql)(const struct ef_pg_judged *judged);
-    /* One row; values are texts, or NULL for a null. */
+    unsigned given; /* bit n: value n is never null */
+    /* One row, which has what is given; values are texts, or NULL for a null. */
     void (*take)(const struct ef_pg_judged *judged, char *const *values, struct ef_report *report);
 };
 
 enum { EF_PG_ASK_TRANSACTIONS, EF_PG_ASK_XMIN, EF_PG_ASK_VACUUM, EF_PG_QUESTION_COUNT };
 extern const struct ef_pg_question ef_pg_questions[EF_PG_QUESTION_COUNT];
+
+/* False: the row is no answer to the question. */
+bool ef_pg_judge_row(const struct ef_pg_question *question, const struct ef_pg_judged *judged,
+                     char *const *values, struct ef_report *report);
 
 /* wake: notify. heard: a notification of our own came back. */
 void ef_pg_judge_notify(bool heard, const char *config_path, const char *database,

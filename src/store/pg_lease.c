@@ -7,6 +7,8 @@
 
 #include "version.h"
 
+enum { STANDBYS = 6, LEASE_COLUMNS = STANDBYS + 2, RENEWAL_COLUMNS = STANDBYS + 2 };
+
 static void host_name(char *out, size_t size)
 {
     if (gethostname(out, size) != 0)
@@ -20,13 +22,12 @@ static int64_t number(const PGresult *res, int col, int64_t otherwise)
 }
 
 /* The answer's last two columns, a row for each. */
-static void take_standbys(const struct ef_pg_store *s, const PGresult *res, int col,
-                          struct ef_standbys *ret)
+static void take_standbys(const struct ef_pg_store *s, const PGresult *res, struct ef_standbys *ret)
 {
     ret->known = s->layout.has_standbys;
     for (int i = 0; i < PQntuples(res); i++)
-        if (!PQgetisnull(res, i, col))
-            ef_standbys_add(ret, PQgetvalue(res, i, col), PQgetvalue(res, i, col + 1));
+        if (!PQgetisnull(res, i, STANDBYS))
+            ef_standbys_add(ret, PQgetvalue(res, i, STANDBYS), PQgetvalue(res, i, STANDBYS + 1));
 }
 
 static int64_t not_negative(int64_t v)
@@ -37,11 +38,13 @@ static int64_t not_negative(int64_t v)
 static void got_lease(void *arg, PGresult *res, const struct ef_error *err)
 {
     struct ef_pg_store *s = arg;
+    struct ef_error own;
+    if (!err && !ef_pg_answer_fits(res, 1, LEASE_COLUMNS, &own))
+        err = &own;
     if (err) {
         ef_store_did_acquire(&s->store, NULL, err);
         return;
     }
-    struct ef_error own;
     struct ef_lease lease = {.outcome = EF_LEASE_HELD};
     if (PQgetvalue(res, 0, 0)[0] != 't') {
         ef_error_set(&own, EF_CLASS_CONFIG,
@@ -62,7 +65,7 @@ static void got_lease(void *arg, PGresult *res, const struct ef_error *err)
     } else {
         lease.wait_ms = not_negative(number(res, 4, 0));
     }
-    take_standbys(s, res, 6, &lease.standbys);
+    take_standbys(s, res, &lease.standbys);
     ef_store_did_acquire(&s->store, &lease, NULL);
 }
 
@@ -91,7 +94,9 @@ static void got_renewal(void *arg, PGresult *res, const struct ef_error *err)
 {
     struct ef_pg_store *s = arg;
     struct ef_error own;
-    if (!err && (PQntuples(res) == 0 || number(res, 0, 0) == 0)) {
+    if (!err && !ef_pg_answer_fits(res, 0, RENEWAL_COLUMNS, &own)) {
+        err = &own;
+    } else if (!err && (PQntuples(res) == 0 || number(res, 0, 0) == 0)) {
         ef_error_set(&own, EF_CLASS_FENCED, "the lease is not ours any more");
         err = &own;
     }
@@ -105,7 +110,7 @@ static void got_renewal(void *arg, PGresult *res, const struct ef_error *err)
     s->xid_ceiling_us = s->renew_sent_us;
     snprintf(renewal.paused_by, sizeof(renewal.paused_by), "%s", PQgetvalue(res, 0, 2));
     snprintf(renewal.pause_reason, sizeof(renewal.pause_reason), "%s", PQgetvalue(res, 0, 3));
-    take_standbys(s, res, 6, &renewal.standbys);
+    take_standbys(s, res, &renewal.standbys);
     ef_store_did_renew(&s->store, &renewal, NULL);
 }
 

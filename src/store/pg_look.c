@@ -37,6 +37,9 @@ static void take_due(struct ef_waiting *ret, const char *text)
 static void got_waiting(void *arg, PGresult *res, const struct ef_error *err)
 {
     struct ef_pg_store *s = arg;
+    struct ef_error own;
+    if (!err && !ef_pg_answer_fits(res, 1, 4, &own))
+        err = &own;
     if (err) {
         ef_store_did_waiting(&s->store, NULL, err);
         return;
@@ -61,6 +64,9 @@ void ef_pg_waiting(struct ef_store *store)
 static void got_lag(void *arg, PGresult *res, const struct ef_error *err)
 {
     struct ef_pg_store *s = arg;
+    struct ef_error own;
+    if (!err && !ef_pg_answer_fits(res, 1, 7, &own))
+        err = &own;
     if (err) {
         ef_store_did_lag(&s->store, NULL, err);
         return;

@@ -86,7 +86,7 @@ static void got_ours(void *arg, PGresult *res, const struct ef_error *err)
     struct ef_error own;
     if (err)
         ef_pg_check_failed(s, err);
-    else if (!ours_ok(s, res, &own))
+    else if (!ef_pg_answer_fits(res, 0, 6, &own) || !ours_ok(s, res, &own))
         ef_pg_check_failed(s, &own);
     else
         ask_privileges(s);
@@ -156,7 +156,7 @@ static void got_privileges(void *arg, PGresult *res, const struct ef_error *err)
     struct ef_error own;
     if (err)
         ef_pg_check_failed(s, err);
-    else if (!privileges_ok(res, &own))
+    else if (!ef_pg_answer_fits(res, 0, 3, &own) || !privileges_ok(res, &own))
         ef_pg_check_failed(s, &own);
     else
         ask_registry(s);
@@ -242,7 +242,7 @@ static void got_registry(void *arg, PGresult *res, const struct ef_error *err)
     struct ef_error own;
     if (err)
         ef_pg_check_failed(s, err);
-    else if (!registry_ok(s, res, &own))
+    else if (!ef_pg_answer_fits(res, 0, 5, &own) || !registry_ok(s, res, &own))
         ef_pg_check_failed(s, &own);
     else
         finish(s);

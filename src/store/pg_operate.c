@@ -79,6 +79,9 @@ static const char *row_of(const void *arg, int i)
 static void got_rows(void *arg, PGresult *res, const struct ef_error *err)
 {
     struct ef_pg_store *s = arg;
+    struct ef_error own;
+    if (!err && !ef_pg_answer_fits(res, 0, 1, &own))
+        err = &own;
     if (err)
         ef_store_did_operate(&s->store, NULL, err);
     else
@@ -88,10 +91,12 @@ static void got_rows(void *arg, PGresult *res, const struct ef_error *err)
 static void got_answer(void *arg, PGresult *res, const struct ef_error *err)
 {
     struct ef_pg_store *s = arg;
-    struct ef_error gone;
-    if (!err && PQntuples(res) == 0) {
-        ef_error_set(&gone, EF_CLASS_CONFIG, "the command was removed from the command table");
-        err = &gone;
+    struct ef_error own;
+    if (!err && !ef_pg_answer_fits(res, 0, 1, &own)) {
+        err = &own;
+    } else if (!err && PQntuples(res) == 0) {
+        ef_error_set(&own, EF_CLASS_CONFIG, "the command was removed from the command table");
+        err = &own;
     }
     ef_store_did_operate(&s->store, err ? NULL : PQgetvalue(res, 0, 0), err);
 }
@@ -135,6 +140,9 @@ void ef_pg_operate(struct ef_store *store, const struct ef_operate *operate)
 static void got_command(void *arg, PGresult *res, const struct ef_error *err)
 {
     struct ef_pg_store *s = arg;
+    struct ef_error own;
+    if (!err && !ef_pg_answer_fits(res, 0, 4, &own))
+        err = &own;
     if (err || PQntuples(res) == 0) {
         ef_store_did_next_command(&s->store, NULL, err);
         return;
@@ -164,7 +172,10 @@ static void got_carried_out(void *arg, PGresult *res, const struct ef_error *err
         err = &line->refusal;
     if (err && strcmp(err->name, "42501") == 0) /* insufficient_privilege (PostgreSQL, app. A) */
         err = ef_operating_denied(line, err, s->layout.table, "the relay's role", &own);
-    if (!err && PQgetvalue(res, 0, 0)[0] != 't') {
+    if (!err && !ef_pg_answer_fits(res, 1, 2, &own)) {
+        own.class = EF_CLASS_UNCERTAIN; /* it may have been carried out */
+        err = &own;
+    } else if (!err && PQgetvalue(res, 0, 0)[0] != 't') {
         ef_error_set(&own, EF_CLASS_FENCED, "the lease is not ours any more");
         err = &own;
     }
@@ -194,6 +205,9 @@ void ef_pg_carry_out(struct ef_store *store, int64_t epoch, const struct ef_comm
 static void got_holds(void *arg, PGresult *res, const struct ef_error *err)
 {
     struct ef_pg_store *s = arg;
+    struct ef_error own;
+    if (!err && !ef_pg_answer_fits(res, 0, 5, &own))
+        err = &own;
     if (err) {
         ef_store_did_holds(&s->store, NULL, 0, err);
         return;

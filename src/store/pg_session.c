@@ -7,6 +7,7 @@
 
 #include "base/log.h"
 #include "base/str.h"
+#include "store/pg_answer.h"
 
 /* libpq prints notices (and the last words of a server that ends an idle session) to stderr, in the
  * middle of our log. */
@@ -204,6 +205,8 @@ void ef_pg_session_setup_sql(const struct ef_config_database *database, char *ou
 
 bool ef_pg_session_take(const PGresult *res, struct ef_pg_session *ret, struct ef_error *err)
 {
+    if (!ef_pg_answer_fits(res, 1, 5, err))
+        return false;
     if (PQgetvalue(res, 0, 0)[0] == 't')
         return ef_error_set(err, EF_CLASS_OUTAGE,
                             "server is read-only: it is a standby in recovery");

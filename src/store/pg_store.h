@@ -12,6 +12,7 @@
 
 #include "store/intake.h"
 #include "store/operating.h"
+#include "store/pg_answer.h"
 #include "store/pg_conn.h"
 #include "store/pg_names.h"
 #include "store/store.h"
