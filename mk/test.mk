@@ -154,11 +154,15 @@ $(fuzzers): $(BUILD)/fuzzers/%: $(BUILD)/tests/fuzz/%.o $(ctl_lib) $(lib)
 	@mkdir -p $(@D)
 	$(Q)$(link) -fsanitize=fuzzer -o $@ $(filter %.o,$^) $(filter %.a,$^) $(EF_LIBS)
 
-# What a database answers: the driver as it is, over connections that are not there.
-pg_answer_wraps := PQgetvalue $(addprefix ef_pg_conn_,submit ready start stop pause continue)
-$(BUILD)/tests/fuzz/fuzz_pg_answer $(BUILD)/fuzzers/fuzz_pg_answer: $(BUILD)/tests/fuzz/verbs.o
-$(BUILD)/tests/fuzz/fuzz_pg_answer $(BUILD)/fuzzers/fuzz_pg_answer: private \
-    EXTRA_LDFLAGS += $(pg_answer_wraps:%=-Wl,--wrap=%)
+# What a database answers: the drivers as they are, over connections that are not there.
+no_connection = $(1:%=-Wl,--wrap=ef_%_conn_submit) $(1:%=-Wl,--wrap=ef_%_conn_ready) \
+    $(1:%=-Wl,--wrap=ef_%_conn_start) $(1:%=-Wl,--wrap=ef_%_conn_stop) \
+    $(1:%=-Wl,--wrap=ef_%_conn_pause) $(1:%=-Wl,--wrap=ef_%_conn_continue)
+pg_answer := $(BUILD)/tests/fuzz/fuzz_pg_answer $(BUILD)/fuzzers/fuzz_pg_answer
+my_answer := $(BUILD)/tests/fuzz/fuzz_my_answer $(BUILD)/fuzzers/fuzz_my_answer
+$(pg_answer) $(my_answer): $(BUILD)/tests/fuzz/verbs.o
+$(pg_answer): private EXTRA_LDFLAGS += $(call no_connection,pg) -Wl,--wrap=PQgetvalue
+$(my_answer): private EXTRA_LDFLAGS += $(call no_connection,my)
 
 .PHONY: run-fuzz
 run-fuzz: $(fuzzers)

@@ -114,7 +114,10 @@ static void take_header(struct ef_my_store *s, const char *meta)
     char max[24] = "-", look[sizeof(s->look)] = "";
     int ours = 0, foreign = 0;
     f->header_seen = true;
-    sscanf(meta, "%d %23s %d %95[^\n]", &ours, max, &foreign, look);
+    if (sscanf(meta, "%d %23s %d %95[^\n]", &ours, max, &foreign, look) < 3) {
+        f->misshapen = f->discard = true;
+        return;
+    }
     f->result.foreign = foreign;
     f->fenced = !ours;
     f->discard = f->discard || f->fenced;
@@ -142,8 +145,11 @@ static void on_row(void *arg, int set, char **values, const unsigned long *lengt
         take_header(s, values[0] ? values[0] : "");
         return;
     }
-    struct ef_row *row =
-        cols == C_COUNT ? ef_intake_row(&s->intake, int_at(values, C_ID, 0), &arena) : NULL;
+    if (cols != C_COUNT || !values[C_ID] || !values[C_STATUS]) {
+        s->intake.misshapen = s->intake.discard = true;
+        return;
+    }
+    struct ef_row *row = ef_intake_row(&s->intake, int_at(values, C_ID, 0), &arena);
     if (!row)
         return;
     decode(s, arena, values, lengths, row);

@@ -140,7 +140,7 @@ int64_t ef_my_time_of(const char *text)
 {
     struct tm tm = {0};
     int us = 0, digits = 0;
-    if (sscanf(text, "%d-%d-%d %d:%d:%d", &tm.tm_year, &tm.tm_mon, &tm.tm_mday, &tm.tm_hour,
+    if (sscanf(text, "%4d-%2d-%2d %2d:%2d:%2d", &tm.tm_year, &tm.tm_mon, &tm.tm_mday, &tm.tm_hour,
                &tm.tm_min, &tm.tm_sec) != 6 ||
         tm.tm_mon == 0 || tm.tm_mday == 0)
         return ZERO_TIME;

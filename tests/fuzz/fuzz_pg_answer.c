@@ -12,7 +12,7 @@
 #include "store/pg_store.h"
 #include "store/postgres.h"
 
-enum { COLUMNS_MAX = 20, TEXT_ROWS_MAX = 16, ROWS_MAX = 40 };
+enum { COLUMNS_MAX = 20, ROW_COLUMNS = 15, TEXT_ROWS_MAX = 16, ROWS_MAX = 40 };
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 
@@ -120,6 +120,7 @@ static void give_rows(struct verbs *v, const struct ef_pg_request *req)
     for (int row = 0; row < rows && columns > 0 && v->in.left > 0; row++) {
         PGresult *res = shaped(PGRES_SINGLE_TUPLE, columns);
         fill(&v->in, res, 0);
+        v->misshapen = v->misshapen || columns != ROW_COLUMNS;
         req->row(req->arg, res);
         PQclear(res);
         free_copies();
@@ -144,7 +145,7 @@ static void complete(struct verbs *v, struct ef_pg_request *req)
     if (!input_error(&v->in, kind, &err)) {
         if (req->single_row)
             give_rows(v, req);
-        res = req->single_row ? shaped(PGRES_TUPLES_OK, 15) : whole(&v->in);
+        res = req->single_row ? shaped(PGRES_TUPLES_OK, ROW_COLUMNS) : whole(&v->in);
     }
     req->done(req->arg, res, res ? NULL : &err);
     ef_pg_request_free(req);

@@ -171,9 +171,9 @@ static void on_rows(void *arg, struct ef_batch *batch, bool paused)
 
 static void on_fetched(void *arg, const struct ef_fetched *fetched, const struct ef_error *err)
 {
-    (void)arg;
+    struct verbs *v = arg;
     good_error(err);
-    require(err || fetched->rows >= 0);
+    require(err || (fetched->rows >= 0 && !v->misshapen));
 }
 
 static void on_count(void *arg, int64_t rows, const struct ef_error *err)
@@ -300,6 +300,7 @@ static void fetch(struct verbs *v)
     uint8_t how = input_byte(&v->in);
     bool with_gaps = how & 1;
     v->last_id = INT64_MIN;
+    v->misshapen = false;
     ef_store_fetch(v->store, &(struct ef_fetch){.epoch = 7,
                                                 .after = how & 2 ? 10 : INT64_MIN,
                                                 .gaps = gaps,

@@ -47,6 +47,7 @@ struct verbs {
     bool closed;
     bool paused; /* the driver stopped taking rows; the seams' */
     int64_t last_id;
+    bool misshapen; /* a row of the read had other columns than its statement; the target's */
 };
 
 typedef struct ef_store *verbs_maker(struct ef_loop *loop, struct ef_resolver *resolver,
