@@ -42,7 +42,7 @@ prodsim_program := $(BUILD)/tests/prodsim/prodsim
 prodsim_found := $(BUILD)/tests/prodsim
 prodsim_scenarios := $(wildcard tests/prodsim/scenarios/*.scenario)
 prodsim_product := $(wildcard src/base/*.c) \
-    $(foreach name,producer instance topics suspects errors,src/kafka/$(name).c)
+    $(foreach name,producer instance topics suspects errors statistics,src/kafka/$(name).c)
 prodsim_wraps := eventfd read write close pthread_create pthread_detach ef_io_start ef_io_stop \
     ef_log_wanted ef_log_write
 $(prodsim_program): | $(thread_object)

@@ -9,7 +9,6 @@
 #include "kafka/producer_private.h"
 
 #include <errno.h>
-#include <jansson.h>
 #include <pthread.h>
 #include <stdatomic.h>
 #include <stdlib.h>
@@ -23,6 +22,7 @@
 #include "kafka/clock_wait.h"
 #include "kafka/errors.h"
 #include "kafka/properties.h"
+#include "kafka/statistics.h"
 
 /* No linger: batches form while the one before is on its way. A millisecond of it made half the
  * latency of a quiet outbox. */
@@ -403,24 +403,18 @@ static void gauge(struct ef_producer *p, const char *name, const char *help, dou
         value);
 }
 
-static double number(const json_t *object, const char *key)
+static void broker_rtt(struct ef_producer *p, const struct ef_kafka_broker_statistics *broker)
 {
-    return json_number_value(json_object_get(object, key));
-}
-
-/* Round-trip times are microseconds in the library's statistics (STATISTICS.md). */
-static void broker_rtt(struct ef_producer *p, const json_t *broker)
-{
-    static const char *const keys[] = {"p50", "p99"}, *const quantiles[] = {"0.5", "0.99"};
+    static const char *const quantiles[] = {"0.5", "0.99"};
+    const double us[] = {broker->rtt_p50_us, broker->rtt_p99_us};
     char id[24];
-    snprintf(id, sizeof(id), "%lld",
-             (long long)json_integer_value(json_object_get(broker, "nodeid")));
+    snprintf(id, sizeof(id), "%lld", (long long)broker->node);
     for (int i = 0; i < 2; i++)
         ef_metric_set(ef_metrics_get(p->params.metrics, EF_SUMMARY, "kafka_broker_rtt_seconds",
                                      "Round-trip time of requests to a broker.", "cluster",
                                      p->params.cluster, "broker", id, "quantile", quantiles[i],
                                      NULL),
-                      number(json_object_get(broker, "rtt"), keys[i]) / 1e6);
+                      us[i] / 1e6);
 }
 
 /* Counters begin again with each instance: what a former one had counted is kept. */
@@ -441,29 +435,16 @@ static void request_counters(struct ef_producer *p, double retries, double timeo
 
 static void on_statistics(struct ef_producer *p, rd_kafka_event_t *event)
 {
-    json_t *root = json_loads(rd_kafka_event_stats(event), 0, NULL);
-    json_t *broker;
-    const char *name;
-    if (!root)
+    struct ef_kafka_statistics told;
+    if (!ef_kafka_statistics_read(rd_kafka_event_stats(event), &told))
         return;
-    int up = 0;
-    double retries = 0, timeouts = 0;
-    json_object_foreach(json_object_get(root, "brokers"), name, broker)
-    {
-        const char *state = json_string_value(json_object_get(broker, "state"));
-        if (json_integer_value(json_object_get(broker, "nodeid")) < 0)
-            continue; /* not a broker but an address to begin with */
-        up += state && strcmp(state, "UP") == 0;
-        retries += number(broker, "txretries");
-        timeouts += number(broker, "req_timeouts");
-        broker_rtt(p, broker);
-    }
-    p->brokers_up = up;
-    gauge(p, "kafka_queue_messages", "Messages in the Kafka client.", number(root, "msg_cnt"));
-    gauge(p, "kafka_queue_bytes", "Bytes of the messages in the Kafka client.",
-          number(root, "msg_size"));
-    request_counters(p, retries, timeouts);
-    json_decref(root);
+    for (size_t i = 0; i < told.broker_count; i++)
+        broker_rtt(p, &told.brokers[i]);
+    p->brokers_up = told.brokers_up;
+    gauge(p, "kafka_queue_messages", "Messages in the Kafka client.", told.messages);
+    gauge(p, "kafka_queue_bytes", "Bytes of the messages in the Kafka client.", told.bytes);
+    request_counters(p, told.retries, told.timeouts);
+    ef_kafka_statistics_done(&told);
 }
 
 static void take_reports(struct instance *in, int64_t until_us)
