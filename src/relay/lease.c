@@ -16,8 +16,9 @@
 #include <unistd.h>
 
 #include "base/str.h"
+#include "relay/token.h"
 
-enum { STANDBY_LOOK_MS = 500, TOKEN_LEN = 36 };
+enum { STANDBY_LOOK_MS = 500 };
 
 /* --- the lock file --- */
 
@@ -30,14 +31,6 @@ static void lock_path(const struct ef_relay *r, char *out, size_t size)
                        ? *c
                        : '_';
     snprintf(out + n, size - (size_t)n, ".lease");
-}
-
-static void read_old_token(struct ef_relay *r)
-{
-    char text[TOKEN_LEN + 1] = "";
-    ssize_t n = pread(r->lock_fd, text, TOKEN_LEN, 0);
-    if (n == TOKEN_LEN && strspn(text, "0123456789abcdef-") == TOKEN_LEN)
-        snprintf(r->old_token, sizeof(r->old_token), "%s", text);
 }
 
 static void on_lease_timer(void *arg);
@@ -64,7 +57,7 @@ void ef_relay_lease_init(struct ef_relay *r)
         r->lock_fd = -1;
         return;
     }
-    read_old_token(r);
+    ef_token_read(r->lock_fd, r->old_token); /* "": it has none */
 }
 
 void ef_relay_lease_done(struct ef_relay *r)
@@ -124,7 +117,7 @@ static void granted(struct ef_relay *r, const struct ef_lease *lease)
     snprintf(r->server, sizeof(r->server), "%s", r->info.server);
     snprintf(r->lease_owner, sizeof(r->lease_owner), "%s", r->config->instance);
     r->standbys = lease->standbys;
-    if (r->lock_fd >= 0 && pwrite(r->lock_fd, r->token, TOKEN_LEN, 0) == TOKEN_LEN)
+    if (r->lock_fd >= 0 && pwrite(r->lock_fd, r->token, EF_TOKEN_LEN, 0) == EF_TOKEN_LEN)
         snprintf(r->old_token, sizeof(r->old_token), "%s", r->token);
     ef_metric_add(r->m.lease_acquired, 1);
     ef_info("lease acquired", EF_STR("outbox", r->outbox->name), EF_INT("epoch", r->epoch));
