@@ -163,6 +163,9 @@ my_answer := $(BUILD)/tests/fuzz/fuzz_my_answer $(BUILD)/fuzzers/fuzz_my_answer
 $(pg_answer) $(my_answer): $(BUILD)/tests/fuzz/verbs.o
 $(pg_answer): private EXTRA_LDFLAGS += $(call no_connection,pg) -Wl,--wrap=PQgetvalue
 $(my_answer): private EXTRA_LDFLAGS += $(call no_connection,my)
+# Its complaints are counted, not printed.
+$(BUILD)/tests/fuzz/fuzz_dead $(BUILD)/fuzzers/fuzz_dead: private \
+    EXTRA_LDFLAGS += -Wl,--wrap=ef_ctl_complain
 
 .PHONY: run-fuzz
 run-fuzz: $(fuzzers)

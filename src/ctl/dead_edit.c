@@ -13,8 +13,12 @@
 #include "base/str.h"
 #include "ctl/asking.h"
 #include "ctl/dead.h"
+#include "ctl/dead_document.h"
 
-enum { FILE_MAX_BYTES = 5 * 1024 * 1024 }; /* in base64 it fits the command's arguments */
+enum {
+    FILE_MAX_BYTES = 5 * 1024 * 1024,     /* in base64 it fits the command's arguments */
+    DOCUMENT_MAX_BYTES = 64 * 1024 * 1024 /* a payload of that size, escaped */
+};
 
 static bool read_stream(FILE *in, const char *name, struct ef_buf *out)
 {
@@ -26,7 +30,7 @@ static bool read_stream(FILE *in, const char *name, struct ef_buf *out)
     if (!ferror(in) && !out->overflow)
         return true;
     ef_ctl_complain("could not read \"%s\": %s", name,
-                    out->overflow ? "more than 5 MiB" : strerror(errno));
+                    out->overflow ? "it is too large" : strerror(errno));
     return false;
 }
 
@@ -100,28 +104,6 @@ static bool set_of_options(const struct ef_dead_args *args, json_t *set)
 
 /* --- in an editor --- */
 
-/* What may be changed, as people edit it. */
-static json_t *editable(const json_t *row)
-{
-    static const char *const names[] = {"topic", "key", "partition", "headers"};
-    size_t len;
-    bool is_text = false;
-    json_t *json = json_object();
-    for (size_t i = 0; i < sizeof(names) / sizeof(names[0]); i++) {
-        json_t *value = json_object_get(row, names[i]);
-        json_object_set_new(json, names[i], value ? json_deep_copy(value) : json_null());
-    }
-    char *payload = ef_dead_payload(row, &len, &is_text);
-    if (payload && is_text)
-        json_object_set_new(json, "payload", json_stringn(payload, len));
-    else if (payload)
-        json_object_set(json, "payload_base64", json_object_get(row, "payload_base64"));
-    else
-        json_object_set_new(json, "payload", json_null());
-    free(payload);
-    return json;
-}
-
 /* Ctrl-C at the terminal is the editor's: it may mean something there, and must not end us. */
 static void ignore_keys(bool ignore)
 {
@@ -157,59 +139,13 @@ static bool run_editor(const char *path)
     return false;
 }
 
-/* Only what differs goes into set. */
-static void put_differences(const json_t *before, const json_t *after, json_t *set)
-{
-    const char *name;
-    json_t *value;
-    json_object_foreach((json_t *)after, name, value)
-    {
-        if (json_equal(json_object_get(before, name), value))
-            continue;
-        if (strcmp(name, "payload") != 0 || json_is_null(value)) {
-            json_object_set(set, strcmp(name, "payload") == 0 ? "payload_base64" : name, value);
-            continue;
-        }
-        char *text = ef_base64_encode(json_string_value(value), json_string_length(value));
-        json_object_set_new(set, "payload_base64", json_string(text));
-        free(text);
-    }
-}
-
-static bool names_ok(const json_t *before, const json_t *after)
-{
-    const char *name;
-    json_t *value;
-    json_object_foreach((json_t *)after, name, value)
-    {
-        if (json_object_get(before, name) || strcmp(name, "payload") == 0 ||
-            strcmp(name, "payload_base64") == 0)
-            continue;
-        ef_ctl_complain("nothing is called \"%s\"; there are topic, key, partition, headers, and "
-                        "payload or payload_base64",
-                        name);
-        return false;
-    }
-    return true;
-}
-
 static bool read_edited(const json_t *before, const char *path, json_t *set)
 {
-    json_error_t error;
-    json_t *after = json_load_file(path, JSON_REJECT_DUPLICATES, &error);
-    if (!json_is_object(after)) {
-        ef_ctl_complain("what was saved is no JSON object: line %d: %s", error.line, error.text);
-        json_decref(after);
-        return false;
-    }
-    const json_t *payload = json_object_get(after, "payload");
-    bool plain = !payload || json_is_string(payload) || json_is_null(payload);
-    bool ok = plain && names_ok(before, after);
-    if (ok)
-        put_differences(before, after, set);
-    else if (!plain)
-        ef_ctl_complain("\"payload\" must be a string or null");
-    json_decref(after);
+    struct ef_buf text;
+    ef_buf_init(&text, DOCUMENT_MAX_BYTES);
+    bool ok = read_file(path, &text) &&
+              ef_dead_document_changes(before, text.data ? text.data : "", text.len, set);
+    ef_buf_done(&text);
     return ok;
 }
 
@@ -233,7 +169,7 @@ static bool set_of_editor(const json_t *row, json_t *set, char **ret_path)
 {
     const char *directory = getenv("TMPDIR");
     char *path = ef_xprintf("%s/eventferry-row-XXXXXX.json", directory ? directory : "/tmp");
-    json_t *before = editable(row);
+    json_t *before = ef_dead_document(row);
     int fd = mkstemps(path, 5); /* mode 0600 */
     bool ok = fd >= 0 && json_dumpfd(before, fd, JSON_INDENT(2)) == 0;
     if (fd >= 0)
