@@ -61,6 +61,12 @@ static void take(const json_t *set, const json_t *after)
     json_decref(args);
 }
 
+static bool changed(const json_t *before, const json_t *after, const char *name)
+{
+    const json_t *value = json_object_get(after, name);
+    return value && !json_equal(json_object_get(before, name), value);
+}
+
 static void check(const json_t *row, const char *saved, size_t len)
 {
     const char *name;
@@ -73,6 +79,7 @@ static void check(const json_t *row, const char *saved, size_t len)
         require(strcmp(name, "payload_base64") == 0 || json_object_get(before, name));
     if (ok && json_object_size(set) > 0) {
         json_t *after = json_loadb(saved, len, 0, NULL);
+        require(!changed(before, after, "payload") || !changed(before, after, "payload_base64"));
         take(set, after);
         json_decref(after);
     }
