@@ -97,8 +97,9 @@ void ef_relay_waiting(void *arg, const struct ef_waiting *waiting, const struct 
     } else if (waiting->next_retry_ms == 0 || waiting->due_count > 0) {
         retry_due(r, waiting);
     } else if (waiting->next_retry_ms > 0) {
-        int64_t us = (waiting->next_retry_ms + 1) * EF_MS_US;
-        ef_timer_start(&r->retry_timer, us < WAITING_EVERY_US ? us : WAITING_EVERY_US);
+        bool soon = waiting->next_retry_ms < WAITING_EVERY_US / EF_MS_US;
+        ef_timer_start(&r->retry_timer,
+                       soon ? (waiting->next_retry_ms + 1) * EF_MS_US : WAITING_EVERY_US);
     } else if (waiting->foreign_rows > 0) {
         ef_timer_start(&r->retry_timer, FOREIGN_EVERY_US); /* until their claim has timed out */
     }
