@@ -405,13 +405,16 @@ static char *waiting_sql(const struct ef_pg_store *s)
     const struct ef_pg_layout *l = &s->layout;
     struct ef_buf b;
     ef_buf_init(&b, EF_PG_SQL_MAX);
-    ef_buf_printf(&b,
-                  "SELECT coalesce(ceil(extract(epoch FROM min(o.%s) FILTER (WHERE o.%s = 3)"
-                  " - clock_timestamp()) * 1000)::bigint, CASE WHEN count(*) FILTER (WHERE o.%s = "
-                  "3) > 0 THEN 0"
-                  " ELSE -1 END), count(*) FILTER (WHERE o.%s = 3), ",
-                  l->column[EF_COL_NEXT_RETRY_AT], l->column[EF_COL_STATUS],
-                  l->column[EF_COL_STATUS], l->column[EF_COL_STATUS]);
+    /* infinity is a time that cannot be subtracted: anybody's one row would end every look */
+    const char *retry = l->column[EF_COL_NEXT_RETRY_AT], *status = l->column[EF_COL_STATUS];
+    ef_buf_printf(
+        &b,
+        "SELECT coalesce(ceil(extract(epoch FROM min(least(greatest(o.%s, timestamptz "
+        "'epoch'), timestamptz '9999-01-01')) FILTER (WHERE o.%s = 3 AND o.%s IS NOT NULL)"
+        " - clock_timestamp()) * 1000)::bigint, CASE WHEN count(*) FILTER (WHERE o.%s = "
+        "3) > 0 THEN 0"
+        " ELSE -1 END), count(*) FILTER (WHERE o.%s = 3), ",
+        retry, status, retry, status, status);
     if (l->has[EF_COL_CLAIMED_AT])
         ef_buf_printf(
             &b,
@@ -454,9 +457,11 @@ static char *lag_sql(const struct ef_pg_store *s)
     else
         ef_buf_puts(&b, " 0::bigint,");
     ef_buf_printf(&b,
-                  " coalesce((SELECT extract(epoch FROM clock_timestamp() - %s)::float8 FROM %s"
+                  " coalesce((SELECT CASE WHEN isfinite(%s) THEN"
+                  " extract(epoch FROM clock_timestamp() - %s)::float8 END FROM %s"
                   " WHERE %s IN (0,1,3) ORDER BY %s LIMIT 1), 0)",
-                  l->column[EF_COL_CREATED_AT], l->table, status, l->column[EF_COL_ID]);
+                  l->column[EF_COL_CREATED_AT], l->column[EF_COL_CREATED_AT], l->table, status,
+                  l->column[EF_COL_ID]);
     if (s->outbox->on_delivered == EF_ON_DELIVERED_ARCHIVE)
         ef_buf_printf(
             &b,

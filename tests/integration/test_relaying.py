@@ -106,6 +106,21 @@ def test_any_created_at_is_relayed_and_settled(outbox, relay, collect, created_a
     assert daemon.outbox()["totals"]["settled"] == 2
 
 
+@pytest.mark.parametrize("due, arrives", [("infinity", False), ("-infinity", True)])
+def test_a_retry_at_no_time_stops_nothing_else(outbox, relay, collect, due, arrives):
+    """Who may INSERT may write it, and the database cannot subtract it."""
+    waits = outbox.insert("a", status=3, next_retry_at=due, created_at=due)
+    row = outbox.insert("b")
+    daemon = relay(outbox)
+    wanted = [waits, row] if arrives else [row]
+    assert sorted(m.message_id for m in collect(outbox.topic).wait(len(wanted))) == sorted(wanted)
+    wait_for(lambda: outbox.count() == 2 - len(wanted), 10, "what went is settled")
+    # asked by the owner at once, and every ten seconds
+    wait_for(lambda: daemon.metric("waiting_rows") == 2 - len(wanted), 20, "the rows are counted")
+    assert daemon.outbox()["state"] == "running"
+    assert daemon.metric("errors_total", source="database") == 0
+
+
 def test_of_several_hosts_the_one_that_answers_is_used(outbox, relay, collect):
     """Nothing listens on port 1."""
     url = outbox.database.url(RELAY).replace("127.0.0.1:", "127.0.0.1:1,localhost:", 1)
