@@ -5,6 +5,7 @@
  */
 #include "store/pg_store.h"
 
+#include <inttypes.h>
 #include <stdio.h>
 #include <stdlib.h>
 
@@ -140,6 +141,7 @@ static void put_all_successors(struct ef_buf *b, const struct ef_pg_store *s)
 static void put_row(struct ef_buf *b, const struct ef_pg_store *s, const struct ef_row_filter *f)
 {
     const struct ef_pg_layout *l = &s->layout;
+    const char *created = l->column[EF_COL_CREATED_AT], *retry = l->column[EF_COL_NEXT_RETRY_AT];
     ef_buf_printf(b, "SELECT json_build_object('id', o.%s::bigint", l->column[EF_COL_ID]);
     put_field(b, s, "message_id", EF_COL_MESSAGE_ID);
     put_field(b, s, "aggregate_type", EF_COL_AGGREGATE_TYPE);
@@ -152,13 +154,17 @@ static void put_row(struct ef_buf *b, const struct ef_pg_store *s, const struct 
     put_number(b, s, "attempts", EF_COL_ATTEMPTS);
     put_time(b, s, "created_at", EF_COL_CREATED_AT);
     ef_buf_printf(b,
-                  ", 'created_us', round(extract(epoch FROM o.%s::timestamptz) * 1000000)::bigint",
-                  l->column[EF_COL_CREATED_AT]);
+                  ", 'created_us', CASE o.%s::timestamptz WHEN 'infinity' THEN %" PRId64
+                  " WHEN '-infinity' THEN '%" PRId64
+                  "'::bigint ELSE round(extract(epoch FROM o.%s::timestamptz) * 1000000)::bigint"
+                  " END",
+                  created, INT64_MAX, INT64_MIN, created);
     put_time(b, s, "next_retry_at", EF_COL_NEXT_RETRY_AT);
     ef_buf_printf(b,
-                  ", 'next_retry_in_ms', CASE WHEN o.%s = 3 THEN round(extract(epoch FROM o.%s -"
-                  " clock_timestamp()) * 1000)::bigint END",
-                  l->column[EF_COL_STATUS], l->column[EF_COL_NEXT_RETRY_AT]);
+                  ", 'next_retry_in_ms', CASE WHEN o.%s = 3 AND o.%s IS NOT NULL THEN"
+                  " round(extract(epoch FROM least(greatest(o.%s, timestamptz 'epoch'),"
+                  " timestamptz '9999-01-01') - clock_timestamp()) * 1000)::bigint END",
+                  l->column[EF_COL_STATUS], retry, retry);
     put_time(b, s, "claimed_at", EF_COL_CLAIMED_AT);
     put_time(b, s, "processed_at", EF_COL_PROCESSED_AT);
     if (l->has[EF_COL_LAST_ERROR])

@@ -119,6 +119,9 @@ def test_a_retry_at_no_time_stops_nothing_else(outbox, relay, collect, due, arri
     wait_for(lambda: daemon.metric("waiting_rows") == 2 - len(wanted), 20, "the rows are counted")
     assert daemon.outbox()["state"] == "running"
     assert daemon.metric("errors_total", source="database") == 0
+    listed = json.loads(daemon.ctl("dead", "list", "--waiting", "--json").stdout)
+    assert [row["message_id"] for row in listed] == ([] if arrives else [waits])
+    assert all(row["created_us"] == 2**63 - 1 and row["next_retry_in_ms"] > 0 for row in listed)
 
 
 def test_of_several_hosts_the_one_that_answers_is_used(outbox, relay, collect):
