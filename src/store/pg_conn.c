@@ -199,6 +199,23 @@ static void lost(struct ef_pg_conn *conn)
     go_down(conn, &err);
 }
 
+/* No statement of ours begins a COPY, and libpq would say for ever that one is under way. */
+static bool is_copy(const PGresult *res)
+{
+    ExecStatusType status = PQresultStatus(res);
+    return status == PGRES_COPY_IN || status == PGRES_COPY_OUT || status == PGRES_COPY_BOTH;
+}
+
+static void copying(struct ef_pg_conn *conn, PGresult *res)
+{
+    struct ef_error err;
+    PQclear(res);
+    ef_error_set(
+        &err, EF_CLASS_OUTAGE,
+        "the server answered a statement with COPY: something between changes one of them");
+    go_down(conn, &err);
+}
+
 /* --- running requests --- */
 
 static bool is_prepared(const struct ef_pg_conn *conn, const char *name)
@@ -350,6 +367,10 @@ static bool take_result(struct ef_pg_conn *conn)
             PQsetSingleRowMode(conn->pg);
         return true;
     }
+    if (is_copy(res)) {
+        copying(conn, res);
+        return false;
+    }
     switch (PQresultStatus(res)) {
     case PGRES_SINGLE_TUPLE:
         req->row(req->arg, res);
@@ -451,6 +472,10 @@ static void setup_ready(struct ef_pg_conn *conn)
 {
     while (!PQisBusy(conn->pg)) {
         PGresult *res = PQgetResult(conn->pg);
+        if (is_copy(res)) {
+            copying(conn, res);
+            return;
+        }
         if (res) {
             PQclear(conn->last);
             conn->last = res;
