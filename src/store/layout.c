@@ -69,3 +69,14 @@ bool ef_layout_headers_ok(const struct ef_config_outbox *outbox, const char *tab
     }
     return true;
 }
+
+bool ef_layout_archive_ok(const char *columns, const char *table, struct ef_error *err)
+{
+    enum { NAMES_MAX = 16384 }; /* they stand in statements twice, which are bounded */
+    if (strlen(columns) <= NAMES_MAX)
+        return true;
+    return ef_error_set(err, EF_CLASS_CONFIG,
+                        "the names of %s's columns that are archived take %zu bytes, more than %d; "
+                        "set on_delivered: mark or delete, or archive fewer columns",
+                        table, strlen(columns), NAMES_MAX);
+}

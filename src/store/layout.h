@@ -30,6 +30,9 @@ struct ef_lacking {
 /* True: the outbox can do without. */
 EF_MUST_CHECK bool ef_layout_lacks(const struct ef_config_outbox *outbox,
                                    const struct ef_lacking *lacking, struct ef_error *err);
+/* The names of the columns that go into the archive, as a statement has them. */
+EF_MUST_CHECK bool ef_layout_archive_ok(const char *columns, const char *table,
+                                        struct ef_error *err);
 /* has_type: a column for aggregate types is there; quoted: its name. */
 EF_MUST_CHECK bool ef_layout_topic_ok(const struct ef_config_outbox *outbox, bool has_type,
                                       const char *quoted, const char *table, struct ef_error *err);

@@ -366,7 +366,7 @@ static bool take_archive(struct ef_my_store *s, const struct ef_my_answer *a, st
     }
     free(l->archive_columns);
     l->archive_columns = names.data;
-    return true;
+    return ef_layout_archive_ok(names.data, l->table, err);
 }
 
 /* --- privileges --- */

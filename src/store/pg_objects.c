@@ -8,6 +8,7 @@
 #include <stdlib.h>
 
 #include "base/str.h"
+#include "store/layout.h"
 #include "store/pg_names.h"
 
 static void ask_privileges(struct ef_pg_store *s);
@@ -68,6 +69,8 @@ static bool ours_ok(struct ef_pg_store *s, const PGresult *res, struct ef_error 
                                 l->archive);
         free(l->archive_columns);
         l->archive_columns = ef_xstrdup(PQgetvalue(res, 0, 4));
+        if (!ef_layout_archive_ok(l->archive_columns, l->table, err))
+            return false;
     }
     if (!is_true(res, 0, 3))
         l->bell[0] = '\0';

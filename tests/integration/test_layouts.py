@@ -135,3 +135,17 @@ def test_sequence_without_cache_is_not_warned_about(outbox, relay):
     process = relay(outbox)
     process.wait_running()
     assert not process.log(what="CACHE")
+
+
+def test_names_of_archived_columns_have_a_limit(custom):
+    """Statements are bounded, and these stand in them twice."""
+    wide = ", ".join(f"c{number:_<62} int" for number in range(270))
+    process = custom(EVENTS[:-1] + ", " + wide + ")", "public.events", {"on_delivered": "archive"})
+    process.wait_running()
+    process.stop()
+    added = wide.replace("c", "ADD COLUMN c")
+    custom.database.run(f"SET ROLE owner; ALTER TABLE eventferry.archive_public_events {added};"
+                        " RESET ROLE")
+    process.start()
+    reason = process.wait_state("misconfigured")["reason"]
+    assert "columns that are archived take" in reason and "on_delivered: mark or delete" in reason
