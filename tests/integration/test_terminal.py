@@ -26,6 +26,8 @@ class Terminal:
         self.text = ""
         self.pid, self.ours = pty.fork()
         if self.pid == 0:
+            for number in (signal.SIGINT, signal.SIGQUIT):  # shells ignore them for what runs behind
+                signal.signal(number, signal.SIG_DFL)
             os.execve(command[0], command, {**os.environ, "TERM": "xterm", **environment})
 
     def __enter__(self):
