@@ -47,7 +47,10 @@ bool ef_kafka_statistics_read(const char *json, struct ef_kafka_statistics *ret)
     *ret = (struct ef_kafka_statistics){.messages = not_negative(root, "msg_cnt"),
                                         .bytes = not_negative(root, "msg_size")};
     ret->brokers = ef_xcalloc(json_object_size(brokers), sizeof(*ret->brokers));
-    json_object_foreach(brokers, name, broker) add_broker(ret, broker);
+    json_object_foreach(brokers, name, broker)
+    {
+        add_broker(ret, broker);
+    }
     json_decref(root);
     return true;
 }
