@@ -91,7 +91,10 @@ static bool table_ok(struct ef_pg_store *s, const PGresult *res, struct ef_error
             l->table, user, user);
     }
     l->table_oid = (unsigned)strtoul(PQgetvalue(res, 0, 4), NULL, 10);
-    if (s->database->pooler == EF_POOLER_NONE && is_pooled(s, atoi(PQgetvalue(res, 0, 5))))
+    s->pooled = s->database->pooler == EF_POOLER_NONE && is_pooled(s, atoi(PQgetvalue(res, 0, 5)));
+    if (s->pooled && !s->use_listen_conn)
+        s->store.wakeup_works = false; /* whatever was heard until now */
+    if (s->pooled)
         ef_store_info_warn(
             &s->info,
             "a pooler in transaction mode is in between (statements of one connection reach "

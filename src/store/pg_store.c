@@ -69,7 +69,8 @@ static void on_notified(void *arg)
     struct ef_pg_store *s = arg;
     ef_timer_stop(&s->probe_timer);
     s->probing = false;
-    s->store.wakeup_works = true;
+    /* through a pooler one is heard by luck: the session happened to be ours when it came */
+    s->store.wakeup_works = s->use_listen_conn || !s->pooled;
     s->unheard_told = false;
     ef_pg_examine_heard(s);
     ef_store_did_wakeup(&s->store);

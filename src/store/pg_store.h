@@ -98,6 +98,7 @@ struct ef_pg_store {
     struct ef_pg_operate operate;
     struct ef_pg_examine examine;
     bool unheard_told; /* the log has said that notifications do not arrive */
+    bool pooled;       /* check found a pooler that the configuration does not know of */
 };
 
 static inline struct ef_pg_store *ef_pg_store_of(struct ef_store *store)
