@@ -38,7 +38,7 @@ GATE_fuzz := build fuzz
 GATE_demo := build demo
 GATE_lint := build lint
 GATE_prove := build
-GATE_prove-mutants := build unit
+GATE_prove-mutants := build unit test
 GATE_chaos := build test
 
 ifndef EF_GATE_PASSED
@@ -67,7 +67,7 @@ help:
 #: check - runs all tests: unit, simulation, packaging, integration with the demo, and chaos
 #: check-unit - runs the unit tests and the fuzz corpora; needs no servers
 #: check-memory - lets allocations fail one by one, at start, in configurations and HTTP requests
-#: check-sim - runs the simulation's scenarios, some hundred schedules, its database's contract
+#: check-sim - runs both simulations' scenarios and thousands of schedules, and their database's contract
 #: check-integration - runs the tests against real PostgreSQL and Kafka servers
 #: check-chaos - runs each nemesis alone on real servers, and three short chaos runs
 #: check-packaging - installs into a scratch directory and checks files, modes and units

@@ -170,14 +170,21 @@ def _no_autogroups():
     if not os.path.exists(path):
         yield
         return
-    with open(path, "r+", encoding="ascii") as file:
+    with open(path, encoding="ascii") as file:
         former = file.read()
-        file.write("0")
     try:
+        _set(path, "0")
         yield
     finally:
-        with open(path, "w", encoding="ascii") as file:
-            file.write(former)
+        _set(path, former)
+
+
+def _set(path, value):
+    with open(path, "w", encoding="ascii") as file:  # a second write would not be at its beginning
+        file.write(value)
+    with open(path, encoding="ascii") as file:
+        if file.read().strip() != value.strip():
+            raise Failed(f"{path} does not take {value.strip()}")
 
 
 def _schedule(pids, nice):

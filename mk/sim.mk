@@ -5,8 +5,8 @@
 PROVE_SECONDS ?= 600
 PROVE_PRODUCER_SECONDS ?= 60
 PROVE_SEED ?= $(shell date +%s)
-# Seeds from 1 that run with the other tests, enough of them to reach everything that is counted;
-# sanitized builds take fewer.
+# Seeds from 1 that run with the other tests, enough of them, with the scenarios, to reach everything
+# that is counted; sanitized builds take fewer.
 SIM_FLAGS ?= --count 5000 --covered
 
 sim_fuzz_source := tests/sim/fuzz_schedule.c
@@ -29,7 +29,7 @@ $(sim_program): $(sim_sources:%.c=$(BUILD)/%.o) $(sim_product:%.c=$(BUILD)/%.o)
 # The simulated database by itself, held to the contract of all stores.
 sim_contract := $(BUILD)/tests/sim/contract
 $(sim_contract): $(sim_contract_source:%.c=$(BUILD)/%.o) \
-    $(patsubst %,$(BUILD)/tests/sim/%.o,db statements statements_mysql lease orders link store answers \
+    $(patsubst %,$(BUILD)/tests/sim/%.o,db statements statements_mysql lease orders link store answers run \
     clockwork choice tell) $(BUILD)/tests/libsupport.a $(lib)
 	@echo '  LD   $@'
 	$(Q)$(link) -Wl,--wrap=ef_log_wanted -Wl,--wrap=ef_log_write -o $@ $(filter %.o,$^) \
@@ -84,12 +84,10 @@ check-sim: $(sim_program) $(prodsim_program) $(sim_contract)
 	@$(prodsim_program) --quiet --save $(prodsim_found) --seed $(PROVE_SEED) --count 1000
 
 prove: $(sim_program) $(prodsim_program)
-	@$(sim_program) --twice 100 $(sim_scenarios)
-	@$(sim_program) --seed $(PROVE_SEED) --seconds $(PROVE_SECONDS) --coverage --covered \
-	    --pace 200000 --save $(sim_found)
-	@$(prodsim_program) --twice 100 $(prodsim_scenarios)
-	@$(prodsim_program) --seed $(PROVE_SEED) --seconds $(PROVE_PRODUCER_SECONDS) --coverage \
-	    --covered --pace 500000 --save $(prodsim_found)
+	@$(sim_program) --seed $(PROVE_SEED) --twice 100 --seconds $(PROVE_SECONDS) --coverage --covered \
+	    --pace 200000 --save $(sim_found) $(sim_scenarios)
+	@$(prodsim_program) --seed $(PROVE_SEED) --twice 100 --seconds $(PROVE_PRODUCER_SECONDS) \
+	    --coverage --covered --pace 500000 --save $(prodsim_found) $(prodsim_scenarios)
 
 prove-mutants: all $(sim_program) $(prodsim_program)
 	@scripts/prove-mutants

@@ -514,7 +514,7 @@ static int start(struct daemon *d)
     ef_signal_start(&d->on_hup, d->loop, SIGHUP, on_hup, d);
     if (!start_kafka(d, &err)) {
         ef_err("could not start the Kafka producer", EF_ERR(&err));
-        return EX_CONFIG;
+        return err.class == EF_CLASS_CONFIG ? EX_CONFIG : EX_OSERR;
     }
     if (!load_access(d->config, &d->access, &err)) {
         ef_err("could not learn who may see the status page", EF_ERR(&err));

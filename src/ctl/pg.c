@@ -116,7 +116,7 @@ static bool pg_rows(struct ef_db *db, const char *sql, ef_db_row *row, void *arg
         return false;
     int columns = PQnfields(result) < MAX_COLUMNS ? PQnfields(result) : MAX_COLUMNS;
     for (int i = 0; row && columns && i < PQntuples(result); i++) {
-        char *values[MAX_COLUMNS];
+        char *values[MAX_COLUMNS] = {NULL};
         for (int j = 0; j < columns; j++)
             values[j] = PQgetisnull(result, i, j) ? NULL : PQgetvalue(result, i, j);
         row(arg, values);

@@ -312,6 +312,8 @@ static void report_alone(struct ef_producer *p, struct ef_pmsg *m, const rd_kafk
     else
         ef_producer_acked(p);
     ef_topic_reported_alone(p, m, rkm->err ? &err : NULL);
+    if (rkm->err == RD_KAFKA_RESP_ERR__UNKNOWN_PARTITION && err.class == EF_CLASS_FATAL)
+        ef_producer_begin_reset(p, "fewer partitions");
     if (rkm->err && p->state == INSTANCE_RESETTING)
         ef_producer_report_later(p, m, &err);
     else

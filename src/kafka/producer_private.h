@@ -178,7 +178,7 @@ struct ef_topic *ef_topic_get(struct ef_producer *p, struct ef_slice name);
 /* Send now, or hold it. False: refused at once, err says why; the message is the caller's again. */
 bool ef_topic_dispatch(struct ef_producer *p, struct ef_pmsg *m, struct ef_error *err);
 /* A report for a message of this topic came; more may go now. ok: it was an ack. */
-void ef_topic_reported_alone(struct ef_producer *p, struct ef_pmsg *m, const struct ef_error *err);
+void ef_topic_reported_alone(struct ef_producer *p, struct ef_pmsg *m, struct ef_error *err);
 void ef_topic_reported(struct ef_producer *p, struct ef_pmsg *m, int32_t partition, bool ok);
 /* Reports have come, so the library's queue has room: what is held because it was full may go. */
 void ef_topics_room(struct ef_producer *p);

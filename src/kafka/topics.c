@@ -20,8 +20,8 @@
 #include "kafka/errors.h"
 
 #define ASK_AGAIN_US (100 * EF_MS_US)
-/* Nobody deletes a topic and makes it again in less; brokers forget a producer after hours
- * (producer.id.expiration.ms). */
+/* A compromise: by hand a topic is hardly deleted and made again in less, by a script it may be.
+ * Brokers forget a producer after hours (producer.id.expiration.ms). */
 #define COOL_US (10 * EF_S_US)
 /* The two producers of a topic agree long before this on how many partitions it has. */
 #define BEHIND_US (3 * EF_S_US)
@@ -166,8 +166,8 @@ static void count_given(struct ef_producer *p, int *in_flight, int64_t *progress
 static void count_anew(const struct ef_topic *topic, struct ef_error *err)
 {
     err->class = EF_CLASS_FATAL;
-    ef_error_prefix(err, "topic %s has fewer partitions than the %d it had", topic->name,
-                    topic->count);
+    ef_info("topic has fewer partitions than it had, counting them anew",
+            EF_STR("topic", topic->name), EF_INT("had", topic->count));
 }
 
 static bool transmit(struct ef_producer *p, struct ef_pmsg *m, struct ef_error *err)
@@ -197,6 +197,8 @@ static void alone_is_behind(struct ef_producer *p, const struct ef_pmsg *m, stru
     if (m->partition >= topic->count)
         return;
     err->class = EF_CLASS_DESTINATION;
+    ef_error_prefix(err, "topic %s has another number of partitions than the %d it had",
+                    topic->name, topic->count);
     if (topic->alone_behind_us == 0)
         topic->alone_behind_us = now_us;
     else if (now_us - topic->alone_behind_us > BEHIND_US)
@@ -380,6 +382,7 @@ static void adopt_count(struct ef_producer *p, struct ef_topic *topic, int count
     free(former);
     topic->count = count;
     topic->draining = false;
+    topic->alone_behind_us = 0;
     if (topic->alone_rkt) /* the other one learns of it now, and not minutes later */
         ef_producer_ask_metadata(p, topic);
     struct ef_pmsg *list = topic->held;
@@ -397,7 +400,7 @@ static void adopt_count(struct ef_producer *p, struct ef_topic *topic, int count
         ef_topic_return_held(p, topic);
 }
 
-void ef_topic_reported_alone(struct ef_producer *p, struct ef_pmsg *m, const struct ef_error *err)
+void ef_topic_reported_alone(struct ef_producer *p, struct ef_pmsg *m, struct ef_error *err)
 {
     struct ef_topic *topic = m->topic;
     int64_t now_us = ef_loop_time(p->loop)->mono.us;
@@ -408,6 +411,8 @@ void ef_topic_reported_alone(struct ef_producer *p, struct ef_pmsg *m, const str
         ef_topic_took_alone(topic, m);
     else if (err->class == EF_CLASS_RECORD)
         ef_topic_refused_alone(topic, m, err->code, now_us);
+    else if (err->code == RD_KAFKA_RESP_ERR__UNKNOWN_PARTITION) /* it had waited for metadata */
+        alone_is_behind(p, m, err);
 }
 
 void ef_topic_reported(struct ef_producer *p, struct ef_pmsg *m, int32_t partition, bool ok)

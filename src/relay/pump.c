@@ -19,7 +19,8 @@
 #define SLOW_POLL_US  EF_S_US
 /* A statement that was given up, or a former owner's, may still come and turn it: after so long it
  * is made once more, and trusted only then. */
-#define BELL_LATE_US (60 * EF_S_US)
+#define BELL_LATE_US  (60 * EF_S_US)
+#define BELL_AGAIN_US (10 * EF_S_US)
 /* A store that cannot ring is looked at less often after half a minute without rows. */
 #define QUIET_AFTER_US (30 * EF_S_US)
 #define QUIET_POLL_US  (EF_S_US / 5)
@@ -230,11 +231,21 @@ static void ring_or_not(struct ef_relay *r, int64_t now)
     bool sure = lost_ago_us > BELL_LATE_US;
     if (r->bell == wanted && r->bell_sure == sure)
         return;
-    if (r->bell == EF_BELL_UNKNOWN && lost_ago_us < SLOW_POLL_US)
+    if (r->bell == EF_BELL_UNKNOWN && lost_ago_us < BELL_AGAIN_US)
         return;
     r->bell = wanted;
     r->bell_sure = sure;
     ef_store_arm_wakeup(r->store, quiet);
+}
+
+/* Nobody is there to hear it, and each commit of the application would pay for it. */
+static void disarm(struct ef_relay *r)
+{
+    if (r->outbox->wake != EF_WAKE_NOTIFY || r->bell == EF_BELL_DISARMED ||
+        !ef_store_is_up(r->store) || !ef_relay_lease_valid(r))
+        return;
+    r->bell = EF_BELL_DISARMED;
+    ef_store_arm_wakeup(r->store, false);
 }
 
 static void next_poll(struct ef_relay *r, bool full)
@@ -311,7 +322,9 @@ void ef_relay_arming_lost(void *arg)
 {
     struct ef_relay *r = arg;
     ef_relay_doubt_bell(r, ef_clock_mono().us);
-    if (r->state == EF_RELAY_RUNNING && ef_timer_active(&r->fetch_timer))
+    /* the next read may have been planned in its trust */
+    if (r->state == EF_RELAY_RUNNING && ef_timer_active(&r->fetch_timer) &&
+        r->idle_delay_us > SLOW_POLL_US)
         ef_timer_start(&r->fetch_timer, SLOW_POLL_US);
 }
 
@@ -519,6 +532,7 @@ void ef_relay_do_pause(struct ef_relay *r)
 {
     ef_relay_set_reason(r, "paused by %s%s%s", r->paused_by[0] ? r->paused_by : "an operator",
                         r->pause_reason[0] ? ": " : "", r->pause_reason);
+    disarm(r);
     ef_relay_cancel_fetch(r);
     ef_relay_drop_unsent(r);
     ef_relay_look_start(r);
@@ -528,6 +542,7 @@ void ef_relay_do_pause(struct ef_relay *r)
 void ef_relay_do_drain(struct ef_relay *r)
 {
     ef_relay_set_reason(r, "stopping");
+    disarm(r);
     ef_relay_cancel_fetch(r);
     ef_relay_drop_unsent(r);
     ef_relay_pump_soon(r);

@@ -72,7 +72,7 @@ bool ef_layout_headers_ok(const struct ef_config_outbox *outbox, const char *tab
 
 bool ef_layout_archive_ok(const char *columns, const char *table, struct ef_error *err)
 {
-    enum { NAMES_MAX = 16384 }; /* they stand in statements twice, which are bounded */
+    enum { NAMES_MAX = 28 * 1024 }; /* they stand in statements twice, which are bounded */
     if (strlen(columns) <= NAMES_MAX)
         return true;
     return ef_error_set(err, EF_CLASS_CONFIG,

@@ -144,7 +144,7 @@ static void got_nothing(void *arg, PGresult *res, const struct ef_error *err)
     struct ef_pg_store *s = arg;
     (void)res;
     if (err)
-        ef_debug("doorbell statement failed, ignoring", EF_STR("outbox", s->outbox->name),
+        ef_debug("doorbell statement failed; polling goes on", EF_STR("outbox", s->outbox->name),
                  EF_ERR(err));
 }
 

@@ -62,6 +62,7 @@ static void on_listen_down(void *arg, const struct ef_error *err)
     struct ef_pg_store *s = arg;
     (void)err;
     s->listening = s->store.wakeup_works = false;
+    ef_store_did_lose_arming(&s->store); /* it will not be heard */
 }
 
 static void on_notified(void *arg)

@@ -176,7 +176,7 @@ struct ef_store_user {
     void (*up)(void *arg, const char *server);
     void (*down)(void *arg, const struct ef_error *err);
     void (*wakeup)(void *arg);
-    /* What arm_wakeup asked for last may not have happened. */
+    /* What arm_wakeup asked for last may not have happened, or will not be heard. */
     void (*arming_lost)(void *arg);
     /* completions; err is NULL on success */
     void (*checked)(void *arg, const struct ef_store_info *info, const struct ef_error *err);

@@ -23,7 +23,7 @@ COPY_OUT = message(b"1") + message(b"2") + message(b"H", struct.pack("!bhh", 0, 
 
 class Copying:
     def __init__(self):
-        self.answers = 0
+        self.sessions = 0
         self.listener = socket.create_server(("127.0.0.1", 0))
         self.port = self.listener.getsockname()[1]
         threading.Thread(target=self._accept, daemon=True).start()
@@ -46,11 +46,12 @@ class Copying:
                     client.sendall(b"N")
                 client.recv(size - 8, socket.MSG_WAITALL)
                 client.sendall(WELCOME)
+                self.sessions += 1
                 while client.recv(65536):
                     client.sendall(COPY_OUT)
-                    self.answers += 1
         except (OSError, struct.error):
             pass
 
     def discard(self):
+        self.listener.shutdown(socket.SHUT_RDWR)  # close() alone wakes no thread in accept()
         self.listener.close()

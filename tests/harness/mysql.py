@@ -66,6 +66,7 @@ class MySql:
         self._lock = threading.Lock()
         self.options = {
             "datadir": self.data, "socket": self.socket, "port": self.port,
+            "tmpdir": self.directory,  # a server that starts removes what others have in the same
             "bind_address": "127.0.0.1", "pid_file": os.path.join(self.directory, "pid"),
             "secure_file_priv": "", "user": _account(), "server_id": 1, "log_bin": "binlog",
             "binlog_format": "ROW", "sync_binlog": 0, "innodb_flush_log_at_trx_commit": 2,
@@ -111,8 +112,8 @@ class MySql:
             if installer is None:
                 raise Unavailable("no MariaDB server is installed")
             command = [installer, "--no-defaults", f"--user={_account()}",
-                       f"--datadir={self.data}", "--auth-root-authentication-method=normal",
-                       "--skip-test-db"]
+                       f"--datadir={self.data}", f"--tmpdir={self.directory}",
+                       "--auth-root-authentication-method=normal", "--skip-test-db"]
         done = subprocess.run(command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True,
                               check=False, env={**os.environ, **self._environment()})
         if done.returncode != 0:

@@ -25,7 +25,8 @@ def test_server_that_answers_with_copy_stops_nothing_else(copying, db, kafka, da
     config["outboxes"].append({**config["outboxes"][0], "name": "payments", "database": "other"})
     process = daemon(config).start(timeout=20)
     process.wait_running(outbox="orders")
-    wait_for(lambda: copying.answers >= 2, 30, "it was asked, and asked again")
+    wait_for(lambda: "COPY" in process.outbox("payments")["reason"], 30, "it has answered with COPY")
     collect(mine.topic).wait_ids([mine.insert("a")])
-    assert "COPY" in process.outbox("payments")["reason"]
+    sessions = copying.sessions
+    wait_for(lambda: copying.sessions >= sessions + 3, 30, "all three connections are made again")
     assert process.stop() == 0

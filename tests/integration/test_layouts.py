@@ -139,7 +139,7 @@ def test_sequence_without_cache_is_not_warned_about(outbox, relay):
 
 def test_names_of_archived_columns_have_a_limit(custom):
     """Statements are bounded, and these stand in them twice."""
-    wide = ", ".join(f"c{number:_<62} int" for number in range(270))
+    wide = ", ".join(f"c{number:_<62} int" for number in range(450))
     process = custom(EVENTS[:-1] + ", " + wide + ")", "public.events", {"on_delivered": "archive"})
     process.wait_running()
     process.stop()

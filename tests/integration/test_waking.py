@@ -44,6 +44,19 @@ def test_doorbell_is_disarmed_while_there_is_work(outbox, relay):
     armed(outbox)
 
 
+def test_doorbell_is_disarmed_where_nobody_listens(outbox, relay):
+    """Each commit of the application would pay for it: during a pause, and after a clean stop."""
+    process = relay(outbox, SLOW_POLL)
+    process.wait_running()
+    armed(outbox)
+    process.ctl("pause", "orders")
+    wait_for(lambda: bell(outbox) == 1, 15, "a pause disarms the bell")
+    process.ctl("resume", "orders")
+    armed(outbox)
+    process.stop()
+    assert bell(outbox) == 1
+
+
 def test_no_row_is_overlooked_while_the_bell_is_being_armed(outbox, relay, collect):
     """Inserts fall into every moment of arming and disarming; a missed one would wait a minute."""
     relay(outbox, SLOW_POLL).wait_running()

@@ -59,8 +59,7 @@ void sim_relay_freeze(int relay, int64_t us, bool threads_too)
 
 void sim_violated(enum sim_violation violation, const char *fmt, ...)
 {
-    (void)violation;
-    (void)fmt;
+    ck_abort_msg("%s: %s", sim_violation_name(violation), fmt);
 }
 
 void sim_check_inserted(const struct sim_row *row)

@@ -29,21 +29,19 @@ static int failures;
 
 /* --- whose end comes abruptly --- */
 
-static volatile uint64_t seed_now;
+static char what_now[512]; /* "seed N", or a scenario's path */
+
+static void now_seed(uint64_t seed)
+{
+    snprintf(what_now, sizeof(what_now), "seed %" PRIu64 "\n", seed);
+}
 
 /* Only what a signal handler may use. */
 static void say_seed(void)
 {
-    char text[64] = "sim: in the schedule of seed ", digits[24];
-    size_t n = strlen(text), k = 0;
-    uint64_t seed = seed_now;
-    do
-        digits[k++] = (char)('0' + seed % 10);
-    while (seed /= 10);
-    while (k > 0)
-        text[n++] = digits[--k];
-    text[n++] = '\n';
-    ssize_t written = write(STDERR_FILENO, text, n);
+    static const char begin[] = "simulation: in the schedule of ";
+    ssize_t written = write(STDERR_FILENO, begin, sizeof(begin) - 1);
+    written += write(STDERR_FILENO, what_now, strlen(what_now));
     (void)written;
 }
 
@@ -59,10 +57,11 @@ void __sanitizer_set_death_callback(void (*fn)(void)) __attribute__((weak));
 
 static void watch_for_the_end(void)
 {
-    static const int ends[] = {SIGABRT, SIGSEGV, SIGBUS, SIGFPE, SIGILL, SIGINT, SIGTERM};
-    for (size_t i = 0; i < sizeof(ends) / sizeof(ends[0]); i++)
+    static const int ends[] = {SIGABRT, SIGINT, SIGTERM, SIGSEGV, SIGBUS, SIGFPE, SIGILL};
+    bool sanitized = __sanitizer_set_death_callback != NULL; /* it tells of faults by itself */
+    for (size_t i = 0; i < (sanitized ? 3 : sizeof(ends) / sizeof(ends[0])); i++)
         signal(ends[i], on_end);
-    if (__sanitizer_set_death_callback)
+    if (sanitized)
         __sanitizer_set_death_callback(say_seed);
 }
 
@@ -104,7 +103,7 @@ static void save(uint64_t seed, struct sim_choices *record, const struct sim_res
 static void run_seed(uint64_t seed, struct sim_result *r)
 {
     struct sim_choices record = {0};
-    seed_now = seed;
+    now_seed(seed);
     sim_choices_seed(seed, options.save ? &record : NULL);
     sim_world_run(r);
     total_steps += r->steps;
@@ -149,6 +148,7 @@ static void run_many(void)
 /* The same seed twice has to give the same story, byte for byte. */
 static void run_twice(void)
 {
+    int before = failures;
     struct ef_buf story[2];
     struct sim_result r[2];
     for (int64_t i = 0; i < options.twice; i++) {
@@ -156,8 +156,8 @@ static void run_twice(void)
             ef_buf_init(&story[k], 512 << 20);
             sim_tell_into(&story[k]);
             sim_telling = true;
-            seed_now = options.seed + (uint64_t)i;
-            sim_choices_seed(seed_now, NULL);
+            now_seed(options.seed + (uint64_t)i);
+            sim_choices_seed(options.seed + (uint64_t)i, NULL);
             sim_world_run(&r[k]);
             sim_telling = false;
             sim_tell_into(NULL);
@@ -171,7 +171,8 @@ static void run_twice(void)
         ef_buf_done(&story[0]);
         ef_buf_done(&story[1]);
     }
-    printf("%" PRId64 " schedules told twice, the same to the byte\n", options.twice);
+    if (failures == before)
+        printf("%" PRId64 " schedules told twice, the same to the byte\n", options.twice);
 }
 
 static void run_scenario(const char *path)
@@ -183,7 +184,7 @@ static void run_scenario(const char *path)
         fprintf(stderr, "sim: %s\n", err.text);
         exit(2);
     }
-    seed_now = s.seed;
+    snprintf(what_now, sizeof(what_now), "%s\n", path);
     sim_scenario_run(&s, &r);
     total_steps += r.steps;
     if (r.violation != SIM_VIOLATIONS) {

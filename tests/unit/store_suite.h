@@ -34,7 +34,7 @@ struct store_gap { /* a test that asks for what a fixture's store does not have 
 /* Every function takes what open() returned. */
 struct store_fixture {
     const char *name;
-    const struct store_gap *gaps; /* ends with a NULL name; NULL: it has everything */
+    const struct store_gap *gaps; /* ends with a NULL test; NULL: it has everything */
     /* An empty table whose ids begin at 1, a lease that nobody holds, no pause mark, an empty
      * archive. */
     void *(*open)(const struct store_setup *setup);
