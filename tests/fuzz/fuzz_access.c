@@ -11,14 +11,9 @@
 
 #include "admin/http_access.h"
 #include "base/str.h"
+#include "fuzz/require.h"
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
-
-static void require(bool condition)
-{
-    if (!condition)
-        abort();
-}
 
 /* The next piece; the caller frees. */
 static char *cut(const uint8_t **data, size_t *size)

@@ -9,14 +9,9 @@
 
 #include "ctl/control_table.h"
 #include "ctl/table.h"
+#include "fuzz/require.h"
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
-
-static void require(bool condition)
-{
-    if (!condition)
-        abort();
-}
 
 static void check_plain(const struct ef_buf *text)
 {

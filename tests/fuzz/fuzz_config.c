@@ -9,14 +9,9 @@
 #include <string.h>
 
 #include "config/config.h"
+#include "fuzz/require.h"
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
-
-static void require(bool condition)
-{
-    if (!condition)
-        abort();
-}
 
 static void require_order(const struct ef_config_problems *problems)
 {

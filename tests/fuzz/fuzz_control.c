@@ -8,14 +8,9 @@
 #include <string.h>
 
 #include "admin/control_request.h"
+#include "fuzz/require.h"
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
-
-static void require(bool condition)
-{
-    if (!condition)
-        abort();
-}
 
 static void require_plain(const char *text, size_t size)
 {

@@ -12,18 +12,13 @@
 #include "base/str.h"
 #include "ctl/asking.h"
 #include "ctl/dead_document.h"
+#include "fuzz/require.h"
 #include "outbox/command.h"
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 void __wrap_ef_ctl_complain(const char *fmt, ...);
 
 static int complaints;
-
-static void require(bool condition)
-{
-    if (!condition)
-        abort();
-}
 
 void __wrap_ef_ctl_complain(const char *fmt, ...)
 {

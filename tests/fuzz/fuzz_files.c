@@ -14,6 +14,7 @@
 #include <unistd.h>
 
 #include "config/secret.h"
+#include "fuzz/require.h"
 #include "relay/token.h"
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
@@ -21,12 +22,6 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 #define MARK "5ecret-"
 
 enum { MARK_LEN = sizeof(MARK) - 1, SECRET_MAX_BYTES = 1 << 20 };
-
-static void require(bool condition)
-{
-    if (!condition)
-        abort();
-}
 
 /* In memory, but a regular file by its path. */
 static int file_of(unsigned mode, const char *mark, const uint8_t *data, size_t size)

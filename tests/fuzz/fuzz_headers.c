@@ -8,15 +8,10 @@
 #include <string.h>
 
 #include "base/utf8.h"
+#include "fuzz/require.h"
 #include "outbox/headers.h"
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
-
-static void require(bool condition)
-{
-    if (!condition)
-        abort();
-}
 
 static void require_utf8(struct ef_slice s)
 {

@@ -14,6 +14,7 @@
 
 #include "admin/http.h"
 #include "base/log.h"
+#include "fuzz/require.h"
 #include "unit/fake_view.h"
 
 enum {
@@ -37,12 +38,6 @@ static struct {
 } client;
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
-
-static void require(bool condition)
-{
-    if (!condition)
-        abort();
-}
 
 static void too_long(void *arg)
 {

@@ -11,14 +11,9 @@
 
 #include "admin/http_host.h"
 #include "base/str.h"
+#include "fuzz/require.h"
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
-
-static void require(bool condition)
-{
-    if (!condition)
-        abort();
-}
 
 /* Letters other than those of hexadecimal numbers: then it is a name and no address. */
 static bool is_name(const char *host)

@@ -9,16 +9,11 @@
 #include <string.h>
 
 #include "base/str.h"
+#include "fuzz/require.h"
 #include "store/my_names.h"
 #include "store/my_url.h"
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
-
-static void require(bool condition)
-{
-    if (!condition)
-        abort();
-}
 
 static void try_url(const char *text)
 {

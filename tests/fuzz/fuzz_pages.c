@@ -11,17 +11,12 @@
 
 #include "admin/http_routes.h"
 #include "base/utf8.h"
+#include "fuzz/require.h"
 #include "unit/fake_view.h"
 
 enum { PIECES = 10, PIECE_MAX_BYTES = 1024 };
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
-
-static void require(bool condition)
-{
-    if (!condition)
-        abort();
-}
 
 struct pieces {
     char text[PIECES][PIECE_MAX_BYTES];

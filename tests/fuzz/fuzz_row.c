@@ -9,17 +9,12 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "fuzz/require.h"
 #include "outbox/deadletter.h"
 
 enum { NUMBERS_BYTES = 24, MESSAGE_MAX_BYTES = 900, ABSENT = 255 };
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
-
-static void require(bool condition)
-{
-    if (!condition)
-        abort();
-}
 
 static struct ef_slice text(const uint8_t **data, size_t *size)
 {

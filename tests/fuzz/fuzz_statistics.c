@@ -7,15 +7,10 @@
 #include <stdlib.h>
 
 #include "base/str.h"
+#include "fuzz/require.h"
 #include "kafka/statistics.h"
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
-
-static void require(bool condition)
-{
-    if (!condition)
-        abort();
-}
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {

@@ -14,6 +14,7 @@
 #include <unistd.h>
 
 #include "config/substitute.h"
+#include "fuzz/require.h"
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 
@@ -29,12 +30,6 @@ enum {
 };
 
 static int file_fd;
-
-static void require(bool condition)
-{
-    if (!condition)
-        abort();
-}
 
 static void set_up(const uint8_t *value, size_t size)
 {

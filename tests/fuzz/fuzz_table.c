@@ -9,15 +9,10 @@
 #include <string.h>
 
 #include "base/str.h"
+#include "fuzz/require.h"
 #include "store/pg_names.h"
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
-
-static void require(bool condition)
-{
-    if (!condition)
-        abort();
-}
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {

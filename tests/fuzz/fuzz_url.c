@@ -10,18 +10,13 @@
 
 #include "base/str.h"
 #include "config/url.h"
+#include "fuzz/require.h"
 #include "store/pg_session.h"
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 
 /* A shorter one may stand in the URL for something else, too. */
 enum { PASSWORD_MIN = 8, MASKED_MAX = 1 << 16 };
-
-static void require(bool condition)
-{
-    if (!condition)
-        abort();
-}
 
 static bool once(const char *text, const char *part)
 {

@@ -8,14 +8,9 @@
 
 #include "base/str.h"
 #include "config/value.h"
+#include "fuzz/require.h"
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
-
-static void require(bool condition)
-{
-    if (!condition)
-        abort();
-}
 
 static void check_duration(const char *text)
 {

@@ -9,12 +9,6 @@
 
 enum { VERBS_MAX = 24, ROWS_MAX = 6, ERROR_KIND = 250 };
 
-void require(bool condition)
-{
-    if (!condition)
-        abort();
-}
-
 /* --- the input --- */
 
 uint8_t input_byte(struct input *in)
@@ -246,6 +240,7 @@ static const struct ef_store_user user = {
     .up = on_up,
     .down = on_down,
     .wakeup = on_plain,
+    .arming_lost = on_plain,
     .checked = on_checked,
     .acquired = on_acquired,
     .renewed = on_renewed,

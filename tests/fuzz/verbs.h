@@ -14,6 +14,7 @@
 #include <stdint.h>
 
 #include "config/config.h"
+#include "fuzz/require.h"
 #include "loop/loop.h"
 #include "loop/resolver.h"
 #include "store/store.h"
@@ -32,8 +33,6 @@ char *input_bytes(struct input *in, size_t want, size_t *ret_len);
 char *input_value(struct input *in, size_t *ret_len);
 /* An error as a connection reports it; false: the answer is none. */
 bool input_error(struct input *in, uint8_t kind, struct ef_error *ret);
-
-void require(bool condition);
 
 /* --- the store --- */
 
