@@ -305,7 +305,7 @@ static void fill_report(const struct ef_pmsg *m, const rd_kafka_message_t *rkm,
 /* Whatever became of it: no other message has anything to do with it. */
 static void report_alone(struct ef_producer *p, struct ef_pmsg *m, const rd_kafka_message_t *rkm)
 {
-    struct ef_error err;
+    struct ef_error err = {.class = EF_CLASS_NONE};
     p->in_flight--;
     if (rkm->err)
         fill_report(m, rkm, &err);
