@@ -87,7 +87,8 @@ def run(given):
         return 0
     servers, scene = Servers(), None
     try:
-        scene = Scene(servers, given.database, given.seed, given.rows, given.bytes, hold_s=25)
+        scene = Scene(servers, given.database, given.seed, given.rows, given.bytes,
+                      hold_s=max(25, given.seconds / 2))
         try:
             wrong, code = play(scene, given, plan), 1
         except Exception:
