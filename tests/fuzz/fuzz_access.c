@@ -81,7 +81,9 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     struct ef_error err;
     char *header = cut(&data, &size), *token = cut(&data, &size), *users = cut(&data, &size);
     if (token[0] && !ef_http_access_parse_token(&access, token, strlen(token), "f", &err))
-        require(strlen(token) < 16 || !strstr(err.text, token));
+        /* words of the message itself are no secret; none of its pieces is as long without a space
+         */
+        require(strlen(token) < 16 || strchr(token, ' ') || !strstr(err.text, token));
     if (users[0] && !ef_http_access_parse_users(&access, users, strlen(users), "f", &err))
         require(strstr(err.text, "cannot use \"f\": ") == err.text);
     check_header(&access, header);
