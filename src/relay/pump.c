@@ -221,6 +221,12 @@ static int64_t longest_pause_us(const struct ef_relay *r, int64_t now)
     return poll_us;
 }
 
+static void set_bell(struct ef_relay *r, enum ef_relay_bell wanted)
+{
+    r->bell = wanted;
+    ef_store_arm_wakeup(r->store, wanted == EF_BELL_ARMED);
+}
+
 static void ring_or_not(struct ef_relay *r, int64_t now)
 {
     if (r->outbox->wake != EF_WAKE_NOTIFY || !ef_store_wakeup_works(r->store))
@@ -233,9 +239,8 @@ static void ring_or_not(struct ef_relay *r, int64_t now)
         return;
     if (r->bell == EF_BELL_UNKNOWN && lost_ago_us < BELL_AGAIN_US)
         return;
-    r->bell = wanted;
     r->bell_sure = sure;
-    ef_store_arm_wakeup(r->store, quiet);
+    set_bell(r, wanted);
 }
 
 /* Nobody is there to hear it, and each commit of the application would pay for it. */
@@ -244,8 +249,7 @@ static void disarm(struct ef_relay *r)
     if (r->outbox->wake != EF_WAKE_NOTIFY || r->bell == EF_BELL_DISARMED ||
         !ef_store_is_up(r->store) || !ef_relay_lease_valid(r))
         return;
-    r->bell = EF_BELL_DISARMED;
-    ef_store_arm_wakeup(r->store, false);
+    set_bell(r, EF_BELL_DISARMED);
 }
 
 static void next_poll(struct ef_relay *r, bool full)
@@ -517,10 +521,8 @@ void ef_relay_do_run(struct ef_relay *r)
         ef_relay_fire(r, EF_EVENT_PAUSE);
         return;
     }
-    if (r->outbox->wake == EF_WAKE_NOTIFY) { /* a former owner may have left it armed */
-        r->bell = EF_BELL_DISARMED;
-        ef_store_arm_wakeup(r->store, false);
-    }
+    if (r->outbox->wake == EF_WAKE_NOTIFY)
+        set_bell(r, EF_BELL_DISARMED); /* a former owner may have left it armed */
     warm_topics(r);
     r->holds_known = false; /* an answer about former times may have come meanwhile */
     ef_relay_ask_holds(r);

@@ -14,6 +14,7 @@
 #include "base/str.h"
 #include "contract/contract.h"
 #include "store/postgres.h"
+#include "unit/run_suite.h"
 
 enum { IDLE_MAX = 16 };
 
@@ -365,9 +366,5 @@ static const struct store_fixture postgres_fixture = {
 int main(void)
 {
     bool mysql = getenv("EF_TEST_MYSQL_URL") != NULL;
-    SRunner *runner = srunner_create(store_suite(mysql ? &contract_mysql : &postgres_fixture));
-    srunner_run_all(runner, CK_NORMAL);
-    int failed = srunner_ntests_failed(runner);
-    srunner_free(runner);
-    return failed == 0 ? 0 : 1;
+    return run_suite(store_suite(mysql ? &contract_mysql : &postgres_fixture));
 }

@@ -17,6 +17,7 @@
 #include "sim/link.h"
 #include "sim/names.h"
 #include "sim/world.h"
+#include "unit/run_suite.h"
 #include "unit/store_suite.h"
 
 enum { ROWS_MAX = 4096, LANES_MAX = 4096 };
@@ -440,11 +441,7 @@ static const struct store_fixture pg_fixture = {
 
 static int run(const struct store_fixture *which)
 {
-    SRunner *runner = srunner_create(store_suite(which));
-    srunner_run_all(runner, CK_NORMAL);
-    int failed = srunner_ntests_failed(runner);
-    srunner_free(runner);
-    return failed;
+    return run_suite(store_suite(which));
 }
 
 int main(int argc, char **argv)

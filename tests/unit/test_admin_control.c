@@ -11,6 +11,7 @@
 #include "admin/control.h"
 #include "admin/control_request.h"
 #include "admin_fake.h"
+#include "unit/run_suite.h"
 
 static struct ef_admin *admin;
 static struct ef_control *control;
@@ -600,9 +601,5 @@ int main(void)
     tcase_add_test(parser, refused_requests);
     tcase_add_test(parser, long_members_are_refused);
     suite_add_tcase(suite, parser);
-    SRunner *runner = srunner_create(suite);
-    srunner_run_all(runner, CK_NORMAL);
-    int failed = srunner_ntests_failed(runner);
-    srunner_free(runner);
-    return failed == 0 ? 0 : 1;
+    return run_suite(suite);
 }

@@ -12,6 +12,7 @@
 #include "admin/http_host.h"
 #include "admin/http_routes.h"
 #include "admin_fake.h"
+#include "unit/run_suite.h"
 
 static struct ef_admin *admin;
 static struct ef_http *http;
@@ -624,9 +625,5 @@ int main(void)
     tcase_add_test(tc, any_address_is_fine_when_listening_on_all);
     tcase_add_test(tc, a_taken_port_is_reported);
     suite_add_tcase(suite, tc);
-    SRunner *runner = srunner_create(suite);
-    srunner_run_all(runner, CK_NORMAL);
-    int failed = srunner_ntests_failed(runner);
-    srunner_free(runner);
-    return failed == 0 ? 0 : 1;
+    return run_suite(suite);
 }

@@ -10,6 +10,7 @@
 #include "admin/html.h"
 #include "admin/page.h"
 #include "admin_fake.h"
+#include "unit/run_suite.h"
 
 static struct ef_buf out;
 
@@ -398,9 +399,5 @@ int main(void)
     tcase_add_test(tc, happenings_keep_the_last_fifty);
     tcase_add_test(tc, a_long_line_is_cut);
     suite_add_tcase(suite, tc);
-    SRunner *runner = srunner_create(suite);
-    srunner_run_all(runner, CK_NORMAL);
-    int failed = srunner_ntests_failed(runner);
-    srunner_free(runner);
-    return failed == 0 ? 0 : 1;
+    return run_suite(suite);
 }

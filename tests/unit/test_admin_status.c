@@ -11,6 +11,7 @@
 #include "admin/status_json.h"
 #include "admin/words.h"
 #include "admin_fake.h"
+#include "unit/run_suite.h"
 
 static struct ef_buf out;
 static struct ef_snapshot snapshot;
@@ -599,9 +600,5 @@ int main(void)
     tcase_add_checked_fixture(over_time, setup, teardown);
     tcase_add_test(over_time, rates_need_two_looks);
     suite_add_tcase(suite, over_time);
-    SRunner *runner = srunner_create(suite);
-    srunner_run_all(runner, CK_NORMAL);
-    int failed = srunner_ntests_failed(runner);
-    srunner_free(runner);
-    return failed == 0 ? 0 : 1;
+    return run_suite(suite);
 }

@@ -10,6 +10,7 @@
 #include "admin/http.h"
 #include "admin_fake.h"
 #include "base/log.h"
+#include "unit/run_suite.h"
 
 static struct ef_admin *admin;
 static struct ef_http *http;
@@ -512,9 +513,5 @@ int main(void)
     tcase_add_test(tc, credential_files_that_are_wrong);
     tcase_add_test(tc, credential_files_that_others_read_are_refused);
     suite_add_tcase(suite, tc);
-    SRunner *runner = srunner_create(suite);
-    srunner_run_all(runner, CK_NORMAL);
-    int failed = srunner_ntests_failed(runner);
-    srunner_free(runner);
-    return failed == 0 ? 0 : 1;
+    return run_suite(suite);
 }

@@ -4,6 +4,7 @@
 #include <stdlib.h>
 
 #include "admin/warnings.h"
+#include "unit/run_suite.h"
 
 static struct ef_metrics *metrics;
 static struct ef_warnings *warnings;
@@ -122,9 +123,5 @@ int main(void)
     tcase_add_test(all, shared);
     tcase_add_test(all, worst_first_and_since);
     suite_add_tcase(suite, all);
-    SRunner *runner = srunner_create(suite);
-    srunner_run_all(runner, CK_ENV);
-    int failed = srunner_ntests_failed(runner);
-    srunner_free(runner);
-    return failed ? EXIT_FAILURE : EXIT_SUCCESS;
+    return run_suite(suite);
 }

@@ -8,6 +8,7 @@
 
 #include "config/options.h"
 #include "unit/config_text.h"
+#include "unit/run_suite.h"
 
 /* One form of the option list; caller frees. */
 static char *printed(const char *form)
@@ -227,9 +228,5 @@ int main(void)
     tcase_add_test(documents, the_schema_has_every_option);
     tcase_add_test(documents, examples_are_configs);
     suite_add_tcase(suite, documents);
-    SRunner *runner = srunner_create(suite);
-    srunner_run_all(runner, CK_NORMAL);
-    int failed = srunner_ntests_failed(runner);
-    srunner_free(runner);
-    return failed ? EXIT_FAILURE : EXIT_SUCCESS;
+    return run_suite(suite);
 }

@@ -5,6 +5,7 @@
 #include <string.h>
 
 #include "unit/config_text.h"
+#include "unit/run_suite.h"
 
 #define COUNT(array) (sizeof(array) / sizeof((array)[0]))
 
@@ -467,9 +468,5 @@ int main(void)
     tcase_add_test(whole, no_message_has_a_line_end_of_its_own);
     tcase_add_test(whole, long_values_are_cut_in_messages);
     suite_add_tcase(suite, whole);
-    SRunner *runner = srunner_create(suite);
-    srunner_run_all(runner, CK_NORMAL);
-    int failed = srunner_ntests_failed(runner);
-    srunner_free(runner);
-    return failed ? EXIT_FAILURE : EXIT_SUCCESS;
+    return run_suite(suite);
 }

@@ -8,6 +8,7 @@
 #include <unistd.h>
 
 #include "unit/config_text.h"
+#include "unit/run_suite.h"
 
 START_TEST(three_lines_are_enough)
 {
@@ -738,9 +739,5 @@ int main(void)
     tcase_add_test(secrets, no_message_repeats_a_secret);
     tcase_add_test(secrets, a_readable_file_with_a_password_in_it_is_warned_about);
     suite_add_tcase(suite, secrets);
-    SRunner *runner = srunner_create(suite);
-    srunner_run_all(runner, CK_NORMAL);
-    int failed = srunner_ntests_failed(runner);
-    srunner_free(runner);
-    return failed ? EXIT_FAILURE : EXIT_SUCCESS;
+    return run_suite(suite);
 }

@@ -7,6 +7,7 @@
 #include "config/options.h"
 #include "config/scalar.h"
 #include "unit/config_text.h"
+#include "unit/run_suite.h"
 
 static bool is_number(const struct ef_option *option)
 {
@@ -362,9 +363,5 @@ int main(void)
     tcase_add_loop_test(values, every_word_is_taken, 0, count);
     tcase_add_loop_test(values, any_option_may_come_from_the_environment, 0, count);
     suite_add_tcase(suite, values);
-    SRunner *runner = srunner_create(suite);
-    srunner_run_all(runner, CK_NORMAL);
-    int failed = srunner_ntests_failed(runner);
-    srunner_free(runner);
-    return failed ? EXIT_FAILURE : EXIT_SUCCESS;
+    return run_suite(suite);
 }

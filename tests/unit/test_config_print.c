@@ -7,6 +7,7 @@
 
 #include "config/print.h"
 #include "unit/config_text.h"
+#include "unit/run_suite.h"
 
 static const char minimal_printed[] = "instance: relay-1\n"
                                       "state_dir: /srv/state\n"
@@ -298,9 +299,5 @@ int main(void)
     tcase_add_test(reload, order_in_the_file_means_nothing_but_for_overrides);
     tcase_add_test(reload, a_changed_secret_is_named_not_shown);
     suite_add_tcase(suite, reload);
-    SRunner *runner = srunner_create(suite);
-    srunner_run_all(runner, CK_NORMAL);
-    int failed = srunner_ntests_failed(runner);
-    srunner_free(runner);
-    return failed ? EXIT_FAILURE : EXIT_SUCCESS;
+    return run_suite(suite);
 }

@@ -9,6 +9,7 @@
 #include "config/syntax.h"
 #include "config/url.h"
 #include "config/value.h"
+#include "unit/run_suite.h"
 
 #define COUNT(array) (sizeof(array) / sizeof((array)[0]))
 #define NO_DURATION  "is not accepted; durations need a unit: 10s, 500ms, 5m, 24h"
@@ -321,9 +322,5 @@ int main(void)
     tcase_add_loop_test(strings, syntax_of_strings, 0, COUNT(syntax_cases));
     tcase_add_loop_test(strings, passwords_in_urls_are_found, 0, COUNT(urls));
     suite_add_tcase(suite, strings);
-    SRunner *runner = srunner_create(suite);
-    srunner_run_all(runner, CK_NORMAL);
-    int failed = srunner_ntests_failed(runner);
-    srunner_free(runner);
-    return failed ? EXIT_FAILURE : EXIT_SUCCESS;
+    return run_suite(suite);
 }

@@ -15,6 +15,7 @@
 #include "ctl/control_client.h"
 #include "ctl/control_table.h"
 #include "ctl/ctl.h"
+#include "unit/run_suite.h"
 
 static char directory[64], path[100];
 static int listener;
@@ -296,9 +297,5 @@ int main(void)
     tcase_add_test(shown, colors_do_not_move_columns);
     tcase_add_test(shown, anything_may_be_missing);
     suite_add_tcase(suite, shown);
-    SRunner *runner = srunner_create(suite);
-    srunner_run_all(runner, CK_NORMAL);
-    int failed = srunner_ntests_failed(runner);
-    srunner_free(runner);
-    return failed == 0 ? 0 : 1;
+    return run_suite(suite);
 }

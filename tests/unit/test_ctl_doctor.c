@@ -9,6 +9,7 @@
 #include "base/certificate.h"
 #include "ctl/findings.h"
 #include "kafka/version.h"
+#include "unit/run_suite.h"
 
 /* Made by openssl req -x509 for this test; it ends in 2036, written with two digits of the year. */
 static const char one[] = "-----BEGIN CERTIFICATE-----\n"
@@ -155,9 +156,5 @@ int main(void)
     tcase_add_test(all, sentences);
     tcase_add_test(all, printed);
     suite_add_tcase(suite, all);
-    SRunner *runner = srunner_create(suite);
-    srunner_run_all(runner, CK_ENV);
-    int failed = srunner_ntests_failed(runner);
-    srunner_free(runner);
-    return failed ? EXIT_FAILURE : EXIT_SUCCESS;
+    return run_suite(suite);
 }

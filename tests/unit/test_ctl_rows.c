@@ -8,6 +8,7 @@
 #include "base/base64.h"
 #include "ctl/explain_row.h"
 #include "ctl/rows.h"
+#include "unit/run_suite.h"
 
 START_TEST(base64_there_and_back)
 {
@@ -225,9 +226,5 @@ int main(void)
     tcase_add_test(tc, reasons);
     tcase_add_test(tc, rows_that_are_not_in_the_table);
     suite_add_tcase(suite, tc);
-    SRunner *runner = srunner_create(suite);
-    srunner_run_all(runner, CK_NORMAL);
-    int failed = srunner_ntests_failed(runner);
-    srunner_free(runner);
-    return failed == 0 ? 0 : 1;
+    return run_suite(suite);
 }

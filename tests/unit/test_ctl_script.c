@@ -10,6 +10,7 @@
 #include "ctl/account.h"
 #include "ctl/facts.h"
 #include "sql_files.h"
+#include "unit/run_suite.h"
 
 static struct ef_script script;
 static struct ef_vars vars;
@@ -372,9 +373,5 @@ int main(void)
     tcase_add_test(tc, files_for_an_old_table_on_mysql);
     tcase_add_test(tc, accounts);
     suite_add_tcase(suite, tc);
-    SRunner *runner = srunner_create(suite);
-    srunner_run_all(runner, CK_NORMAL);
-    int failed = srunner_ntests_failed(runner);
-    srunner_free(runner);
-    return failed == 0 ? 0 : 1;
+    return run_suite(suite);
 }

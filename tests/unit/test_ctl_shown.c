@@ -10,6 +10,7 @@
 #include "ctl/histogram.h"
 #include "ctl/table.h"
 #include "ctl/top_frame.h"
+#include "unit/run_suite.h"
 
 static struct ef_buf out;
 
@@ -223,9 +224,5 @@ int main(void)
     tcase_add_test(tc, a_frame_has_rates_between_two_looks);
     tcase_add_test(tc, the_first_frame_has_all_there_was);
     suite_add_tcase(suite, tc);
-    SRunner *runner = srunner_create(suite);
-    srunner_run_all(runner, CK_NORMAL);
-    int failed = srunner_ntests_failed(runner);
-    srunner_free(runner);
-    return failed == 0 ? 0 : 1;
+    return run_suite(suite);
 }

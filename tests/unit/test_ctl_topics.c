@@ -6,6 +6,7 @@
 #include <string.h>
 
 #include "ctl/topics.h"
+#include "unit/run_suite.h"
 
 static struct ef_config config;
 static struct ef_config_outbox outbox;
@@ -288,9 +289,5 @@ int main(void)
     tcase_add_test(all, without_outbox);
     tcase_add_test(all, topics_of_rows);
     suite_add_tcase(suite, all);
-    SRunner *runner = srunner_create(suite);
-    srunner_run_all(runner, CK_ENV);
-    int failed = srunner_ntests_failed(runner);
-    srunner_free(runner);
-    return failed ? EXIT_FAILURE : EXIT_SUCCESS;
+    return run_suite(suite);
 }

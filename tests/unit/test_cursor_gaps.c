@@ -4,6 +4,8 @@
 
 #include <check.h>
 
+#include "unit/run_suite.h"
+
 static struct ef_cursor cursor;
 static int64_t now_us;
 static bool foreign; /* what reads say, if they are asked */
@@ -282,9 +284,5 @@ int main(void)
     tcase_add_test(tc, rows_that_left_are_no_gaps);
     tcase_add_test(tc, a_sweep_asked_for_during_a_sweep_begins_anew);
     suite_add_tcase(suite, tc);
-    SRunner *runner = srunner_create(suite);
-    srunner_run_all(runner, CK_NORMAL);
-    int failed = srunner_ntests_failed(runner);
-    srunner_free(runner);
-    return failed == 0 ? 0 : 1;
+    return run_suite(suite);
 }

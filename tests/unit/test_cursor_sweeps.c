@@ -4,6 +4,8 @@
 
 #include <check.h>
 
+#include "unit/run_suite.h"
+
 static struct ef_cursor cursor;
 static struct ef_fetch asked; /* by the last read */
 static int64_t now_us;
@@ -210,9 +212,5 @@ int main(void)
     tcase_add_test(tc, a_row_that_is_due_is_asked_for);
     tcase_add_test(tc, one_that_has_no_room_among_the_gaps_is_read_with_all_above_it);
     suite_add_tcase(suite, tc);
-    SRunner *runner = srunner_create(suite);
-    srunner_run_all(runner, CK_NORMAL);
-    int failed = srunner_ntests_failed(runner);
-    srunner_free(runner);
-    return failed == 0 ? 0 : 1;
+    return run_suite(suite);
 }

@@ -9,6 +9,7 @@
 #include "base/utf8.h"
 #include "outbox/headers.h"
 #include "unit/messages.h"
+#include "unit/run_suite.h"
 
 static struct ef_arena scratch;
 static struct ef_config_outbox outbox;
@@ -403,9 +404,5 @@ int main(void)
     tcase_add_test(tc, reason_is_bounded_and_whole);
     tcase_add_test(tc, the_most_headers);
     suite_add_tcase(suite, tc);
-    SRunner *runner = srunner_create(suite);
-    srunner_run_all(runner, CK_NORMAL);
-    int failed = srunner_ntests_failed(runner);
-    srunner_free(runner);
-    return failed == 0 ? 0 : 1;
+    return run_suite(suite);
 }

@@ -16,6 +16,7 @@
 #include "kafka/embedded.h"
 #include "kafka/properties.h"
 #include "unit/embedded_faults.h"
+#include "unit/run_suite.h"
 
 enum { PARTITIONS = 3, POLL_MS = 10 };
 
@@ -347,9 +348,5 @@ int main(void)
     tcase_add_test(tcase, a_partition_without_leader_waits_for_one);
     tcase_add_test(tcase, a_topic_error_is_told_by_metadata);
     suite_add_tcase(suite, tcase);
-    SRunner *runner = srunner_create(suite);
-    srunner_run_all(runner, CK_NORMAL);
-    int failures = srunner_ntests_failed(runner);
-    srunner_free(runner);
-    return failures ? EXIT_FAILURE : EXIT_SUCCESS;
+    return run_suite(suite);
 }

@@ -9,6 +9,7 @@
 
 #include "base/rng.h"
 #include "base/utf8.h"
+#include "unit/run_suite.h"
 
 static struct ef_arena arena;
 static struct ef_header headers[EF_ROW_HEADERS_MAX];
@@ -443,9 +444,5 @@ int main(void)
     tcase_add_test(tc, a_text_cut_anywhere_is_refused);
     tcase_add_loop_test(tc, damaged_texts, 0, 4);
     suite_add_tcase(suite, tc);
-    SRunner *runner = srunner_create(suite);
-    srunner_run_all(runner, CK_NORMAL);
-    int failed = srunner_ntests_failed(runner);
-    srunner_free(runner);
-    return failed == 0 ? 0 : 1;
+    return run_suite(suite);
 }

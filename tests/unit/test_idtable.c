@@ -7,6 +7,7 @@
 #include <string.h>
 
 #include "base/rng.h"
+#include "unit/run_suite.h"
 
 enum { SPAN = 3000, STEPS = 60000 };
 
@@ -57,9 +58,5 @@ int main(void)
     tcase_add_loop_test(tc, it_knows_what_is_there_and_nothing_else, 0,
                         (int)(sizeof(strides) / sizeof(strides[0])));
     suite_add_tcase(suite, tc);
-    SRunner *runner = srunner_create(suite);
-    srunner_run_all(runner, CK_NORMAL);
-    int failed = srunner_ntests_failed(runner);
-    srunner_free(runner);
-    return failed ? EXIT_FAILURE : EXIT_SUCCESS;
+    return run_suite(suite);
 }

@@ -6,6 +6,7 @@
 #include "base/clock.h"
 #include "kafka/admin.h"
 #include "kafka/embedded.h"
+#include "unit/run_suite.h"
 
 enum { ASK_MS = 10000, PARTITIONS = 3 };
 
@@ -92,9 +93,5 @@ int main(void)
     tcase_add_test(without, bad_property);
     suite_add_tcase(suite, with);
     suite_add_tcase(suite, without);
-    SRunner *runner = srunner_create(suite);
-    srunner_run_all(runner, CK_ENV);
-    int failed = srunner_ntests_failed(runner);
-    srunner_free(runner);
-    return failed ? EXIT_FAILURE : EXIT_SUCCESS;
+    return run_suite(suite);
 }

@@ -7,6 +7,7 @@
 #include <string.h>
 
 #include "kafka/errors.h"
+#include "unit/run_suite.h"
 
 static const char *const kinds[] = {"retriable",    "fatal", "poison",
                                     "backpressure", "quota", "fenced"};
@@ -188,9 +189,5 @@ int main(void)
     tcase_add_test(tcase, a_code_of_the_future_is_transient);
     tcase_add_test(tcase, an_error_is_filled_with_code_name_and_detail);
     suite_add_tcase(suite, tcase);
-    SRunner *runner = srunner_create(suite);
-    srunner_run_all(runner, CK_NORMAL);
-    int failed = srunner_ntests_failed(runner);
-    srunner_free(runner);
-    return failed ? EXIT_FAILURE : EXIT_SUCCESS;
+    return run_suite(suite);
 }

@@ -6,6 +6,7 @@
 #include <string.h>
 
 #include "kafka/producer_private.h"
+#include "unit/run_suite.h"
 
 static struct ef_loop *loop;
 static struct ef_producer *p;
@@ -167,9 +168,5 @@ int main(void)
     tcase_add_test(all, change_is_told_for_an_hour);
     tcase_add_test(all, change_is_told_until_it_was_seen);
     suite_add_tcase(suite, all);
-    SRunner *runner = srunner_create(suite);
-    srunner_run_all(runner, CK_ENV);
-    int failed = srunner_ntests_failed(runner);
-    srunner_free(runner);
-    return failed ? EXIT_FAILURE : EXIT_SUCCESS;
+    return run_suite(suite);
 }

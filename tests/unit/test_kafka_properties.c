@@ -8,6 +8,7 @@
 #include <string.h>
 
 #include "kafka/properties.h"
+#include "unit/run_suite.h"
 
 static bool check(const char *name, const char *value, char *allowed, struct ef_error *err)
 {
@@ -361,9 +362,5 @@ int main(void)
     tcase_add_test(all, the_trial_finds_missing_credentials);
     tcase_add_test(all, only_another_partitioner_is_the_operators_own);
     suite_add_tcase(suite, all);
-    SRunner *runner = srunner_create(suite);
-    srunner_run_all(runner, CK_NORMAL);
-    int failed = srunner_ntests_failed(runner);
-    srunner_free(runner);
-    return failed ? EXIT_FAILURE : EXIT_SUCCESS;
+    return run_suite(suite);
 }

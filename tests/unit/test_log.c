@@ -23,6 +23,7 @@
 #include "base/clock.h"
 #include "base/log_events.h"
 #include "base/str.h"
+#include "unit/run_suite.h"
 
 /* A child that blocks is ended by SIGALRM after this long; the longest test takes well under a
  * second. */
@@ -616,9 +617,5 @@ int main(void)
     tcase_add_test(tc, known_messages_carry_their_id);
     tcase_add_test(tc, message_ids_are_those_of_the_catalogue);
     suite_add_tcase(suite, tc);
-    SRunner *runner = srunner_create(suite);
-    srunner_run_all(runner, CK_NORMAL);
-    int failed = srunner_ntests_failed(runner);
-    srunner_free(runner);
-    return failed == 0 ? 0 : 1;
+    return run_suite(suite);
 }

@@ -11,6 +11,7 @@
 #include <unistd.h>
 
 #include "base/log.h"
+#include "unit/run_suite.h"
 
 static struct ef_loop *loop;
 static char ran[16]; /* a letter for each callback, in order */
@@ -204,9 +205,5 @@ int main(void)
     tcase_add_test(tcase, a_cancelled_call_does_not_run);
     tcase_add_loop_test(tcase, a_callback_that_waited_is_told_from_one_that_worked, 0, 2);
     suite_add_tcase(suite, tcase);
-    SRunner *runner = srunner_create(suite);
-    srunner_run_all(runner, CK_NORMAL);
-    int failed = srunner_ntests_failed(runner);
-    srunner_free(runner);
-    return failed ? EXIT_FAILURE : EXIT_SUCCESS;
+    return run_suite(suite);
 }

@@ -7,6 +7,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "unit/run_suite.h"
+
 START_TEST(an_event_has_one_edge_in_a_state)
 {
     for (size_t i = 0; i < ef_relay_edge_count; i++)
@@ -90,9 +92,5 @@ int main(void)
     tcase_add_test(table, a_change_has_a_sentence_and_every_event_a_use);
     tcase_add_test(table, names_are_known_and_different);
     suite_add_tcase(suite, table);
-    SRunner *runner = srunner_create(suite);
-    srunner_run_all(runner, CK_NORMAL);
-    int failed = srunner_ntests_failed(runner);
-    srunner_free(runner);
-    return failed ? EXIT_FAILURE : EXIT_SUCCESS;
+    return run_suite(suite);
 }

@@ -10,6 +10,7 @@
 #include <string.h>
 
 #include "base/utf8.h"
+#include "unit/run_suite.h"
 
 static struct ef_metrics *metrics;
 static struct ef_buf page;
@@ -280,9 +281,5 @@ int main(void)
     tcase_add_test(tc, removed_histogram_starts_again);
     tcase_add_test(tc, utf8_characters);
     suite_add_tcase(suite, tc);
-    SRunner *runner = srunner_create(suite);
-    srunner_run_all(runner, CK_NORMAL);
-    int failed = srunner_ntests_failed(runner);
-    srunner_free(runner);
-    return failed == 0 ? 0 : 1;
+    return run_suite(suite);
 }

@@ -8,6 +8,7 @@
 
 #include "store/my_errors.h"
 #include "store/my_session.h"
+#include "unit/run_suite.h"
 
 struct good {
     const char *text, *user, *password, *database, *socket;
@@ -155,9 +156,5 @@ int main(void)
     tcase_add_loop_test(tc, each_host_in_turn, 0, 4);
     tcase_add_test(tc, a_socket_needs_no_lookup);
     tcase_add_test(tc, error_numbers);
-    SRunner *runner = srunner_create(suite);
-    srunner_run_all(runner, CK_NORMAL);
-    int failed = srunner_ntests_failed(runner);
-    srunner_free(runner);
-    return failed == 0 ? 0 : 1;
+    return run_suite(suite);
 }

@@ -6,6 +6,7 @@
 #include <string.h>
 
 #include "store/pg_errors.h"
+#include "unit/run_suite.h"
 
 /* PostgreSQL manual, appendix A: the classes of 13 to 18. */
 static const char *const appendix[] = {
@@ -98,9 +99,5 @@ int main(void)
     tcase_add_test(tcase, what_is_no_sqlstate_is_harmless);
     tcase_add_test(tcase, no_code_means_that_the_connection_is_lost);
     suite_add_tcase(suite, tcase);
-    SRunner *runner = srunner_create(suite);
-    srunner_run_all(runner, CK_NORMAL);
-    int failed = srunner_ntests_failed(runner);
-    srunner_free(runner);
-    return failed ? EXIT_FAILURE : EXIT_SUCCESS;
+    return run_suite(suite);
 }

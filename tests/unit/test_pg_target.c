@@ -5,6 +5,8 @@
 #include <check.h>
 #include <stdlib.h>
 
+#include "unit/run_suite.h"
+
 struct expected {
     const char *url;
     int turn;
@@ -83,9 +85,5 @@ int main(void)
     tcase_add_loop_test(tc, libpq_gets_one_host_and_its_port, 0, 12);
     tcase_add_test(tc, a_url_that_cannot_be_read_is_not_shown);
     suite_add_tcase(suite, tc);
-    SRunner *runner = srunner_create(suite);
-    srunner_run_all(runner, CK_NORMAL);
-    int failed = srunner_ntests_failed(runner);
-    srunner_free(runner);
-    return failed ? EXIT_FAILURE : EXIT_SUCCESS;
+    return run_suite(suite);
 }

@@ -2,6 +2,7 @@
 /* What becomes of a row, by error class and attempts; and paused topics. */
 #include "outbox/destinations.h"
 #include "outbox/policy.h"
+#include "unit/run_suite.h"
 
 #include <check.h>
 #include <stdlib.h>
@@ -205,9 +206,5 @@ int main(void)
     tcase_add_test(paused, success_opens_the_topic_once);
     tcase_add_test(paused, a_probe_that_says_nothing_is_repeated);
     suite_add_tcase(suite, paused);
-    SRunner *runner = srunner_create(suite);
-    srunner_run_all(runner, CK_NORMAL);
-    int failed = srunner_ntests_failed(runner);
-    srunner_free(runner);
-    return failed ? EXIT_FAILURE : EXIT_SUCCESS;
+    return run_suite(suite);
 }

@@ -8,6 +8,7 @@
 #include "kafka/embedded.h"
 #include "kafka/producer.h"
 #include "unit/embedded_faults.h"
+#include "unit/run_suite.h"
 
 enum { PARTITIONS = 3, MESSAGES = 200, LOOK_US = 5000 };
 
@@ -464,9 +465,5 @@ int main(void)
     tcase_add_test(tc, a_user_that_leaves_gets_its_messages_back_and_no_report);
     tcase_add_test(tc, a_failure_aside_disturbs_nobody);
     suite_add_tcase(suite, tc);
-    SRunner *runner = srunner_create(suite);
-    srunner_run_all(runner, CK_ENV);
-    int failed = srunner_ntests_failed(runner);
-    srunner_free(runner);
-    return failed != 0;
+    return run_suite(suite);
 }

@@ -11,6 +11,7 @@
 
 #include "loop/loop.h"
 #include "loop/resolver.h"
+#include "unit/run_suite.h"
 
 static struct ef_loop *loop;
 static struct ef_resolver *resolver;
@@ -348,9 +349,5 @@ int main(void)
     tcase_add_test(tcase, many_lookups_run_at_once);
     tcase_add_test(tcase, a_lookup_can_start_another_from_its_callback);
     suite_add_tcase(suite, tcase);
-    SRunner *runner = srunner_create(suite);
-    srunner_run_all(runner, CK_NORMAL);
-    int failed = srunner_ntests_failed(runner);
-    srunner_free(runner);
-    return failed ? EXIT_FAILURE : EXIT_SUCCESS;
+    return run_suite(suite);
 }

@@ -7,6 +7,7 @@
 
 #include "outbox/headers.h"
 #include "unit/messages.h"
+#include "unit/run_suite.h"
 
 #define MINUTE_US (60 * EF_S_US)
 
@@ -488,9 +489,5 @@ int main(void)
     tcase_add_test(tc, id_stands_before_all_others);
     tcase_add_test(tc, empty_payloads_are_tombstones_where_asked_for);
     suite_add_tcase(suite, tc);
-    SRunner *runner = srunner_create(suite);
-    srunner_run_all(runner, CK_NORMAL);
-    int failed = srunner_ntests_failed(runner);
-    srunner_free(runner);
-    return failed == 0 ? 0 : 1;
+    return run_suite(suite);
 }

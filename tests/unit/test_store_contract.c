@@ -6,6 +6,7 @@
 
 #include "base/str.h"
 #include "store/memory.h"
+#include "unit/run_suite.h"
 #include "unit/store_relay.h"
 
 struct memory_world {
@@ -336,9 +337,5 @@ int main(void)
 {
     Suite *suite = store_suite(&memory_fixture);
     add_fault_tests(suite);
-    SRunner *runner = srunner_create(suite);
-    srunner_run_all(runner, CK_NORMAL);
-    int failed = srunner_ntests_failed(runner);
-    srunner_free(runner);
-    return failed == 0 ? 0 : 1;
+    return run_suite(suite);
 }

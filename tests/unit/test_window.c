@@ -9,6 +9,7 @@
 #include <string.h>
 
 #include "base/rng.h"
+#include "unit/run_suite.h"
 
 static struct ef_window *w;
 static const ef_mono now = {1000};
@@ -863,9 +864,5 @@ int main(void)
     tcase_set_timeout(random, 60);
     tcase_add_loop_test(random, random_schedules_keep_the_order, 0, 40);
     suite_add_tcase(suite, random);
-    SRunner *runner = srunner_create(suite);
-    srunner_run_all(runner, CK_NORMAL);
-    int failed = srunner_ntests_failed(runner);
-    srunner_free(runner);
-    return failed ? EXIT_FAILURE : EXIT_SUCCESS;
+    return run_suite(suite);
 }
